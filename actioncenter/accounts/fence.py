@@ -1,0 +1,38 @@
+"""The fence between those who decide and those who change what decisions rest on (design §4).
+
+A lowered level, a revoked right or a pulled switch holds from the moment its author reads
+"saved": every decider is inside `decider`, every change of policy, role or switch inside
+`exclusive`. Read what you rest on only after entering. Never enter `exclusive` from within
+`decider`: two that do wait for each other.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from django.db import connection, transaction
+
+KEY: Final = 0x0AC7_10CE_47E2_FE4C
+
+
+@contextmanager
+def decider() -> Iterator[None]:
+    """A transaction that may run beside other deciders, but beside no change. At most 500 rows."""
+    with transaction.atomic(savepoint=False):
+        _lock("pg_advisory_xact_lock_shared")
+        yield
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """A transaction that begins when the running deciders are through and holds up later ones."""
+    with transaction.atomic(savepoint=False):
+        _lock("pg_advisory_xact_lock")
+        yield
+
+
+def _lock(function: str) -> None:
+    # SQLite has one writer at a time: a transaction begins (IMMEDIATE) only when it alone may write.
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {function}(%s)", [KEY])

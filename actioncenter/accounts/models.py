@@ -1,0 +1,233 @@
+"""People, the roles they hold, and what they are told."""
+
+import unicodedata
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.db import models
+from django.db.models.functions import Now
+
+from actioncenter.accounts import fence
+from actioncenter.accounts.enums import Severity, Theme
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind, Via
+from actioncenter.settings.enums import Role
+
+
+class PeopleManager(UserManager["User"]):
+    def enrol(
+        self,
+        username: str,
+        *,
+        by: Actor,
+        password: str | None = None,
+        roles: Iterable[Role] = (),
+        **fields: Any,
+    ) -> "User":
+        """Create a person with roles. Without a password nobody can sign in as them."""
+        with fence.exclusive():
+            user = self.create_user(username, password=password, **fields)
+            log.record(
+                Kind.USER_CREATED,
+                by=by,
+                subject=user.ref,
+                subject_name=user.shown_name,
+                after={"username": user.username, "email": user.email},
+            )
+            for role in roles:
+                user.grant(role, by=by)
+        return user
+
+
+class User(AbstractUser):
+    """A person. Groups (Django's) say whose device groups they may see and decide on."""
+
+    first_name = None  # type: ignore[assignment]
+    last_name = None  # type: ignore[assignment]
+    display_name = models.CharField(max_length=150, blank=True)
+    time_zone = models.CharField(max_length=64, blank=True)
+    """IANA name; empty shows UTC."""
+    theme = models.PositiveSmallIntegerField(
+        choices=[(theme.value, theme.name.capitalize()) for theme in Theme], default=Theme.SYSTEM.value
+    )
+
+    objects: ClassVar[PeopleManager] = PeopleManager()  # type: ignore[assignment]
+
+    def get_full_name(self) -> str:
+        return self.shown_name
+
+    def get_short_name(self) -> str:
+        return self.shown_name
+
+    @property
+    def ref(self) -> str:
+        """How the audit log calls this person."""
+        return f"user:{self.pk}"
+
+    @property
+    def shown_name(self) -> str:
+        return self.display_name or self.username
+
+    @property
+    def initials(self) -> str:
+        """One or two capital letters for an avatar."""
+        words = [word for word in self.shown_name.replace(".", " ").split() if word[0].isalnum()]
+        letters = [word[0] for word in (words[:1] + words[1:][-1:])]
+        return unicodedata.normalize("NFC", "".join(letters)).upper() or "?"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        try:
+            return ZoneInfo(self.time_zone or "UTC")
+        except (ZoneInfoNotFoundError, ValueError):
+            # A name that this machine's zone data doesn't know (any more).
+            return ZoneInfo("UTC")
+
+    @cached_property
+    def roles(self) -> frozenset[Role]:
+        """What this person may be now, read once per object. A deactivated person has none.
+
+        Inside `fence.decider` read `RoleGrant.objects.held_by(user.pk)`, which is never stale.
+        """
+        return RoleGrant.objects.held_by(self.pk)
+
+    def has_role(self, *any_of: Role) -> bool:
+        return not self.roles.isdisjoint(any_of)
+
+    def actor(self, via: Via = Via.SESSION, request_id: str = "") -> Actor:
+        return Actor(self.ref, self.shown_name, via, request_id, self.pk)
+
+    def grant(self, role: Role, *, by: Actor, ends_at: datetime | None = None) -> None:
+        """Give a role, until `ends_at` if given. Nothing happens when it is held just so."""
+        with fence.exclusive():
+            held = self.grants.filter(role=role).first()
+            if held is not None and held.ends_at == ends_at:
+                return
+            RoleGrant.objects.update_or_create(
+                user=self,
+                role=role.value,
+                defaults={
+                    "granted_by_id": by.user_id,
+                    "granted_by_name": by.name,
+                    "granted_at": Now(),
+                    "ends_at": ends_at,
+                },
+            )
+            self._record_role(Kind.ROLE_GRANTED, role, by=by, ends_at=ends_at)
+        self.__dict__.pop("roles", None)
+
+    def revoke(self, role: Role, *, by: Actor) -> None:
+        """Take a role away. Nothing happens when it isn't held."""
+        with fence.exclusive():
+            deleted, _ = self.grants.filter(role=role).delete()
+            if not deleted:
+                return
+            self._record_role(Kind.ROLE_REVOKED, role, by=by)
+        self.__dict__.pop("roles", None)
+
+    def deactivate(self, *, by: Actor) -> None:
+        """End every right and session of this person; what they did keeps their name."""
+        self._set_active(False, Kind.USER_DEACTIVATED, by=by)
+
+    def reactivate(self, *, by: Actor) -> None:
+        self._set_active(True, Kind.USER_REACTIVATED, by=by)
+
+    def _set_active(self, active: bool, kind: Kind, *, by: Actor) -> None:
+        with fence.exclusive():
+            changed = User.objects.filter(pk=self.pk, is_active=not active).update(is_active=active)
+            if changed:
+                log.record(
+                    kind,
+                    by=by,
+                    subject=self.ref,
+                    subject_name=self.shown_name,
+                    before={"is_active": not active},
+                    after={"is_active": active},
+                )
+        self.is_active = active
+        self.__dict__.pop("roles", None)
+
+    def _record_role(self, kind: Kind, role: Role, *, by: Actor, ends_at: datetime | None = None) -> None:
+        detail: dict[str, object] = {"role": role.name.lower()}
+        if ends_at is not None:
+            detail["ends_at"] = ends_at.isoformat()
+        log.record(kind, by=by, subject=self.ref, subject_name=self.shown_name, detail=detail)
+
+
+class RoleGrantQuerySet(models.QuerySet["RoleGrant"]):
+    def in_force(self) -> Self:
+        return self.filter(
+            models.Q(ends_at=None) | models.Q(ends_at__gt=Now()),
+            user__is_active=True,
+        )
+
+    def held_by(self, user_id: int | None) -> frozenset[Role]:
+        return frozenset(map(Role, self.in_force().filter(user_id=user_id).values_list("role", flat=True)))
+
+
+class RoleGrant(models.Model):
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="grants")
+    role = models.PositiveSmallIntegerField()
+    granted_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    granted_by_name = models.CharField(max_length=200)
+    granted_at = models.DateTimeField(db_default=Now())
+    ends_at = models.DateTimeField(null=True)
+
+    objects = RoleGrantQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user", "role"], name="accounts_role_once"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=[role.value for role in Role]), name="accounts_role_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{Role(self.role).name.lower()} for user:{self.user_id}"
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    def unread(self) -> Self:
+        return self.filter(read_at=None)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-id")
+
+    def mark_read(self) -> int:
+        return self.unread().update(read_at=Now())
+
+
+class Notice(models.Model):
+    """Something one person should know. Made by `notices.notify`."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notices")
+    kind = models.CharField(max_length=60)
+    """Dotted, such as `group.level_raise_requested`."""
+    severity = models.PositiveSmallIntegerField(
+        choices=[(severity.value, severity.name.capitalize()) for severity in Severity],
+        default=Severity.INFO.value,
+    )
+    title = models.CharField(max_length=300)
+    params = models.JSONField(default=dict, blank=True)
+    """What the body is rendered from, by kind."""
+    url = models.CharField(max_length=500, blank=True)
+    """Path inside the product."""
+    created_at = models.DateTimeField(db_default=Now())
+    read_at = models.DateTimeField(null=True)
+
+    objects = NoticeQuerySet.as_manager()
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["user", "-id"], name="accounts_notice_newest"),
+            models.Index(fields=["user"], condition=models.Q(read_at=None), name="accounts_notice_unread"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title

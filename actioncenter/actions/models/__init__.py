@@ -1,0 +1,24 @@
+"""Actions, their targets, attempts, plans and votes. Split by subject; import from here."""
+
+from actioncenter.actions.models.action import Action, ActionEvidence
+from actioncenter.actions.models.conflicts import Conflict, Invalid
+from actioncenter.actions.models.jobs import ConnectorJob, Duty
+from actioncenter.actions.models.plan import Plan, Vote
+from actioncenter.actions.models.proposal import Proposal, TargetDraft
+from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt
+
+__all__ = [
+    "Action",
+    "ActionEvidence",
+    "ActionTarget",
+    "Artefact",
+    "Attempt",
+    "Conflict",
+    "ConnectorJob",
+    "Duty",
+    "Invalid",
+    "Plan",
+    "Proposal",
+    "TargetDraft",
+    "Vote",
+]

@@ -1,0 +1,293 @@
+"""The action: what it is, the two axes, and the transitions between their states.
+
+Decision and execution are separate axes (docs/adr). Every transition is a conditional update
+or works on a locked row, writes its audit event in the same transaction and wakes a runner
+after commit; the methods here only name them, the modules beside this one make them.
+"""
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from actioncenter.actions.catalogue import CATALOGUE, Entry
+from actioncenter.actions.enums import (
+    ALLOWED,
+    ENDS,
+    LEGAL_PAIRS,
+    ActionType,
+    Area,
+    Decision,
+    Execution,
+    Risk,
+    Source,
+)
+from actioncenter.actions.models import deciding, running, undoing
+from actioncenter.actions.models.queryset import ActionQuerySet
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import EventKind
+from actioncenter.audit.log import Draft
+from actioncenter.settings.models import DeviceGroup
+from investigations.enums import Verdict
+from investigations.models import Device, Evidence, Investigation, Mailbox
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+    from actioncenter.actions.models.jobs import ConnectorJob
+    from actioncenter.actions.models.plan import Plan, Vote
+    from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt
+
+Q = models.Q
+FINAL_DECISIONS = [Decision.REJECTED, Decision.EXPIRED, Decision.WITHDRAWN]
+PEOPLE = settings.AUTH_USER_MODEL
+
+
+def _enum(default: int | None = None, *, null: bool = False) -> Any:
+    if default is None:
+        return models.PositiveSmallIntegerField(null=null)
+    return models.PositiveSmallIntegerField(default=default)
+
+
+class Action(models.Model):
+    """Names of people, devices and groups are copied, so that they outlive what they name."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    type = _enum()
+    area = _enum()
+    source = _enum()
+    risk = _enum(Risk.MEDIUM)
+    critical = models.BooleanField(default=False)
+    parameters = models.JSONField(default=dict)
+
+    decision = _enum(Decision.PENDING)
+    decided_by = models.ForeignKey(PEOPLE, null=True, on_delete=models.SET_NULL, related_name="+")
+    decided_by_name = models.CharField(max_length=200, blank=True)
+    decided_at = models.DateTimeField(null=True)
+    decision_comment = models.TextField(blank=True)
+    approval_id = models.UUIDField(null=True, db_index=True)
+    expires_at = models.DateTimeField(null=True)
+    answer_by = models.DateTimeField(null=True)
+    approval_rule = models.JSONField(default=dict)
+    quorum = models.PositiveSmallIntegerField(default=1)
+    proposers = models.JSONField(default=list)
+
+    execution = _enum(Execution.NONE)
+    code = models.CharField(max_length=60, blank=True)
+    status_detail = models.CharField(max_length=500, blank=True)
+    queued_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    history_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    cancel_requested_by_name = models.CharField(max_length=200, blank=True)
+    read_back_at = models.DateTimeField(null=True)
+    simulated = models.BooleanField(default=False)
+
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    requested_by = models.ForeignKey(PEOPLE, null=True, on_delete=models.SET_NULL, related_name="+")
+    requested_by_name = models.CharField(max_length=200)
+    requested_comment = models.TextField(blank=True)
+
+    investigation = models.ForeignKey(
+        Investigation, null=True, on_delete=models.SET_NULL, related_name="actions"
+    )
+    evidence = models.ManyToManyField(Evidence, through="ActionEvidence", related_name="actions")
+    verdict = _enum(Verdict.UNKNOWN)
+    group = models.ForeignKey(DeviceGroup, null=True, on_delete=models.SET_NULL, related_name="+")
+    group_name = models.CharField(max_length=120, blank=True)
+    level = _enum(null=True)
+    device = models.ForeignKey(Device, null=True, on_delete=models.SET_NULL, related_name="actions")
+    mailbox = models.ForeignKey(Mailbox, null=True, on_delete=models.SET_NULL, related_name="actions")
+    target_kind = _enum()
+    target_name = models.CharField(max_length=512)
+    on_name = models.CharField(max_length=320, blank=True)
+    policy = models.JSONField(default=dict)
+    reason_code = models.CharField(max_length=60, blank=True)
+
+    target_count = models.PositiveIntegerField(default=0)
+    succeeded_count = models.PositiveIntegerField(default=0)
+    failed_count = models.PositiveIntegerField(default=0)
+    unknown_count = models.PositiveIntegerField(default=0)
+
+    intent_key = models.CharField(max_length=64)
+    proposal_key = models.CharField(max_length=64)
+    round = models.PositiveSmallIntegerField(default=1)
+    revision = models.PositiveIntegerField(default=1)
+    fingerprint = models.CharField(max_length=64)
+    approved_fingerprint = models.CharField(max_length=64, blank=True)
+    approved_plan = models.ForeignKey("actions.Plan", null=True, on_delete=models.SET_NULL, related_name="+")
+    undo_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="undos")
+    undone_by = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="+")
+    external_id = models.CharField(max_length=255, blank=True)
+    idempotency_key = models.CharField(max_length=100, blank=True)
+
+    objects = ActionQuerySet.as_manager()
+
+    if TYPE_CHECKING:
+        targets: RelatedManager[ActionTarget]
+        attempts: RelatedManager[Attempt]
+        plans: RelatedManager[Plan]
+        votes: RelatedManager[Vote]
+        jobs: RelatedManager[ConnectorJob]
+        artefacts: RelatedManager[Artefact]
+        undos: RelatedManager["Action"]
+
+    class Meta:
+        indexes = [
+            models.Index("history_at", "id", name="action_history", condition=Q(history_at__isnull=False)),
+            models.Index(
+                "execution", "type", "history_at", "id",
+                name="action_state_type", condition=Q(history_at__isnull=False),
+            ),
+            models.Index(
+                "type", "history_at", "id", name="action_type_time", condition=Q(history_at__isnull=False)
+            ),
+            models.Index(
+                "group", "history_at", "id", name="action_group_time", condition=Q(history_at__isnull=False)
+            ),
+            models.Index(
+                "device", "history_at", "id",
+                name="action_device_time", condition=Q(history_at__isnull=False),
+            ),
+            models.Index(
+                "decided_by", "history_at", "id",
+                name="action_person_time", condition=Q(history_at__isnull=False),
+            ),
+            models.Index("decision", "expires_at", "id", name="action_live", condition=Q(history_at__isnull=True)),
+            models.Index(
+                "execution", "queued_at", "id", name="action_queue", condition=Q(history_at__isnull=True)
+            ),
+            models.Index("intent_key", name="action_intent"),
+        ]  # fmt: skip
+        constraints = [
+            models.UniqueConstraint(
+                "investigation", "proposal_key", "round", name="action_proposal_unique",
+                condition=Q(investigation__isnull=False, undo_of__isnull=True),
+            ),
+            models.UniqueConstraint(
+                "idempotency_key", name="action_idempotency_unique", condition=~Q(idempotency_key="")
+            ),
+            models.UniqueConstraint(
+                "undo_of", name="action_one_undo",
+                condition=Q(undo_of__isnull=False)
+                & ~Q(execution__in=[Execution.FAILED, Execution.TIMED_OUT, Execution.CANCELLED]),
+            ),
+            models.CheckConstraint(
+                name="action_legal_pair",
+                condition=Q(decision__in=list(ALLOWED), execution__in=sorted(LEGAL_PAIRS[Decision.APPROVED]))
+                | (~Q(decision__in=list(ALLOWED)) & Q(execution=Execution.NONE)),
+            ),
+            models.CheckConstraint(
+                name="action_decided_who_and_when",
+                condition=Q(decision=Decision.PENDING, decided_at__isnull=True, decided_by_name="")
+                | Q(decision=Decision.EXPIRED, decided_at__isnull=False, decided_by_name="")
+                | (
+                    ~Q(decision__in=[Decision.PENDING, Decision.EXPIRED])
+                    & Q(decided_at__isnull=False)
+                    & ~Q(decided_by_name="")
+                ),
+            ),
+            models.CheckConstraint(
+                name="action_history_when_over",
+                condition=(Q(decision__in=FINAL_DECISIONS) | Q(execution__in=sorted(ENDS)))
+                & Q(history_at__isnull=False)
+                | ~(Q(decision__in=FINAL_DECISIONS) | Q(execution__in=sorted(ENDS)))
+                & Q(history_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="action_approved_as_seen",
+                condition=~Q(decision=Decision.APPROVED) | ~Q(approved_fingerprint=""),
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.entry.short}"
+
+    @property
+    def label(self) -> str:
+        return f"A-{self.pk}"
+
+    @property
+    def entry(self) -> Entry:
+        return CATALOGUE[ActionType(self.type)]
+
+    @property
+    def is_over(self) -> bool:
+        return self.history_at is not None
+
+    @property
+    def automatic(self) -> bool:
+        """Nobody was asked: policy itself said so."""
+        return self.decision == Decision.NOT_REQUIRED and self.requested_by_id is None
+
+    def draft(self, kind: EventKind, *, by: Actor, **more: Any) -> Draft:
+        """An audit event about this action."""
+        return Draft(
+            kind=kind,
+            by=by,
+            subject=f"action:{self.pk}",
+            subject_name=f"{self.entry.label}: {self.target_name}"[:300],
+            area=self.area,
+            group_id=self.group_id,
+            **more,
+        )
+
+    def approve(self, *, by: Actor, comment: str = "", revision: int | None = None) -> "Action":
+        """Vote for it; with the quorum reached it is queued. Raises Conflict, Refused, Invalid, NotVisible."""
+        return deciding.decide_one(self, deciding.APPROVE, by=by, comment=comment, revision=revision)
+
+    def reject(self, *, by: Actor, comment: str = "", revision: int | None = None) -> "Action":
+        """Final: it will never run. Raises as approve does."""
+        return deciding.decide_one(self, deciding.REJECT, by=by, comment=comment, revision=revision)
+
+    def edit(self, parameters: dict[str, Any], *, by: Actor, revision: int) -> "Action":
+        """Change parameters while pending: a new revision, votes void, the editor a proposer."""
+        return deciding.edit(self, parameters, by=by, revision=revision)
+
+    def withdraw(self, code: str, *, by: Actor) -> bool:
+        """Take a pending action back; returns False when it was decided meanwhile."""
+        return bool(deciding.withdraw(type(self), [self.pk], code, by=by))
+
+    def undo(self, *, by: Actor, comment: str, idempotency_key: str = "") -> "Action":
+        """Queue the inverse and link both ways. Raises Conflict, Refused, Invalid, NotVisible."""
+        return undoing.undo(self, by=by, comment=comment, idempotency_key=idempotency_key)
+
+    def request_cancel(self, *, by: Actor, comment: str = "") -> "Action":
+        """Ask the runner to stop it; refused when it is over."""
+        return running.request_cancel(self, by=by, comment=comment)
+
+    def retry(self, *, by: Actor) -> "Action":
+        """Queue the unfinished targets again; all gates are passed anew."""
+        return running.retry(self, by=by)
+
+    def resolve_unknown(self, *, by: Actor, happened: bool, comment: str) -> "Action":
+        """A person who looked says what an unknown outcome was."""
+        return running.resolve_unknown(self, by=by, happened=happened, comment=comment)
+
+    @property
+    def area_label(self) -> str:
+        return "Email" if self.area == Area.EMAIL else "Device"
+
+    @property
+    def source_kind(self) -> Source:
+        return Source(self.source)
+
+
+class ActionEvidence(models.Model):
+    """Why an action was proposed: the evidence, its verdict then, and what policy said of it."""
+
+    action = models.ForeignKey(Action, on_delete=models.CASCADE, related_name="links")
+    evidence = models.ForeignKey(Evidence, on_delete=models.CASCADE, related_name="links")
+    verdict = models.PositiveSmallIntegerField()
+    outcome_code = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("action", "evidence", name="action_evidence_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.evidence_id} for {self.action_id}"

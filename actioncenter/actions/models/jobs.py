@@ -1,0 +1,57 @@
+"""Reads of the outside as rows, and the duties of housekeeping."""
+
+import uuid
+
+from django.db import models
+from django.db.models.functions import Now
+
+from actioncenter.actions.enums import Area, JobState
+from actioncenter.settings.models import ConnectorInstance, DeviceGroup
+
+
+class ConnectorJob(models.Model):
+    """A check, capabilities, preview, verify or search. Claimed like actions, and never a change."""
+
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    kind = models.PositiveSmallIntegerField()
+    instance = models.ForeignKey(ConnectorInstance, on_delete=models.CASCADE, related_name="jobs")
+    action = models.ForeignKey("actions.Action", null=True, on_delete=models.CASCADE, related_name="jobs")
+    request = models.JSONField(default=dict)
+    result = models.JSONField(default=dict)
+    state = models.PositiveSmallIntegerField(default=JobState.QUEUED)
+    error = models.CharField(max_length=1000, blank=True)
+    requested_by_name = models.CharField(max_length=200)
+    area = models.PositiveSmallIntegerField(default=Area.DEVICE)
+    group = models.ForeignKey(DeviceGroup, null=True, on_delete=models.SET_NULL, related_name="+")
+    token = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["id"], name="job_open", condition=models.Q(state__lte=JobState.RUNNING.value)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"job {self.pk}"
+
+
+class Duty(models.Model):
+    """A lease on one housekeeping duty, so that two runners don't do it at once."""
+
+    name = models.CharField(max_length=60, primary_key=True)
+    holder = models.CharField(max_length=120, blank=True)
+    token = models.PositiveIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    next_at = models.DateTimeField(db_default=Now())
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "duties"
+
+    def __str__(self) -> str:
+        return self.name

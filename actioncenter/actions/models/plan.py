@@ -1,0 +1,46 @@
+"""Plans and votes: what a person saw and what he said."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Plan(models.Model):
+    """Written by the runner. `digest` covers material facts only; `body` is what people see."""
+
+    action = models.ForeignKey("actions.Action", on_delete=models.CASCADE, related_name="plans")
+    revision = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+    body = models.JSONField(default=dict)
+    made_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.digest[:8]
+
+
+class Vote(models.Model):
+    """Append-only. Names are copied: a vote outlives the account."""
+
+    action = models.ForeignKey("actions.Action", on_delete=models.CASCADE, related_name="votes")
+    revision = models.PositiveIntegerField()
+    fingerprint = models.CharField(max_length=64)
+    choice = models.PositiveSmallIntegerField()
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    user_ref = models.CharField(max_length=60)
+    user_name = models.CharField(max_length=200)
+    comment = models.TextField(blank=True)
+    plan = models.ForeignKey(Plan, null=True, on_delete=models.SET_NULL, related_name="+")
+    cast_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint("action", "revision", "user_ref", name="vote_one_per_person_and_revision")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_name} on {self.action_id}"

@@ -1,0 +1,216 @@
+"""How an action comes to be: one insert guarded by a unique key, with its targets, links and event."""
+
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from actioncenter.accounts import fence
+from actioncenter.actions import dispatch
+from actioncenter.actions.catalogue import CATALOGUE, clean_parameters, risk_of
+from actioncenter.actions.enums import ActionType, Decision, Execution, JobKind
+from actioncenter.actions.models.jobs import ConnectorJob
+from actioncenter.actions.models.proposal import Proposal, TargetDraft, fingerprint
+from actioncenter.actions.models.target import ActionTarget
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import EventKind
+from actioncenter.settings.models.rules import approval_rule
+from investigations.models import Investigation
+
+if TYPE_CHECKING:
+    from actioncenter.actions.models.action import Action
+
+NAME_LIMIT = 512
+
+
+def propose(model: "type[Action]", proposal: Proposal, *, by: Actor) -> "tuple[Action, bool]":
+    """Insert it, or return what already stands for the same proposal.
+
+    Raises catalogue.ParameterError for parameters the type doesn't take.
+    """
+    with transaction.atomic():
+        fence.decider()
+        existing = _existing(model, proposal)
+        if existing:
+            return existing, False
+        try:
+            with transaction.atomic():
+                action = _insert(model, proposal, by=by)
+        except IntegrityError:
+            existing = _existing(model, proposal)
+            if existing is None:
+                raise
+            return existing, False
+        _add_links(model, action, proposal)
+        _record(action, proposal, by=by)
+        if proposal.decision == Decision.PENDING:
+            _ask_for_plan(action, by=by)
+        if proposal.investigation_id:
+            Investigation.objects.filter(pk=proposal.investigation_id).update(dirty_at=Now())
+        transaction.on_commit(partial(dispatch.wake, [action.pk]), robust=True)
+    return action, True
+
+
+def _existing(model: "type[Action]", proposal: Proposal) -> "Action | None":
+    if proposal.idempotency_key:
+        found = model.objects.filter(idempotency_key=proposal.idempotency_key).first()
+        if found:
+            return found
+    if proposal.investigation_id is None or proposal.undo_of_id:
+        return None
+    return model.objects.filter(
+        investigation_id=proposal.investigation_id,
+        proposal_key=proposal.intent_key,
+        round=proposal.round,
+        undo_of__isnull=True,
+    ).first()
+
+
+def _insert(model: "type[Action]", proposal: Proposal, *, by: Actor) -> "Action":
+    parameters = clean_parameters(proposal.type, proposal.parameters)
+    devices = len({target.device_id for target in proposal.targets if target.device_id})
+    risk = risk_of(proposal.type, critical=proposal.critical, devices=devices)
+    rule = approval_rule(proposal.type, proposal.group_id, risk)
+    first = proposal.targets[0]
+    action = model(
+        type=proposal.type,
+        area=proposal.area,
+        source=proposal.source,
+        risk=risk,
+        critical=proposal.critical,
+        parameters=parameters,
+        approval_rule=rule.frozen(),
+        quorum=rule.quorum,
+        proposers=[by.ref],
+        requested_by_id=by.user_id,
+        requested_by_name=by.name,
+        requested_comment=proposal.comment,
+        investigation_id=proposal.investigation_id,
+        verdict=proposal.verdict,
+        group_id=proposal.group_id,
+        group_name=proposal.group_name,
+        level=proposal.policy.get("level"),
+        device_id=first.device_id if devices <= 1 else None,
+        mailbox_id=first.mailbox_id if len(proposal.targets) == 1 else None,
+        target_kind=first.kind,
+        target_name=_shown_name(proposal)[:NAME_LIMIT],
+        on_name=_shown_place(proposal)[:320],
+        policy=dict(proposal.policy),
+        reason_code=proposal.reason_code,
+        target_count=len(proposal.targets),
+        intent_key=proposal.intent_key,
+        proposal_key=proposal.intent_key,
+        round=proposal.round,
+        fingerprint=fingerprint(
+            proposal.intent_key, [t.instance_id for t in proposal.targets], proposal.policy, 1
+        ),
+        undo_of_id=proposal.undo_of_id,
+        approval_id=proposal.approval_id,
+        external_id=proposal.external_id,
+        idempotency_key=proposal.idempotency_key,
+        simulated=proposal.simulated,
+        **_decision_fields(proposal, by=by, expiry_days=rule.expiry_days),
+    )
+    action.save(force_insert=True)
+    ActionTarget.objects.bulk_create(_target(action, draft) for draft in proposal.targets)
+    return action
+
+
+def _decision_fields(proposal: Proposal, *, by: Actor, expiry_days: int) -> dict[str, Any]:
+    now = database_now()
+    if proposal.decision == Decision.PENDING:
+        return {"decision": Decision.PENDING, "expires_at": now + timedelta(days=expiry_days)}
+    return {
+        "decision": Decision.NOT_REQUIRED,
+        "decided_by_id": by.user_id,
+        "decided_by_name": by.name,
+        "decided_at": now,
+        "decision_comment": proposal.comment,
+        "execution": Execution.QUEUED,
+        "queued_at": now,
+    }
+
+
+def database_now() -> Any:
+    """The database's clock; two hosts with different clocks must agree on expiry."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT now()")
+            return cursor.fetchone()[0]
+    return timezone.now()
+
+
+def _shown_name(proposal: Proposal) -> str:
+    first = proposal.targets[0]
+    more = len(proposal.targets) - 1
+    return f"{first.name} and {more} more" if more else first.name
+
+
+def _shown_place(proposal: Proposal) -> str:
+    places = list(dict.fromkeys(target.on_name for target in proposal.targets if target.on_name))
+    if len(places) > 1:
+        word = "devices" if proposal.targets[0].device_id else "mailboxes"
+        return f"{len(places)} {word}"
+    return places[0] if places else ""
+
+
+def _target(action: "Action", draft: TargetDraft) -> ActionTarget:
+    return ActionTarget(
+        action=action,
+        kind=draft.kind,
+        entity=draft.entity,
+        name=draft.name[:NAME_LIMIT],
+        on_name=draft.on_name[:320],
+        device_id=draft.device_id,
+        mailbox_id=draft.mailbox_id,
+        facts=dict(draft.facts),
+        lane=draft.lane(ActionType(action.type)),
+        instance_id=draft.instance_id,
+        instance_name=draft.instance_name,
+        remote=draft.remote,
+        restore=draft.restore,
+    )
+
+
+def _add_links(model: "type[Action]", action: "Action", proposal: Proposal) -> None:
+    link = model._meta.get_field("evidence").remote_field.through
+    link.objects.bulk_create(
+        link(action=action, evidence_id=evidence_id, verdict=verdict, outcome_code=code)
+        for evidence_id, verdict, code in proposal.evidence
+    )
+
+
+def _record(action: "Action", proposal: Proposal, *, by: Actor) -> None:
+    after = {
+        "type": CATALOGUE[proposal.type].code,
+        "targets": [target.canonical for target in proposal.targets[:50]],
+        "target_count": len(proposal.targets),
+        "parameters": action.parameters,
+        "decision": proposal.decision.name,
+        "reason": proposal.reason_code,
+        "fingerprint": action.fingerprint,
+        "undo_of": proposal.undo_of_id,
+    }
+    detail = {"comment": proposal.comment, "policy": dict(proposal.policy)}
+    log.record_many([action.draft(EventKind.ACTION_PROPOSED, by=by, after=after, detail=detail)])
+
+
+def _ask_for_plan(action: "Action", *, by: Actor) -> None:
+    instances = set(
+        action.targets.filter(instance__isnull=False).values_list("instance_id", flat=True).distinct()
+    )
+    ConnectorJob.objects.bulk_create(
+        ConnectorJob(
+            kind=JobKind.PREVIEW,
+            instance_id=instance_id,
+            action=action,
+            requested_by_name=by.name,
+            area=action.area,
+            group_id=action.group_id,
+        )
+        for instance_id in instances
+    )

@@ -1,0 +1,88 @@
+"""Sets of actions: what waits, what is history, and the bulk forms of the transitions."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution
+from actioncenter.actions.models import deciding, proposing, undoing
+from actioncenter.actions.models.proposal import Proposal
+from actioncenter.audit.actor import Actor
+from investigations.models.scoped import ScopedQuerySet
+
+if TYPE_CHECKING:
+    from actioncenter.actions.models.action import Action
+
+WAITING = Q(decision=Decision.PENDING, history_at__isnull=True)
+UNKNOWN = Q(execution=Execution.OUTCOME_UNKNOWN, history_at__isnull=True)
+
+
+class ActionQuerySet(ScopedQuerySet):
+    def waiting(self) -> Self:
+        """Undecided and not past expiry."""
+        return self.filter(WAITING, expires_at__gt=Now())
+
+    def past_expiry(self) -> Self:
+        """Undecided past expiry: shown as expired before the sweeper writes it."""
+        return self.filter(WAITING, expires_at__lte=Now())
+
+    def needs_a_look(self) -> Self:
+        return self.filter(UNKNOWN)
+
+    def pending(self) -> Self:
+        return self.filter(WAITING & Q(expires_at__gt=Now()) | UNKNOWN)
+
+    def running(self) -> Self:
+        return self.filter(decision__in=list(ALLOWED), execution__in=sorted(RUNNING), history_at__isnull=True)
+
+    def ended(self) -> Self:
+        return self.filter(history_at__isnull=False)
+
+    def propose(self, proposal: Proposal, *, by: Actor) -> "tuple[Action, bool]":
+        """Create the action unless it exists already; returns it and whether it is new."""
+        return proposing.propose(self.model, proposal, by=by)
+
+    def approve_many(
+        self, ids: Sequence[int], *, by: Actor, comment: str = "", revisions: Mapping[int, int] | None = None,
+        approval_id: UUID | None = None,
+    ) -> "list[deciding.RowResult]":  # fmt: skip
+        """One result per id; see deciding.decide_many."""
+        return deciding.decide_many(
+            self.model,
+            ids,
+            deciding.APPROVE,
+            by=by,
+            comment=comment,
+            revisions=revisions,
+            approval_id=approval_id,
+        )
+
+    def reject_many(
+        self, ids: Sequence[int], *, by: Actor, comment: str = "", revisions: Mapping[int, int] | None = None,
+        approval_id: UUID | None = None,
+    ) -> "list[deciding.RowResult]":  # fmt: skip
+        """One result per id; see deciding.decide_many."""
+        return deciding.decide_many(
+            self.model,
+            ids,
+            deciding.REJECT,
+            by=by,
+            comment=comment,
+            revisions=revisions,
+            approval_id=approval_id,
+        )
+
+    def undo_many(self, ids: Sequence[int], *, by: Actor, comment: str) -> "list[deciding.RowResult]":
+        return undoing.undo_many(self.model, ids, by=by, comment=comment)
+
+    def expire_due(self, *, by: Actor, limit: int = 500) -> int:
+        """Write the expiry of what is past it; returns how many."""
+        return deciding.expire_due(self.model, by=by, limit=limit)
+
+    def withdraw(self, code: str, *, by: Actor, **filters: Any) -> int:
+        """Withdraw every matching pending action; returns how many."""
+        ids = list(self.filter(WAITING, **filters).values_list("pk", flat=True))
+        return deciding.withdraw(self.model, ids, code, by=by)

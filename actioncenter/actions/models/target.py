@@ -1,0 +1,128 @@
+"""Targets of an action, the attempts made on them, and what came back as files."""
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models.functions import Now
+
+from actioncenter import vault
+from actioncenter.actions.enums import AttemptState, TargetKind, TargetState
+from actioncenter.actions.models.proposal import canonical
+from actioncenter.settings.models import ConnectorInstance
+from investigations.models import Device, Mailbox
+
+if TYPE_CHECKING:
+    from actioncenter.actions.models.action import Action
+
+
+class Attempt(models.Model):
+    """One handing-over of some of an action's targets to one connector instance.
+
+    Recorded before the connector is called. `public_id` is the idempotency key of the outside
+    call and survives lost leases; `token` is the fencing token; `sent_at` the intent mark.
+    """
+
+    action = models.ForeignKey("actions.Action", on_delete=models.CASCADE, related_name="attempts")
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    instance = models.ForeignKey(ConnectorInstance, null=True, on_delete=models.SET_NULL, related_name="+")
+    instance_name = models.CharField(max_length=120, blank=True)
+    number = models.PositiveIntegerField(default=1)
+    state = models.PositiveSmallIntegerField(default=AttemptState.CLAIMED)
+    token = models.PositiveIntegerField(default=1)
+    runner = models.CharField(max_length=120)
+    lease_until = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+    cursor = models.JSONField(null=True)
+    next_poll_at = models.DateTimeField(null=True)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    message = models.CharField(max_length=255, blank=True)
+    error_class = models.CharField(max_length=40, blank=True)
+    error = models.CharField(max_length=1000, blank=True)
+    started_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(
+                fields=["lease_until"], name="attempt_open", condition=models.Q(ended_at__isnull=True)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.action_id}"
+
+
+class ActionTarget(models.Model):
+    """`restore` is what an undo needs, encrypted; `after` what was read back, for people."""
+
+    action = models.ForeignKey("actions.Action", on_delete=models.CASCADE, related_name="targets")
+    kind = models.PositiveSmallIntegerField()
+    entity = models.TextField(blank=True)
+    name = models.CharField(max_length=512)
+    on_name = models.CharField(max_length=320, blank=True)
+    device = models.ForeignKey(Device, null=True, on_delete=models.SET_NULL, related_name="+")
+    mailbox = models.ForeignKey(Mailbox, null=True, on_delete=models.SET_NULL, related_name="+")
+    facts = models.JSONField(default=dict)
+    lane = models.CharField(max_length=255)
+    instance = models.ForeignKey(ConnectorInstance, null=True, on_delete=models.SET_NULL, related_name="+")
+    instance_name = models.CharField(max_length=120, blank=True)
+    remote = models.CharField(max_length=512, blank=True)
+    state = models.PositiveSmallIntegerField(default=TargetState.QUEUED)
+    attempt = models.ForeignKey(Attempt, null=True, on_delete=models.SET_NULL, related_name="targets")
+    not_before = models.DateTimeField(null=True)
+    restore = models.BinaryField(default=b"")
+    after = models.JSONField(default=dict)
+    error_class = models.CharField(max_length=40, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+    tries = models.PositiveIntegerField(default=0)
+    read_back_at = models.DateTimeField(null=True)
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                "lane",
+                condition=models.Q(state=TargetState.IN_PROGRESS.value),
+                name="target_one_in_progress_per_lane",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["lane", "id"],
+                name="target_open_lane",
+                condition=models.Q(state__lte=TargetState.UNKNOWN.value),
+            ),
+            models.Index(fields=["device"], name="target_device", condition=models.Q(device__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def canonical(self) -> str:
+        return canonical(TargetKind(self.kind), self.device_id, self.mailbox_id, self.entity)
+
+    @property
+    def before(self) -> dict[str, Any]:
+        return vault.unseal(self.restore) if self.restore else {}
+
+
+class Artefact(models.Model):
+    """A file a connector brought back; the content lies encrypted in storage under `public_id`."""
+
+    action: "models.ForeignKey[Action, Action]" = models.ForeignKey(
+        "actions.Action", on_delete=models.CASCADE, related_name="artefacts"
+    )
+    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=255)
+    media_type = models.CharField(max_length=100)
+    size = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.name

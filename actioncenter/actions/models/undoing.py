@@ -1,0 +1,172 @@
+"""Undo: a new action of the inverse type, linked both ways. The original is never edited otherwise.
+
+Rules are domain §5.4: only what succeeded, once, while it can still be undone, and not while a
+newer action holds the same lane.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db import connection, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from actioncenter.accounts import fence
+from actioncenter.actions.catalogue import CATALOGUE
+from actioncenter.actions.enums import (
+    RUNNING,
+    TARGET_SUCCESS,
+    ActionType,
+    Area,
+    Decision,
+    Execution,
+    Source,
+    TargetKind,
+    TargetState,
+)
+from actioncenter.actions.models.conflicts import Conflict, Invalid
+from actioncenter.actions.models.deciding import BULK_LIMIT, COMMENT_LIMIT, RowResult
+from actioncenter.actions.models.proposal import Proposal, TargetDraft
+from actioncenter.actions.models.target import ActionTarget
+from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import EventKind
+
+if TYPE_CHECKING:
+    from actioncenter.actions.models.action import Action
+
+UNDOABLE = frozenset({Execution.SUCCEEDED, Execution.PARTLY_SUCCEEDED})
+
+
+def why_not_undoable(action: "Action") -> str:
+    """The reason that depends on the action alone, or an empty string."""
+    entry = action.entry
+    if entry.inverse is None:
+        return f"{entry.label} can't be undone."
+    if action.execution not in UNDOABLE:
+        return "Only what has succeeded can be undone."
+    if action.undone_by_id:
+        return f"Already undone by A-{action.undone_by_id}."
+    if action.source == Source.MANUAL_LIVE_RESPONSE:
+        return "What was done in a live-response session can't be undone here."
+    if entry.undo_days and action.finished_at:
+        if action.finished_at + timedelta(days=entry.undo_days) < timezone.now():
+            return f"Undo was possible for {entry.undo_days} days."
+    return ""
+
+
+def undo(action: "Action", *, by: Actor, comment: str, idempotency_key: str = "") -> "Action":
+    """Queue the inverse of what was done; returns the new action. Runs without approval (domain Q13).
+
+    Raises Invalid, Conflict, Refused, NotVisible.
+    """
+    if not comment.strip() or len(comment) > COMMENT_LIMIT:
+        raise Invalid("comment", "A comment is required to undo an action.")
+    model = type(action)
+    with transaction.atomic():
+        fence.decider()
+        rows = model.objects.filter(pk=action.pk)
+        if connection.features.has_select_for_update:
+            rows = rows.select_for_update(of=("self",))
+        row = rows.first()
+        if row is None:
+            raise NotVisible
+        _check(row, fresh_rights(by))
+        inverse, _ = model.objects.propose(_proposal(row, comment, idempotency_key), by=by)
+        row.undone_by = inverse
+        row.save(update_fields=["undone_by"])
+        log.record_many(
+            [row.draft(EventKind.ACTION_UNDONE, by=by, after={"undone_by": inverse.pk}, detail={"comment": comment})]
+        )
+    action.refresh_from_db()
+    return inverse
+
+
+def _check(row: "Action", rights: Rights) -> None:
+    rights.require(Verb.UNDO, row)
+    reason = why_not_undoable(row)
+    if reason:
+        if row.entry.inverse is None:
+            raise Refused("one_way", reason)
+        raise Conflict(row, "not_undoable", reason)
+    newer = _newer_on_same_lane(row)
+    if newer:
+        raise Conflict(row, "newer_active", f"A-{newer} is active on the same target; finish or undo it first.")
+
+
+def _newer_on_same_lane(row: "Action") -> int | None:
+    """A later action of the same type that holds a lane of this one, running or in force."""
+    lanes = row.targets.values_list("lane", flat=True)
+    later = ActionTarget.objects.filter(lane__in=list(lanes), action_id__gt=row.pk, action__type=row.type)
+    active = Q(action__execution__in=sorted(RUNNING)) | Q(
+        action__execution__in=sorted(UNDOABLE), action__undone_by__isnull=True, state=TargetState.SUCCEEDED
+    )
+    return later.filter(active).values_list("action_id", flat=True).order_by("-action_id").first()
+
+
+def _proposal(row: "Action", comment: str, idempotency_key: str) -> Proposal:
+    inverse = CATALOGUE[ActionType(row.type)].inverse
+    if inverse is None:
+        raise Refused("one_way", f"{row.entry.label} can't be undone.")
+    area = Area(row.area)
+    done = row.targets.filter(state__in=sorted(TARGET_SUCCESS)).exclude(state=TargetState.GONE)
+    return Proposal(
+        type=inverse,
+        area=area,
+        source=Source.MANUAL_EMAIL if area == Area.EMAIL else Source.MANUAL_DEVICE,
+        decision=Decision.NOT_REQUIRED,
+        targets=[_draft(target) for target in done],
+        investigation_id=row.investigation_id,
+        evidence=[(link.evidence_id, link.verdict, "undo") for link in row.links.all()],
+        verdict=row.verdict,
+        critical=row.critical,
+        group_id=row.group_id,
+        group_name=row.group_name,
+        policy={**row.policy, "code": "undo"},
+        reason_code="undo",
+        comment=comment,
+        undo_of_id=row.pk,
+        idempotency_key=idempotency_key,
+        simulated=row.simulated,
+    )
+
+
+def _draft(target: ActionTarget) -> TargetDraft:
+    return TargetDraft(
+        kind=TargetKind(target.kind),
+        name=target.name,
+        entity=target.entity,
+        on_name=target.on_name,
+        device_id=target.device_id,
+        mailbox_id=target.mailbox_id,
+        instance_id=target.instance_id,
+        instance_name=target.instance_name,
+        remote=target.remote,
+        facts=target.facts,
+        restore=bytes(target.restore),
+    )
+
+
+def undo_many(model: "type[Action]", ids: Sequence[int], *, by: Actor, comment: str) -> list[RowResult]:
+    """Undo several of one type, each in its own transaction. Raises Invalid."""
+    wanted = list(dict.fromkeys(ids))
+    if not wanted or len(wanted) > BULK_LIMIT:
+        raise Invalid("selection", f"Select between 1 and {BULK_LIMIT} actions.")
+    rights = fresh_rights(by)
+    rows = {row.pk: row for row in model.objects.filter(pk__in=wanted) if rights.sees(row)}
+    if len({row.type for row in rows.values()}) > 1:
+        raise Invalid("selection", "All selected actions must be of the same type.")
+    return [_undo_row(pk, rows.get(pk), by=by, comment=comment) for pk in wanted]
+
+
+def _undo_row(pk: int, row: "Action | None", *, by: Actor, comment: str) -> RowResult:
+    if row is None:
+        return RowResult(pk, False, "unknown", f"There is no action A-{pk}.")
+    try:
+        inverse = undo(row, by=by, comment=comment)
+    except (Conflict, Refused) as error:
+        return RowResult(pk, False, error.code, str(error), row)
+    return RowResult(pk, True, "undone", f"{row.label} is being undone by {inverse.label}.", inverse)
+

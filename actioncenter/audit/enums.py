@@ -1,0 +1,112 @@
+"""Vocabulary of the audit log. A leaf: no Django, anyone may read it.
+
+Kinds are stored as text, `source.what`; never rename one, only append.
+"""
+
+from enum import StrEnum
+
+
+class Via(StrEnum):
+    """The way an actor came in."""
+
+    SESSION = "session"
+    TOKEN = "token"  # noqa: S105 - a word, not a secret
+    COMMAND = "command"
+    AUTOMATION = "automation"
+    SYSTEM = "system"
+
+
+class Kind(StrEnum):
+    # an action: what was decided
+    ACTION_PROPOSED = "action.proposed"
+    ACTION_EDITED = "action.edited"
+    ACTION_VOTED = "action.voted"
+    ACTION_APPROVED = "action.approved"
+    ACTION_REJECTED = "action.rejected"
+    ACTION_EXPIRED = "action.expired"
+    ACTION_WITHDRAWN = "action.withdrawn"
+    ACTION_ESCALATED = "action.escalated"
+    ACTION_COMMENTED = "action.commented"
+    # an action: what was done
+    ACTION_QUEUED = "action.queued"
+    ACTION_CLAIMED = "action.claimed"
+    ACTION_STARTED = "action.started"
+    ACTION_SUCCEEDED = "action.succeeded"
+    ACTION_PARTLY_SUCCEEDED = "action.partly_succeeded"
+    ACTION_FAILED = "action.failed"
+    ACTION_TIMED_OUT = "action.timed_out"
+    ACTION_UNKNOWN = "action.unknown"
+    ACTION_RECONCILED = "action.reconciled"
+    ACTION_CANCEL_REQUESTED = "action.cancel_requested"
+    ACTION_CANCELLED = "action.cancelled"
+    ACTION_REFUSED = "action.refused"
+    ACTION_RETRIED = "action.retried"
+    ACTION_UNDONE = "action.undone"
+    ACTION_DRIFTED = "action.drifted"
+    ACTION_BREAK_GLASS = "action.break_glass"
+    PLAN_MADE = "plan.made"
+    JOB_REQUESTED = "job.requested"
+    JOB_FINISHED = "job.finished"
+    JOB_FAILED = "job.failed"
+    # what was found
+    INGEST_RECEIVED = "ingest.received"
+    INGEST_REJECTED = "ingest.rejected"
+    INGEST_CLEANED = "ingest.cleaned"
+    EVIDENCE_ADDED = "evidence.added"
+    EVIDENCE_CHANGED = "evidence.changed"
+    VERDICT_SET = "verdict.set"
+    INVESTIGATION_OPENED = "investigation.opened"
+    INVESTIGATION_CHANGED = "investigation.changed"
+    INVESTIGATION_COMPLETED = "investigation.completed"
+    INVESTIGATION_STOPPED = "investigation.stopped"
+    DEVICE_MOVED = "device.moved"
+    DEVICE_MERGED = "device.merged"
+    MAILBOX_MERGED = "mailbox.merged"
+    # what holds: settings
+    GROUP_CREATED = "group.created"
+    GROUP_CHANGED = "group.changed"
+    GROUP_DELETED = "group.deleted"
+    GROUP_LEVEL_LOWERED = "group.level_lowered"
+    GROUP_LEVEL_RAISE_REQUESTED = "group.level_raise_requested"
+    GROUP_LEVEL_RAISED = "group.level_raised"
+    GROUP_RAISE_CANCELLED = "group.raise_cancelled"
+    FOLDERS_CHANGED = "folders.changed"
+    EXCLUSION_ADDED = "exclusion.added"
+    EXCLUSION_REMOVED = "exclusion.removed"
+    INDICATOR_ADDED = "indicator.added"
+    INDICATOR_CHANGED = "indicator.changed"
+    INDICATOR_REMOVED = "indicator.removed"
+    RULE_ADDED = "rule.added"
+    RULE_CHANGED = "rule.changed"
+    RULE_REMOVED = "rule.removed"
+    SOURCE_CHANGED = "source.changed"
+    SETTING_CHANGED = "setting.changed"
+    CONNECTOR_ADDED = "connector.added"
+    CONNECTOR_CHANGED = "connector.changed"
+    CONNECTOR_ENABLED = "connector.enabled"
+    CONNECTOR_DISABLED = "connector.disabled"
+    CONNECTOR_CHECKED = "connector.checked"
+    SWITCH_PULLED = "switch.pulled"
+    SWITCH_RELEASED = "switch.released"
+    # who
+    USER_CREATED = "user.created"
+    USER_CHANGED = "user.changed"
+    USER_DEACTIVATED = "user.deactivated"
+    USER_REACTIVATED = "user.reactivated"
+    ROLE_GRANTED = "role.granted"
+    ROLE_REVOKED = "role.revoked"
+    TOKEN_CREATED = "token.created"  # noqa: S105 - a word, not a secret
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a word, not a secret
+    SESSION_SIGNED_IN = "session.signed_in"
+    SESSION_SIGN_IN_FAILED = "session.sign_in_failed"
+    SESSION_SIGNED_OUT = "session.signed_out"
+    SESSION_ENDED = "session.ended"
+    ACCESS_REFUSED = "refused.access"
+    # the log itself and what leaves the house
+    EXPORT_MADE = "export.made"
+    RETENTION_PURGED = "retention.purged"
+    AUDIT_REDACTED = "audit.redacted"
+    AUDIT_VERIFIED = "audit.verified"
+    KEY_ROTATED = "key.rotated"
+    SYSTEM_STARTED = "system.started"
+    DEMO_LOADED = "system.demo_loaded"

@@ -1,0 +1,59 @@
+"""The audit log: one append-only row per change.
+
+Nothing here refers to another table, so that an event outlives whatever it speaks of. The
+columns are final: triggers forbid filling a new one later.
+"""
+
+from typing import Any, ClassVar
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.sql.compiler import SQLCompiler
+
+
+class TransactionId(models.Func):
+    """The writing transaction's id on PostgreSQL, NULL on SQLite, which commits in id order.
+
+    A reader that follows row ids loses events, because ids are taken before the commit.
+    """
+
+    template = "(pg_current_xact_id()::text::bigint)"
+    output_field = models.BigIntegerField(null=True)
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
+    ) -> tuple[str, list[Any]]:
+        return "NULL", []
+
+
+class Event(models.Model):
+    stream = models.TextField()
+    """What is chained together: `action:1042`, `group:3`, `user:5`, `system`."""
+    seq = models.PositiveIntegerField()
+    """1, 2, 3 ... within the stream, without gaps."""
+    xid = models.BigIntegerField(null=True, editable=False, db_default=TransactionId())
+    at = models.DateTimeField()
+    kind = models.TextField()
+    actor = models.TextField()
+    actor_name = models.TextField()
+    actor_via = models.TextField()
+    subject = models.TextField()
+    subject_name = models.TextField(blank=True)
+    area = models.PositiveSmallIntegerField(null=True)
+    group_id = models.BigIntegerField(null=True)
+    request_id = models.TextField(blank=True)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    detail = models.JSONField(null=True)
+    canonical = models.TextField()
+    """The truth; the columns above are read from it (audit/canonical.py)."""
+    chain = models.TextField()
+    """Hex of the keyed hash over the event before it in the stream and `canonical`."""
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["stream", "seq"], name="audit_event_stream_seq"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stream} {self.seq} {self.kind}"

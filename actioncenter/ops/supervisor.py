@@ -1,0 +1,108 @@
+"""Keeps child processes running until it is told to stop, and then leaves none behind."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import NoReturn
+
+FIRST_DELAY = 0.5
+LONGEST_DELAY = 30.0
+GRACE = 10.0
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Child:
+    """One program in a process group of its own. Restarted with a growing delay when it ends by itself."""
+
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    delay: float = FIRST_DELAY
+    start_at: float = field(default_factory=time.monotonic)
+
+    def tend(self, say: Callable[[str], None]) -> None:
+        """Start the program when its time has come; plan its restart when it has ended."""
+        now = time.monotonic()
+        if self.process is not None and self.process.poll() is not None:
+            # A server's workers outlive their parent and would keep the port and the old code.
+            self.signal_group(signal.SIGKILL)
+            self.delay = (
+                FIRST_DELAY if now - self.started_at > LONGEST_DELAY else min(self.delay * 2, LONGEST_DELAY)
+            )
+            say(
+                f"{self.name} ended with status {self.process.returncode}; starting it again in {self.delay:.0f} s."
+            )
+            self.process, self.start_at = None, now + self.delay
+        if self.process is None and now >= self.start_at:
+            self.started_at = now
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
+                self.command,
+                process_group=0,
+                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - the supervisor has no threads
+            )
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def signal_group(self, number: int) -> None:
+        if self.process is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, number)
+
+
+def supervise(children: Sequence[Child], each_round: Callable[[], None], say: Callable[[str], None]) -> None:
+    """Run until SIGINT or SIGTERM; a second one ends without waiting. Must be called from the main thread."""
+    previous = {number: signal.signal(number, _leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        while True:
+            for child in children:
+                child.tend(say)
+            each_round()
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        say("Stopping ...")
+    finally:
+        _stop(children)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _stop(children: Sequence[Child]) -> None:
+    for child in children:
+        child.signal_group(signal.SIGTERM)
+    deadline = time.monotonic() + GRACE
+    try:
+        while any(child.is_running() for child in children) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        for child in children:
+            child.signal_group(signal.SIGKILL)
+            if child.process is not None:
+                child.process.wait()
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _die_with(parent: int) -> Callable[[], None] | None:
+    """Return what the child does before it starts: ask Linux for SIGTERM when the supervisor dies."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)
+
+    def ask() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died in between
+            os._exit(1)
+
+    return ask

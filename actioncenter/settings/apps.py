@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class SettingsConfig(AppConfig):
+    name = "actioncenter.settings"
+    verbose_name = "Settings"

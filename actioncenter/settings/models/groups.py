@@ -1,0 +1,242 @@
+"""Device groups, their automation level, and how a level changes."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db import models, transaction
+from django.db.models.functions import Lower, Now
+
+from actioncenter.accounts import fence
+from actioncenter.accounts.notices import notify_admins
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import EventKind
+from actioncenter.settings.enums import AutomationLevel, is_raise
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+RAISE_DELAY = timedelta(hours=4)
+
+
+class LevelError(Exception):
+    """A level change that isn't allowed; `code` says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class DeviceGroup(models.Model):
+    """Devices by matching rule; rank 1 wins. The default group has no rank and no rules."""
+
+    name = models.CharField(max_length=120)
+    description = models.CharField(max_length=500, blank=True)
+    rank = models.PositiveIntegerField(null=True, blank=True)
+    level = models.PositiveSmallIntegerField(default=AutomationLevel.SEMI_ALL)
+    level_confirmed = models.BooleanField(default=False)
+    is_default = models.BooleanField(default=False)
+    critical = models.BooleanField(default=False)
+    recipe_isolates = models.BooleanField(default=False)
+    access = models.ManyToManyField(Group, blank=True, related_name="device_groups")
+    created_at = models.DateTimeField(db_default=Now())
+
+    if TYPE_CHECKING:
+        rules: RelatedManager["GroupRule"]
+        raises: RelatedManager["LevelRaise"]
+
+    class Meta:
+        ordering = [models.F("rank").asc(nulls_last=True), "id"]
+        constraints = [
+            models.UniqueConstraint(Lower("name"), name="group_name_unique"),
+            models.UniqueConstraint("rank", name="group_rank_unique"),
+            models.UniqueConstraint(
+                "is_default", condition=models.Q(is_default=True), name="group_one_default"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(is_default=True, rank__isnull=True)
+                | models.Q(is_default=False, rank__isnull=False),
+                name="group_default_has_no_rank",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(level__in=[level.value for level in AutomationLevel]),
+                name="group_level_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def automation(self) -> AutomationLevel:
+        return AutomationLevel(self.level)
+
+    def pending_raise(self) -> "LevelRaise | None":
+        return self.raises.filter(ended_at__isnull=True).first()
+
+    def change_level(self, new: AutomationLevel, *, by: Actor) -> "LevelRaise | None":
+        """Lower at once, or ask for a raise (design §4). Never retroactive.
+
+        Returns the waiting raise, or None when the level is in force. Raises LevelError.
+        """
+        with transaction.atomic():
+            fence.exclusive()
+            group = DeviceGroup.objects.select_for_update().get(pk=self.pk)
+            old = group.automation
+            if new == old:
+                raise LevelError("unchanged", f"{group.name} already has this level.")
+            group._drop_waiting_raise(by=by)
+            if is_raise(old, new):
+                waiting = LevelRaise.request(group, new, by=by)
+            else:
+                group._set_level(new, by=by, kind=EventKind.GROUP_LEVEL_LOWERED)
+                waiting = None
+        self.level = group.level
+        return waiting
+
+    def _drop_waiting_raise(self, *, by: Actor) -> None:
+        for waiting in self.raises.select_for_update().filter(ended_at__isnull=True):
+            waiting.end(by=by, cancelled=True)
+
+    def _set_level(self, new: AutomationLevel, *, by: Actor, kind: EventKind) -> None:
+        old = self.automation
+        self.level = new
+        self.level_confirmed = True
+        self.save(update_fields=["level", "level_confirmed"])
+        log.record(
+            kind,
+            by=by,
+            subject=f"group:{self.pk}",
+            subject_name=self.name,
+            before={"level": old.name},
+            after={"level": new.name},
+            group_id=self.pk,
+        )
+
+
+class GroupRule(models.Model):
+    """One row of a matching rule: OR within a property, AND between properties."""
+
+    PROPERTIES = ["name", "domain", "tag", "os"]
+    OPERATORS = ["starts_with", "ends_with", "contains", "equals"]
+
+    group = models.ForeignKey(DeviceGroup, on_delete=models.CASCADE, related_name="rules")
+    property = models.CharField(max_length=10, choices=[(p, p) for p in PROPERTIES])
+    operator = models.CharField(max_length=12, choices=[(o, o) for o in OPERATORS])
+    value = models.CharField(max_length=255)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.property} {self.operator} {self.value}"
+
+
+class LevelRaise(models.Model):
+    """A raise that waits for a second admin or for its delay; every admin is told and may cancel."""
+
+    group = models.ForeignKey(DeviceGroup, on_delete=models.CASCADE, related_name="raises")
+    old_level = models.PositiveSmallIntegerField()
+    new_level = models.PositiveSmallIntegerField()
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    requested_by_name = models.CharField(max_length=200)
+    requested_at = models.DateTimeField(db_default=Now())
+    effective_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    ended_by_name = models.CharField(max_length=200, blank=True)
+    applied = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                "group", condition=models.Q(ended_at__isnull=True), name="raise_one_waiting_per_group"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group} to {AutomationLevel(self.new_level).name}"
+
+    @classmethod
+    def request(cls, group: DeviceGroup, new: AutomationLevel, *, by: Actor) -> "LevelRaise":
+        waiting = cls.objects.create(
+            group=group,
+            old_level=group.level,
+            new_level=new,
+            requested_by_id=by.user_id,
+            requested_by_name=by.name,
+            effective_at=Now() + RAISE_DELAY,
+        )
+        waiting.refresh_from_db()
+        log.record(
+            EventKind.GROUP_LEVEL_RAISE_REQUESTED,
+            by=by,
+            subject=f"group:{group.pk}",
+            subject_name=group.name,
+            before={"level": group.automation.name},
+            after={"level": new.name, "effective_at": waiting.effective_at.isoformat()},
+            group_id=group.pk,
+        )
+        notify_admins(
+            "level_raise",
+            title=f"{by.name} asked to raise the automation level of {group.name}",
+            url=f"/settings/groups/{group.pk}",
+        )
+        return waiting
+
+    def confirm(self, *, by: Actor) -> None:
+        """A second admin puts it in force now. Raises LevelError."""
+        if by.user_id is None or by.user_id == self.requested_by_id:
+            raise LevelError("same_person", "A raise is confirmed by another admin than the one who asked.")
+        self._apply(by=by)
+
+    def apply_when_due(self, *, by: Actor) -> bool:
+        """Put it in force once its delay is over; for housekeeping. Returns whether it did."""
+        try:
+            self._apply(by=by, due_only=True)
+        except LevelError:
+            return False
+        return True
+
+    def cancel(self, *, by: Actor) -> None:
+        """Any admin may. Raises LevelError if it has ended meanwhile."""
+        with transaction.atomic():
+            fence.exclusive()
+            self._lock().end(by=by, cancelled=True)
+
+    def end(self, *, by: Actor, cancelled: bool) -> None:
+        self.ended_at = Now()
+        self.ended_by_name = by.name
+        self.applied = not cancelled
+        self.save(update_fields=["ended_at", "ended_by_name", "applied"])
+        if cancelled:
+            log.record(
+                EventKind.GROUP_RAISE_CANCELLED,
+                by=by,
+                subject=f"group:{self.group_id}",
+                subject_name=self.group.name,
+                before={"level": AutomationLevel(self.new_level).name},
+                after={"level": AutomationLevel(self.old_level).name},
+                group_id=self.group_id,
+            )
+
+    def _lock(self, *, due_only: bool = False) -> "LevelRaise":
+        found = LevelRaise.objects.select_for_update().filter(pk=self.pk, ended_at__isnull=True)
+        if due_only:
+            found = found.filter(effective_at__lte=Now())
+        locked = found.first()
+        if locked is None:
+            raise LevelError("ended", "This raise was already applied or cancelled.")
+        return locked
+
+    def _apply(self, *, by: Actor, due_only: bool = False) -> None:
+        with transaction.atomic():
+            fence.exclusive()
+            locked = self._lock(due_only=due_only)
+            group = DeviceGroup.objects.select_for_update().get(pk=locked.group_id)
+            locked.end(by=by, cancelled=False)
+            group._set_level(AutomationLevel(locked.new_level), by=by, kind=EventKind.GROUP_LEVEL_RAISED)

@@ -1,0 +1,117 @@
+// Beats while somebody looks: elements with hx-trigger="tick from:body" ask again.
+const EVERY = 2000;
+const JITTER = 400;
+const LONGEST = 30000;
+const root = document.documentElement;
+root.classList.add("js");
+
+let wait = EVERY;
+let timer = 0;
+
+function beat() {
+  timer = 0;
+  if (document.visibilityState === "hidden") return;
+  document.body.dispatchEvent(new CustomEvent("tick"));
+  plan();
+}
+
+function plan() {
+  timer ||= setTimeout(beat, wait - JITTER / 2 + Math.random() * JITTER);
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible" && !timer) beat();
+});
+
+const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: root.dataset.zone || undefined });
+let last = "";
+
+function show(lost) {
+  const sign = document.querySelector("[data-live]");
+  if (!sign) return;
+  if (!lost) last = clock.format(new Date());
+  const words = lost ? `Connection lost${last ? `, last update ${last}` : ""}` : `Up to date, ${last}`;
+  sign.dataset.state = lost ? "lost" : "ok";
+  sign.querySelector("[data-live-text]").textContent = words;
+  const said = sign.querySelector("[data-live-said]");
+  const say = lost ? "Connection lost" : said.textContent ? "Connected again" : "";
+  if (said.textContent !== say && (lost || said.textContent === "Connection lost")) said.textContent = say;
+}
+
+function isTick(ctx) {
+  return ctx?.sourceEvent?.type === "tick";
+}
+
+function failed(event) {
+  if (!isTick(event.detail.ctx)) return;
+  wait = Math.min(wait * 2, LONGEST);
+  show(true);
+}
+
+document.addEventListener("htmx:error", failed);
+document.addEventListener("htmx:after:request", (event) => {
+  const { ctx } = event.detail;
+  if (!isTick(ctx)) return;
+  if (ctx.response.status >= 500) return failed(event);
+  wait = EVERY;
+  show(false);
+});
+
+// The person's session ended: the answer is the sign-in page, which belongs to the whole window.
+document.addEventListener("htmx:before:response", (event) => {
+  const { raw } = event.detail.ctx.response;
+  if (raw.redirected && new URL(raw.url).pathname === root.dataset.signIn) {
+    event.preventDefault();
+    location.reload();
+  }
+});
+
+// A list asks for what it shows: its state stands in data-poll, because hx-* attributes carry no data.
+document.addEventListener("htmx:config:request", (event) => {
+  const { ctx } = event.detail;
+  const poll = ctx.sourceElement.dataset?.poll;
+  if (poll?.startsWith("/")) ctx.request.action = poll;
+});
+
+// A line after 300 ms, on what the person asked for; the pressed button alone goes busy.
+const slow = new WeakMap();
+
+document.addEventListener("htmx:before:request", (event) => {
+  const { ctx } = event.detail;
+  if (isTick(ctx)) return;
+  ctx.request.submitter?.setAttribute("aria-busy", "true");
+  slow.set(ctx, setTimeout(() => ctx.target?.classList.add("slow"), 300));
+});
+
+document.addEventListener("htmx:finally:request", (event) => {
+  const { ctx } = event.detail;
+  clearTimeout(slow.get(ctx));
+  ctx.target?.classList?.remove("slow");
+  ctx.request.submitter?.removeAttribute("aria-busy");
+});
+
+// An answer nobody can show (no data-notice in it, or no answer at all) is still said.
+function say(title, words) {
+  const made = document.getElementById("failed")?.content.cloneNode(true);
+  if (!made) return;
+  made.querySelector("[data-title]").textContent = title;
+  made.querySelector("[data-text]").textContent = words;
+  document.getElementById("notice")?.replaceChildren(made);
+}
+
+document.addEventListener("htmx:response:error", (event) => {
+  const { ctx } = event.detail;
+  if (isTick(ctx) || ctx.text?.includes("data-notice")) return;
+  say("That did not work", `The server answered ${ctx.response.status}. Nothing was recorded; reload the page to see what is true.`);
+});
+
+document.addEventListener("htmx:error", (event) => {
+  if (isTick(event.detail.ctx)) return;
+  say("No answer", "The server could not be reached. Reload the page to see whether this was recorded.");
+});
+
+document.addEventListener("click", (event) => {
+  event.target.closest("[data-dismiss]")?.closest("[data-notice]")?.remove();
+});
+
+plan();

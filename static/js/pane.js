@@ -1,0 +1,91 @@
+// Opens a row beside the list, keeps the address true, and puts focus on the evidence, never on a decision.
+
+const pane = document.getElementById("pane");
+const listed = Boolean(pane && document.getElementById("rows"));
+
+const shown = () => pane?.querySelector("article")?.dataset.number ?? "";
+const rowOf = (number) => document.querySelector(`#rows tr[data-number="${CSS.escape(number)}"]`);
+
+function markOpen() {
+  const number = shown();
+  document.querySelectorAll("#rows tr[data-number]").forEach((row) => row.classList.toggle("open", row.dataset.number === number));
+}
+
+function load(url) {
+  return htmx.ajax("GET", url.pathname + url.search, { source: pane, target: pane, swap: "innerHTML" });
+}
+
+function open(href) {
+  const url = new URL(href, location.href);
+  if (url.origin !== location.origin) return;
+  history[shown() ? "replaceState" : "pushState"](null, "", url);
+  load(url);
+}
+
+function empty() {
+  return htmx.swap({ text: "", sourceElement: pane, target: pane, swap: "innerHTML" });
+}
+
+async function close(href) {
+  const number = shown();
+  history.pushState(null, "", new URL(href, location.href));
+  await empty();
+  markOpen();
+  rowOf(number)?.querySelector("a.row")?.focus();
+}
+
+function plainClick(event) {
+  return event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
+}
+
+// Whether a comment is needed depends on the button; the browser's own check says so before anything is sent.
+function askComment(button) {
+  const comment = button.form?.elements.comment;
+  if (comment) comment.required = button.hasAttribute("data-needs-comment");
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[name=verb]");
+  if (button) askComment(button);
+  if (!listed || !plainClick(event)) return;
+  const link = event.target.closest("a[data-open]");
+  const closer = event.target.closest("#pane a[data-close]");
+  if (!link && !closer) return;
+  event.preventDefault();
+  if (link) open(link.href);
+  else close(closer.href);
+});
+
+document.addEventListener("htmx:after:swap", (event) => {
+  const { ctx } = event.detail;
+  if (!listed) return;
+  markOpen();
+  const asked = ctx.sourceElement === pane && ctx.sourceEvent?.type !== "tick";
+  if (asked) pane.querySelector("[data-focus]")?.focus({ preventScroll: true });
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !listed || !shown() || document.querySelector("dialog[open]")) return;
+  if (event.target.matches("textarea, input:not([type=checkbox]), select")) event.target.blur();
+  else close(pane.querySelector("a[data-close]").href);
+});
+
+window.addEventListener("popstate", () => {
+  if (!listed) return;
+  const url = new URL(location.href);
+  if (url.searchParams.has("open")) load(url);
+  else empty().then(markOpen);
+});
+
+// A filter applies as soon as it is chosen; the button is for those without scripts.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form[data-filter]");
+  if (form && event.target.matches("select, input[type=date]")) form.requestSubmit();
+});
+
+// Empty fields say nothing and stay out of the address.
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("form[data-filter]")) return;
+  for (const field of event.target.elements) if (field.name && !field.value) field.disabled = true;
+  setTimeout(() => [...event.target.elements].forEach((field) => (field.disabled = false)));
+});

@@ -1,0 +1,33 @@
+"""Each throw-away service answers: what the other tests of this folder rely on."""
+
+import psycopg
+import pytest
+from kombu import Connection
+
+from actioncenter.estate.services import Service
+
+
+@pytest.mark.postgres
+def test_postgres_answers(postgres_service: Service) -> None:
+    with psycopg.connect(postgres_service.url) as connection:
+        row = connection.execute("select current_setting('fsync'), 1 + 1").fetchone()
+
+    assert row == ("off", 2)
+
+
+@pytest.mark.parametrize(
+    "broker",
+    [
+        pytest.param("redis_service", marks=pytest.mark.redis),
+        pytest.param("rabbitmq_service", marks=pytest.mark.rabbitmq),
+    ],
+)
+def test_broker_carries_a_message(broker: str, request: pytest.FixtureRequest) -> None:
+    service: Service = request.getfixturevalue(broker)
+
+    with Connection(service.url) as connection, connection.SimpleQueue("round-trip") as queue:
+        queue.put({"ids": [1, 2]})
+        message = queue.get(timeout=10)
+        message.ack()
+
+    assert message.payload == {"ids": [1, 2]}
