@@ -18,14 +18,14 @@ if "ACTIONCENTER_TEST_DATA" not in os.environ:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["ACTIONCENTER_DATA"] = os.environ["ACTIONCENTER_TEST_DATA"] = folder
     if os.environ.get("ACTIONCENTER_TEST_DATABASE") == "postgres":
-        from actioncenter.estate.services import Postgres  # noqa: PLC0415 - only where it is asked for
+        from actioncenter.estate.services import Postgres
 
         server = Postgres.start()
         atexit.register(server.stop)
         os.environ["ACTIONCENTER_DATABASE_URL"] = server.url
 
-from actioncenter.conf import *  # noqa: E402, F403, TID251 - the settings themselves
-from actioncenter.conf import DATA_DIR, DATABASES, ON_POSTGRES, STORAGES  # noqa: E402, TID251
+from actioncenter.conf import *  # noqa: F403, TID251 - the settings themselves
+from actioncenter.conf import DATA_DIR, DATABASES, ON_POSTGRES, STORAGES  # noqa: TID251
 
 DEBUG = False
 STORAGES = {

@@ -36,12 +36,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Where services are required, a skipped test has failed: it proved nothing."""
     report: pytest.TestReport = yield
-    if report.skipped and not hasattr(report, "wasxfail") and SERVICES_REQUIRED:
-        if not item.get_closest_marker("samples"):
-            report.outcome = "failed"
-            report.longrepr = (
-                f"skipped, although every service is required: {call.excinfo and call.excinfo.value}"
-            )
+    is_skip = report.skipped and not hasattr(report, "wasxfail")
+    if is_skip and SERVICES_REQUIRED and not item.get_closest_marker("samples"):
+        reason = call.excinfo.value if call.excinfo else "no reason"
+        report.outcome = "failed"
+        report.longrepr = f"skipped, although every service is required: {reason}"
     return report
 
 

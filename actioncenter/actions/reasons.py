@@ -10,17 +10,21 @@ from typing import Any, NamedTuple
 
 from actioncenter.actions.catalogue import BY_CODE, CATALOGUE
 from actioncenter.actions.enums import TargetKind
+from actioncenter.settings.enums import AutomationLevel
+from actioncenter.web.text import in_plain_text
 
 LONGEST_VALUE = 200
 
-LEVEL_LABELS: Mapping[str, str] = {
-    "full": "Full",
-    "semi_core": "Semi – core folders",
-    "semi_nontemp": "Semi – non-temp folders",
-    "semi_all": "Semi – all folders",
-    "none": "No automated response",
+LEVEL_LABELS: Mapping[AutomationLevel, str] = {
+    AutomationLevel.FULL: "Full",
+    AutomationLevel.SEMI_CORE: "Semi – core folders",
+    AutomationLevel.SEMI_NONTEMP: "Semi – non-temp folders",
+    AutomationLevel.SEMI_ALL: "Semi – all folders",
+    AutomationLevel.NONE: "No automated response",
 }
 """Short labels; domain §4.1 has the long ones."""
+
+_LEVEL_CODES = {level.name.lower(): label for level, label in LEVEL_LABELS.items()}
 
 NOUNS: Mapping[TargetKind, str] = {
     TargetKind.FILE: "the file",
@@ -130,8 +134,12 @@ EXECUTION: Mapping[str, Reason] = {
     "refused": Reason("Refused by the system", "The system refused it: {reason}."),
     "lane_blocked": Reason("Waits for another action", "Waiting for {other}, which touches the same target."),
     "no_runner": Reason("No runner is working", "Waiting because no runner is working."),
-    "irreversible_type": Reason("Can't be undone", "This kind of action has no undo."),
-    "undo_expired": Reason("Too late to undo", "It can no longer be undone: that was possible for {days} days."),
+    "one_way": Reason("Can't be undone", "This kind of action can't be undone."),
+    "not_undoable": Reason("Can't be undone now", "It can't be undone: {reason}."),
+    "newer_active": Reason("A newer one is active", "{other} is active on the same target; finish or undo it first."),
+    "own_proposal": Reason("Your own proposal", "Whoever proposed an action may not decide it."),
+    "role": Reason("Another role is needed", "This needs another role."),
+    "person": Reason("Needs a person", "Only a signed-in, active person may do this."),
     "already_decided": Reason("Already decided", "Already {decision} by {by} at {at}."),
 }  # fmt: skip
 """Codes of the queue, the runner and refusals."""
@@ -184,7 +192,7 @@ def _texts(value: Any) -> Iterable[str]:
 def _words(params: Mapping[str, Any]) -> _Words:
     words = _Words({name: plain(value) for name, value in params.items() if value not in (None, "")})
     if "level" in words:
-        words["level"] = LEVEL_LABELS.get(words["level"], words["level"])
+        words["level"] = _LEVEL_CODES.get(words["level"], words["level"])
     action = BY_CODE.get(words.get("action", ""))
     words["thing"] = NOUNS.get(CATALOGUE[action].kind, "it") if action else "the file"
     words["action_name"] = CATALOGUE[action].label if action else "an action"
@@ -195,7 +203,4 @@ def _words(params: Mapping[str, Any]) -> _Words:
 
 def plain(value: Any) -> str:
     """A value as one line of visible text: cut, control and direction marks as code points."""
-    text = str(value)
-    if len(text) > LONGEST_VALUE:
-        text = text[: LONGEST_VALUE - 1] + "…"
-    return "".join(letter if letter.isprintable() else f"[U+{ord(letter):04X}]" for letter in text)
+    return in_plain_text(str(value), LONGEST_VALUE)

@@ -24,8 +24,7 @@ RECIPES: Mapping[tuple[EvidenceType, Area], tuple[ActionType, ...]] = {
     (_E.DRIVER, Area.DEVICE): (_T.DISABLE_DRIVER,),
     (_E.SCHEDULED_TASK, Area.DEVICE): (_T.REMOVE_TASK,),
     (_E.REGISTRY, Area.DEVICE): (_T.REMOVE_REGISTRY_KEY,),
-    (_E.PERSISTENCE, Area.DEVICE): (
-        _T.REMOVE_REGISTRY_KEY, _T.REMOVE_TASK, _T.STOP_SERVICE, _T.QUARANTINE_FILE),
+    (_E.PERSISTENCE, Area.DEVICE): (_T.REMOVE_REGISTRY_KEY, _T.QUARANTINE_FILE),
     (_E.URL, Area.EMAIL): (_T.BLOCK_URL,),
     (_E.MAIL_MESSAGE, Area.EMAIL): (_T.SOFT_DELETE_EMAIL,),
     (_E.MAIL_CLUSTER, Area.EMAIL): (_T.SOFT_DELETE_EMAIL,),
@@ -36,43 +35,35 @@ RECIPES: Mapping[tuple[EvidenceType, Area], tuple[ActionType, ...]] = {
 """In the order in which the actions are proposed. A pair that is missing proposes nothing."""
 
 FIRST_ONLY = frozenset({_E.PERSISTENCE})
-"""One thing that may be written down in several ways: only the first way its facts describe."""
+"""Written down in one of several ways: only the first that its facts describe is proposed."""
 
-_FILE = (("path", "sha256", "sha1"),)
-_IMAGE = (("image_path", "image_sha256", "path", "sha256", "sha1"),)
+_FILE = ("path", "sha256", "sha1")
+_MESSAGE = ("message_id", "internet_message_id")
 
 NEEDS: Mapping[ActionType, tuple[tuple[str, ...], ...]] = {
-    _T.QUARANTINE_FILE: _FILE,
-    _T.KILL_PROCESS: (("pid", *_IMAGE[0]),),
-    _T.STOP_SERVICE: (("service", "name"),),
-    _T.DISABLE_DRIVER: (("driver", "name"),),
-    _T.REMOVE_TASK: (("task", "name"),),
+    _T.QUARANTINE_FILE: (_FILE,),
+    _T.KILL_PROCESS: (("pid", *_FILE),),
+    _T.STOP_SERVICE: (("name",),),
+    _T.DISABLE_DRIVER: (("name",),),
+    _T.REMOVE_TASK: (("name",),),
     _T.REMOVE_REGISTRY_KEY: (("key",),),
     _T.BLOCK_URL: (("url",),),
-    _T.SOFT_DELETE_EMAIL: (("message_id", "network_message_id", "cluster", "query", "members"),),
-    _T.QUARANTINE_ATTACHMENT: (("file_name", "sha256", "sha1"), ("message_id", "network_message_id")),
+    _T.SOFT_DELETE_EMAIL: ((*_MESSAGE, "cluster_id", "query", "message_ids", "members"),),
+    _T.QUARANTINE_ATTACHMENT: (("file_name", "sha256", "sha1"), _MESSAGE),
     _T.TURN_OFF_FORWARDING: (("mailbox",),),
     _T.REMOVE_DELEGATION: (("mailbox",), ("delegate",)),
     _T.ISOLATE_DEVICE: (),
 }
 """Per action the facts without which it can't be carried out: one of each group must be there.
 
-Beside the facts of the evidence itself, callers set `device`, `mailbox` and `cluster` where the
-evidence belongs to one. Every action of the device area needs its device.
+The names are those of evidence facts (investigations.intake.documents); callers add `device` and
+`mailbox` where the evidence belongs to one. Every action of the device area needs its device.
 """
-
-# Persistence and processes carry facts of several kinds under one roof, so a plain name, or the
-# path of what started, doesn't say which of them is meant.
-_NARROWER: Mapping[tuple[EvidenceType, ActionType], tuple[tuple[str, ...], ...]] = {
-    (_E.PROCESS, _T.QUARANTINE_FILE): _IMAGE,
-    (_E.PERSISTENCE, _T.REMOVE_TASK): (("task",),),
-    (_E.PERSISTENCE, _T.STOP_SERVICE): (("service",),),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Proposals:
-    """`missing` tells, for what can't be proposed, the facts of which one each is lacking."""
+    """`missing` tells why the rest can't be proposed: of each group of facts one would be needed."""
 
     actions: tuple[ActionType, ...]
     missing: Mapping[ActionType, tuple[tuple[str, ...], ...]]
@@ -85,11 +76,9 @@ def recipe(evidence: EvidenceType, verdict: Verdict, area: Area) -> tuple[Action
     return RECIPES.get((evidence, area), ())
 
 
-def missing_facts(
-    evidence: EvidenceType, action: ActionType, facts: Mapping[str, Any]
-) -> tuple[tuple[str, ...], ...]:
+def missing_facts(action: ActionType, facts: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
     """The groups of facts of which none is known; empty if the action can be carried out."""
-    needs = _NARROWER.get((evidence, action), NEEDS[action])
+    needs = NEEDS[action]
     if CATALOGUE[action].area == Area.DEVICE:
         needs = (("device",), *needs)
     return tuple(group for group in needs if not any(_known(facts.get(name)) for name in group))
@@ -110,21 +99,18 @@ def proposals(
     """What to propose for one finding.
 
     `isolate` says that the source recommends it or the device group's recipe asks for it; it adds
-    the isolation of the finding's device, and it is the only way to get one.
+    the isolation of the finding's device, and there is no other way to get one.
     """
     wanted = recipe(evidence, verdict, area)
-    missing = {action: missing_facts(evidence, action, facts) for action in wanted}
-    possible = tuple(action for action in wanted if not missing[action])
+    if isolate and area == Area.DEVICE and verdict in BAD:
+        wanted += (_T.ISOLATE_DEVICE,)
+    missing = {action: missing_facts(action, facts) for action in wanted}
     if evidence in FIRST_ONLY:
-        possible = possible[:1]
-    isolation = _isolation(verdict, area, facts) if isolate else ()
-    lacking = {} if evidence in FIRST_ONLY and possible else missing
+        ways = RECIPES.get((evidence, area), ())
+        way = next((action for action in ways if not missing.get(action, True)), None)
+        if way is not None:
+            missing = {action: lacking for action, lacking in missing.items() if action not in ways or action == way}
     return Proposals(
-        actions=possible + isolation,
-        missing={action: groups for action, groups in lacking.items() if groups},
+        actions=tuple(action for action, lacking in missing.items() if not lacking),
+        missing={action: lacking for action, lacking in missing.items() if lacking},
     )
-
-
-def _isolation(verdict: Verdict, area: Area, facts: Mapping[str, Any]) -> tuple[ActionType, ...]:
-    known = area == Area.DEVICE and verdict in BAD and _known(facts.get("device"))
-    return (_T.ISOLATE_DEVICE,) if known else ()

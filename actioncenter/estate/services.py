@@ -18,6 +18,8 @@ from typing import Any, ClassVar, Self
 
 import psycopg
 
+NOT_DURABLE = ["--fsync=off", "--synchronous-commit=off", "--full-page-writes=off"]
+
 
 class ServiceMissing(Exception):
     """The programs are not on this machine; `package` names what apt would install."""
@@ -95,9 +97,12 @@ class Postgres(Service):
         initdb = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
         with (folder / "log").open("wb") as log:
             _spawn([*initdb, "--no-locale", "--no-sync"], log, user).wait()
-            options = (
-                "fsync=off synchronous_commit=off full_page_writes=off listen_addresses=127.0.0.1".split()
-            )
+            options = [
+                "fsync=off",
+                "synchronous_commit=off",
+                "full_page_writes=off",
+                "listen_addresses=127.0.0.1",
+            ]
             flags = [part for option in options for part in ("-c", option)]
             process = _spawn([programs / "postgres", "-D", data, "-k", folder, "-p", port, *flags], log, user)
         server = cls(folder, process, port)

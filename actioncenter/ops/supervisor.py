@@ -47,7 +47,7 @@ class Child:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
                 self.command,
                 process_group=0,
-                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - the supervisor has no threads
+                preexec_fn=_die_with(os.getpid()),
             )
 
     def is_running(self) -> bool:

@@ -27,6 +27,6 @@ FOLDER_RULES: Sequence[FolderRule] = (
     FolderRule(FolderList.TEMP, r"\documents and settings\*\users\*", note=_DOCUMENTED),
     *(
         FolderRule(FolderList.TEMP, pattern, note=_POSIX)
-        for pattern in ("/tmp", "/var/tmp", "/dev/shm", "/home/*/Downloads", "/Users/*/Downloads")
+        for pattern in ("/tmp", "/var/tmp", "/dev/shm", "/home/*/Downloads", "/Users/*/Downloads")  # noqa: S108 - patterns, no file is made
     ),
 )

@@ -60,7 +60,7 @@ document.addEventListener("htmx:after:swap", (event) => {
   const { ctx } = event.detail;
   if (!listed) return;
   markOpen();
-  const asked = ctx.sourceElement === pane && ctx.sourceEvent?.type !== "tick";
+  const asked = ctx.target === pane && ctx.sourceEvent?.type !== "tick";
   if (asked) pane.querySelector("[data-focus]")?.focus({ preventScroll: true });
 });
 

@@ -1,11 +1,11 @@
 """Actions, their targets, attempts, plans and votes. Split by subject; import from here."""
 
 from actioncenter.actions.models.action import Action, ActionEvidence
-from actioncenter.actions.models.conflicts import Conflict, Invalid
+from actioncenter.actions.models.conflicts import Conflict, Invalid, LeaseLost
 from actioncenter.actions.models.jobs import ConnectorJob, Duty
 from actioncenter.actions.models.plan import Plan, Vote
 from actioncenter.actions.models.proposal import Proposal, TargetDraft
-from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt
+from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt, TargetResult
 
 __all__ = [
     "Action",
@@ -17,8 +17,10 @@ __all__ = [
     "ConnectorJob",
     "Duty",
     "Invalid",
+    "LeaseLost",
     "Plan",
     "Proposal",
     "TargetDraft",
+    "TargetResult",
     "Vote",
 ]

@@ -27,7 +27,7 @@ from actioncenter.actions.enums import (
 from actioncenter.actions.models import deciding, running, undoing
 from actioncenter.actions.models.queryset import ActionQuerySet
 from actioncenter.audit.actor import Actor
-from actioncenter.audit.enums import EventKind
+from actioncenter.audit.enums import Kind
 from actioncenter.audit.log import Draft
 from actioncenter.settings.models import DeviceGroup
 from investigations.enums import Verdict
@@ -225,7 +225,7 @@ class Action(models.Model):
         """Nobody was asked: policy itself said so."""
         return self.decision == Decision.NOT_REQUIRED and self.requested_by_id is None
 
-    def draft(self, kind: EventKind, *, by: Actor, **more: Any) -> Draft:
+    def draft(self, kind: Kind, *, by: Actor, **more: Any) -> Draft:
         """An audit event about this action."""
         return Draft(
             kind=kind,

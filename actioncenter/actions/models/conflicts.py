@@ -35,6 +35,10 @@ class Invalid(ValueError):
         self.reason = reason
 
 
+class LeaseLost(Exception):
+    """Another runner took the attempt over; nothing was written."""
+
+
 class Conflict(Exception):
     """Somebody or something was first, or the page was old. Carries the row as it is now."""
 

@@ -28,7 +28,7 @@ from actioncenter.actions.models.target import ActionTarget
 from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
-from actioncenter.audit.enums import EventKind
+from actioncenter.audit.enums import Kind
 from investigations.models import Investigation
 
 if TYPE_CHECKING:
@@ -45,19 +45,19 @@ class Way:
     verb: Verb
     choice: Choice
     decision: Decision
-    event: EventKind
+    event: Kind
     quorum_key: str
     comment_key: str
 
 
 APPROVE = Way(
-    Verb.APPROVE, Choice.APPROVE, Decision.APPROVED, EventKind.ACTION_APPROVED, "quorum", "comment_on_approve"
+    Verb.APPROVE, Choice.APPROVE, Decision.APPROVED, Kind.ACTION_APPROVED, "quorum", "comment_on_approve"
 )
 REJECT = Way(
     Verb.REJECT,
     Choice.REJECT,
     Decision.REJECTED,
-    EventKind.ACTION_REJECTED,
+    Kind.ACTION_REJECTED,
     "deny_quorum",
     "comment_on_reject",
 )
@@ -79,8 +79,7 @@ def decide_one(
 ) -> "Action":
     """Decide one action; raises Conflict, Refused, Invalid or NotVisible."""
     revisions = {action.pk: revision} if revision is not None else None
-    with transaction.atomic():
-        fence.decider()
+    with fence.decider():
         rights = fresh_rights(by)
         rows = _locked(type(action), [action.pk], wait=True, by=by)
         if not rows:
@@ -105,8 +104,7 @@ def decide_many(
     wanted = list(dict.fromkeys(ids))
     if not wanted or len(wanted) > BULK_LIMIT:
         raise Invalid("selection", f"Select between 1 and {BULK_LIMIT} actions.")
-    with transaction.atomic():
-        fence.decider()
+    with fence.decider():
         rights = fresh_rights(by)
         rows = {row.pk: row for row in _locked(model, wanted, wait=False, by=by)}
         seen = [row for row in rows.values() if rights.sees(row)]
@@ -236,7 +234,7 @@ def _write(
     log.record_many(
         [
             row.draft(
-                way.event if row.pk in decided else EventKind.ACTION_VOTED,
+                way.event if row.pk in decided else Kind.ACTION_VOTED,
                 by=by,
                 before={"decision": "PENDING"},
                 after={
@@ -295,8 +293,7 @@ def _decide(
 def edit(action: "Action", parameters: dict[str, Any], *, by: Actor, revision: int) -> "Action":
     """Raises Conflict, Refused, NotVisible, or catalogue.ParameterError."""
     cleaned = clean_parameters(ActionType(action.type), parameters)
-    with transaction.atomic():
-        fence.decider()
+    with fence.decider():
         rows = _locked(type(action), [action.pk], wait=True, by=by)
         if not rows:
             raise NotVisible
@@ -315,7 +312,7 @@ def edit(action: "Action", parameters: dict[str, Any], *, by: Actor, revision: i
         log.record_many(
             [
                 row.draft(
-                    EventKind.ACTION_EDITED,
+                    Kind.ACTION_EDITED,
                     by=by,
                     before={"parameters": before},
                     after={"parameters": cleaned},
@@ -332,16 +329,14 @@ def expire_due(model: "type[Action]", *, by: Actor, limit: int) -> int:
         if connection.features.has_select_for_update:
             due = due.select_for_update(skip_locked=True)
         rows = list(due[:limit])
-        return _close(
-            model, rows, Decision.EXPIRED, "expired_undecided", by=by, event=EventKind.ACTION_EXPIRED
-        )
+        return _close(model, rows, Decision.EXPIRED, "expired_undecided", by=by, event=Kind.ACTION_EXPIRED)
 
 
 def withdraw(model: "type[Action]", ids: Sequence[int], code: str, *, by: Actor) -> int:
     with transaction.atomic():
         rows = _locked(model, ids, wait=True, by=by)
         rows = [row for row in rows if row.decision == Decision.PENDING]
-        return _close(model, rows, Decision.WITHDRAWN, code, by=by, event=EventKind.ACTION_WITHDRAWN)
+        return _close(model, rows, Decision.WITHDRAWN, code, by=by, event=Kind.ACTION_WITHDRAWN)
 
 
 def _close(
@@ -351,7 +346,7 @@ def _close(
     code: str,
     *,
     by: Actor,
-    event: EventKind,
+    event: Kind,
 ) -> int:
     name = "" if decision == Decision.EXPIRED else by.name
     changed = model.objects.filter(Q(pk__in=[row.pk for row in rows]), decision=Decision.PENDING).update(

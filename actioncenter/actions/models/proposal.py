@@ -63,7 +63,11 @@ class Proposal:
     simulated: bool = False
 
     @property
-    def canonical(kind: TargetKind, device_id: int | None, mailbox_id: int | None, entity: str) -> str:
+    def intent_key(self) -> str:
+        return intent_key(self.type, [target.canonical for target in self.targets], self.parameters)
+
+
+def canonical(kind: TargetKind, device_id: int | None, mailbox_id: int | None, entity: str) -> str:
     """The name of a target in intent keys."""
     return f"{kind.name.lower()}|{_owner(device_id, mailbox_id)}|{entity}"
 
@@ -72,10 +76,6 @@ def _owner(device_id: int | None, mailbox_id: int | None) -> str:
     if device_id:
         return str(device_id)
     return f"m{mailbox_id}" if mailbox_id else ""
-
-
-def intent_key(self) -> str:
-        return intent_key(self.type, [target.canonical for target in self.targets], self.parameters)
 
 
 def intent_key(kind: ActionType, targets: Sequence[str], parameters: Mapping[str, Any]) -> str:

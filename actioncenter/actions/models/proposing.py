@@ -17,7 +17,7 @@ from actioncenter.actions.models.proposal import Proposal, TargetDraft, fingerpr
 from actioncenter.actions.models.target import ActionTarget
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
-from actioncenter.audit.enums import EventKind
+from actioncenter.audit.enums import Kind
 from actioncenter.settings.models.rules import approval_rule
 from investigations.models import Investigation
 
@@ -32,8 +32,7 @@ def propose(model: "type[Action]", proposal: Proposal, *, by: Actor) -> "tuple[A
 
     Raises catalogue.ParameterError for parameters the type doesn't take.
     """
-    with transaction.atomic():
-        fence.decider()
+    with fence.decider():
         existing = _existing(model, proposal)
         if existing:
             return existing, False
@@ -196,7 +195,7 @@ def _record(action: "Action", proposal: Proposal, *, by: Actor) -> None:
         "undo_of": proposal.undo_of_id,
     }
     detail = {"comment": proposal.comment, "policy": dict(proposal.policy)}
-    log.record_many([action.draft(EventKind.ACTION_PROPOSED, by=by, after=after, detail=detail)])
+    log.record_many([action.draft(Kind.ACTION_PROPOSED, by=by, after=after, detail=detail)])
 
 
 def _ask_for_plan(action: "Action", *, by: Actor) -> None:

@@ -1,6 +1,7 @@
 """Targets of an action, the attempts made on them, and what came back as files."""
 
 import uuid
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -14,6 +15,18 @@ from investigations.models import Device, Mailbox
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
+
+
+@dataclass(frozen=True, slots=True)
+class TargetResult:
+    """What became of one target. `before` is what an undo needs."""
+
+    target_id: int
+    state: TargetState
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    error_class: str = ""
 
 
 class Attempt(models.Model):

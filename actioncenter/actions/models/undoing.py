@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -32,7 +32,7 @@ from actioncenter.actions.models.target import ActionTarget
 from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
-from actioncenter.audit.enums import EventKind
+from actioncenter.audit.enums import Kind
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
@@ -51,9 +51,9 @@ def why_not_undoable(action: "Action") -> str:
         return f"Already undone by A-{action.undone_by_id}."
     if action.source == Source.MANUAL_LIVE_RESPONSE:
         return "What was done in a live-response session can't be undone here."
-    if entry.undo_days and action.finished_at:
-        if action.finished_at + timedelta(days=entry.undo_days) < timezone.now():
-            return f"Undo was possible for {entry.undo_days} days."
+    ended = action.finished_at
+    if entry.undo_days and ended and ended + timedelta(days=entry.undo_days) < timezone.now():
+        return f"Undo was possible for {entry.undo_days} days."
     return ""
 
 
@@ -65,8 +65,7 @@ def undo(action: "Action", *, by: Actor, comment: str, idempotency_key: str = ""
     if not comment.strip() or len(comment) > COMMENT_LIMIT:
         raise Invalid("comment", "A comment is required to undo an action.")
     model = type(action)
-    with transaction.atomic():
-        fence.decider()
+    with fence.decider():
         rows = model.objects.filter(pk=action.pk)
         if connection.features.has_select_for_update:
             rows = rows.select_for_update(of=("self",))
@@ -78,7 +77,11 @@ def undo(action: "Action", *, by: Actor, comment: str, idempotency_key: str = ""
         row.undone_by = inverse
         row.save(update_fields=["undone_by"])
         log.record_many(
-            [row.draft(EventKind.ACTION_UNDONE, by=by, after={"undone_by": inverse.pk}, detail={"comment": comment})]
+            [
+                row.draft(
+                    Kind.ACTION_UNDONE, by=by, after={"undone_by": inverse.pk}, detail={"comment": comment}
+                )
+            ]
         )
     action.refresh_from_db()
     return inverse
@@ -93,7 +96,9 @@ def _check(row: "Action", rights: Rights) -> None:
         raise Conflict(row, "not_undoable", reason)
     newer = _newer_on_same_lane(row)
     if newer:
-        raise Conflict(row, "newer_active", f"A-{newer} is active on the same target; finish or undo it first.")
+        raise Conflict(
+            row, "newer_active", f"A-{newer} is active on the same target; finish or undo it first."
+        )
 
 
 def _newer_on_same_lane(row: "Action") -> int | None:
@@ -169,4 +174,3 @@ def _undo_row(pk: int, row: "Action | None", *, by: Actor, comment: str) -> RowR
     except (Conflict, Refused) as error:
         return RowResult(pk, False, error.code, str(error), row)
     return RowResult(pk, True, "undone", f"{row.label} is being undone by {inverse.label}.", inverse)
-

@@ -225,24 +225,26 @@ def _remove_key(case: Case) -> Change:
     values: dict[str, Any] | None = case.state["values"]
     name = text(case.facts, "value_name")
     if values is None or (name and name not in values):
-        return Change(Outcome.ALREADY, before={"removed": {}}, after={"values": values})
+        return Change(Outcome.ALREADY, before={"removed": {}, "whole": False}, after={"values": values})
     removed = {name: values[name]} if name else values
-    left = {key: value for key, value in values.items() if key not in removed} if name else None
-    if case.assumed and not left:
-        left = None
+    whole = not name or (case.assumed and removed == values)
+    left = None if whole else {key: value for key, value in values.items() if key not in removed}
     edits = [(case.ref, {**case.state, "values": left})]
-    return Change(Outcome.SUCCEEDED, edits, before={"removed": removed}, after={"values": left})
+    before = {"removed": removed, "whole": whole}
+    return Change(Outcome.SUCCEEDED, edits, before=before, after={"values": left})
 
 
 def _restore_key(case: Case) -> Change:
     removed = case.before.get("removed")
     if removed is None:
         return failed("nothing_recorded: there is no record of what to restore")
-    values: dict[str, Any] = case.state["values"] or {}
+    found: dict[str, Any] | None = case.state["values"]
+    values = found or {}
     if any(name in values and values[name] != value for name, value in removed.items()):
         return failed("conflict: a value of that name was written since and is left as it is")
-    if not removed or (case.state["values"] is not None and removed.items() <= values.items()):
-        return Change(Outcome.ALREADY, after={"values": case.state["values"]})
+    nothing_removed = not removed and not case.before.get("whole")
+    if nothing_removed or (found is not None and removed.items() <= found.items()):
+        return Change(Outcome.ALREADY, after={"values": found})
     merged = {**values, **removed}
     return Change(Outcome.SUCCEEDED, [(case.ref, {**case.state, "values": merged})], after={"values": merged})
 

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth.models import Group
-from django.db import models, transaction
+from django.db import models
 from django.db.models.functions import Lower, Now
 
 from actioncenter.accounts import fence
 from actioncenter.accounts.notices import notify_admins
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
-from actioncenter.audit.enums import EventKind
+from actioncenter.audit.enums import Kind
 from actioncenter.settings.enums import AutomationLevel, is_raise
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ class DeviceGroup(models.Model):
 
         Returns the waiting raise, or None when the level is in force. Raises LevelError.
         """
-        with transaction.atomic():
-            fence.exclusive()
+        with fence.exclusive():
             group = DeviceGroup.objects.select_for_update().get(pk=self.pk)
             old = group.automation
             if new == old:
@@ -91,7 +90,7 @@ class DeviceGroup(models.Model):
             if is_raise(old, new):
                 waiting = LevelRaise.request(group, new, by=by)
             else:
-                group._set_level(new, by=by, kind=EventKind.GROUP_LEVEL_LOWERED)
+                group._set_level(new, by=by, kind=Kind.GROUP_LEVEL_LOWERED)
                 waiting = None
         self.level = group.level
         return waiting
@@ -100,7 +99,7 @@ class DeviceGroup(models.Model):
         for waiting in self.raises.select_for_update().filter(ended_at__isnull=True):
             waiting.end(by=by, cancelled=True)
 
-    def _set_level(self, new: AutomationLevel, *, by: Actor, kind: EventKind) -> None:
+    def _set_level(self, new: AutomationLevel, *, by: Actor, kind: Kind) -> None:
         old = self.automation
         self.level = new
         self.level_confirmed = True
@@ -173,7 +172,7 @@ class LevelRaise(models.Model):
         )
         waiting.refresh_from_db()
         log.record(
-            EventKind.GROUP_LEVEL_RAISE_REQUESTED,
+            Kind.GROUP_LEVEL_RAISE_REQUESTED,
             by=by,
             subject=f"group:{group.pk}",
             subject_name=group.name,
@@ -204,8 +203,7 @@ class LevelRaise(models.Model):
 
     def cancel(self, *, by: Actor) -> None:
         """Any admin may. Raises LevelError if it has ended meanwhile."""
-        with transaction.atomic():
-            fence.exclusive()
+        with fence.exclusive():
             self._lock().end(by=by, cancelled=True)
 
     def end(self, *, by: Actor, cancelled: bool) -> None:
@@ -215,7 +213,7 @@ class LevelRaise(models.Model):
         self.save(update_fields=["ended_at", "ended_by_name", "applied"])
         if cancelled:
             log.record(
-                EventKind.GROUP_RAISE_CANCELLED,
+                Kind.GROUP_RAISE_CANCELLED,
                 by=by,
                 subject=f"group:{self.group_id}",
                 subject_name=self.group.name,
@@ -234,9 +232,8 @@ class LevelRaise(models.Model):
         return locked
 
     def _apply(self, *, by: Actor, due_only: bool = False) -> None:
-        with transaction.atomic():
-            fence.exclusive()
+        with fence.exclusive():
             locked = self._lock(due_only=due_only)
             group = DeviceGroup.objects.select_for_update().get(pk=locked.group_id)
             locked.end(by=by, cancelled=False)
-            group._set_level(AutomationLevel(locked.new_level), by=by, kind=EventKind.GROUP_LEVEL_RAISED)
+            group._set_level(AutomationLevel(locked.new_level), by=by, kind=Kind.GROUP_LEVEL_RAISED)
