@@ -130,7 +130,7 @@ def install_with_pip(wanted: Path) -> None:
     pip = find_pip()
     if pip is None:
         stop(needs_package())
-    arguments = ["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement"]
+    arguments = ["install", "-qq", "--disable-pip-version-check", "--require-hashes", "--requirement"]
     if run([*pip, *arguments, str(wanted)]):
         stop(
             "The packages could not be installed (see above). Is the package index reachable from here? "

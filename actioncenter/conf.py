@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_filters",
     "csp",
+    "actioncenter.web",
     "actioncenter.accounts",
     "actioncenter.audit",
     "actioncenter.settings",
@@ -53,6 +54,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "actioncenter.accounts.middleware.request_id",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -63,7 +65,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    # accounts' own middleware (sign-in required, time zone of the person) belongs here, last.
+    "actioncenter.accounts.middleware.session_limits",
+    "actioncenter.accounts.middleware.signed_in_pages",
+    "actioncenter.accounts.middleware.SignInRequired",
 ]
 
 ROOT_URLCONF = "actioncenter.urls"
@@ -80,6 +84,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "actioncenter.accounts.context.theme",
             ],
         },
     }

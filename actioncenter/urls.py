@@ -1,5 +1,7 @@
 """Every address of the product; each app brings its own list."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("actioncenter.accounts.urls")),
+]

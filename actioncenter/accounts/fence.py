@@ -18,7 +18,7 @@ KEY: Final = 0x0AC7_10CE_47E2_FE4C
 @contextmanager
 def decider() -> Iterator[None]:
     """A transaction that may run beside other deciders, but beside no change. At most 500 rows."""
-    with transaction.atomic(savepoint=False):
+    with transaction.atomic():
         _lock("pg_advisory_xact_lock_shared")
         yield
 
@@ -26,7 +26,7 @@ def decider() -> Iterator[None]:
 @contextmanager
 def exclusive() -> Iterator[None]:
     """A transaction that begins when the running deciders are through and holds up later ones."""
-    with transaction.atomic(savepoint=False):
+    with transaction.atomic():
         _lock("pg_advisory_xact_lock")
         yield
 

@@ -56,7 +56,7 @@ class User(AbstractUser):
         choices=[(theme.value, theme.name.capitalize()) for theme in Theme], default=Theme.SYSTEM.value
     )
 
-    objects: ClassVar[PeopleManager] = PeopleManager()  # type: ignore[assignment]
+    objects: ClassVar[PeopleManager] = PeopleManager()
 
     def get_full_name(self) -> str:
         return self.shown_name
@@ -166,7 +166,7 @@ class RoleGrantQuerySet(models.QuerySet["RoleGrant"]):
             user__is_active=True,
         )
 
-    def held_by(self, user_id: int | None) -> frozenset[Role]:
+    def held_by(self, user_id: int) -> frozenset[Role]:
         return frozenset(map(Role, self.in_force().filter(user_id=user_id).values_list("role", flat=True)))
 
 

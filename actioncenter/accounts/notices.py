@@ -1,4 +1,4 @@
-"""Telling people about things: one row per person, shown in the product."""
+"""Telling people."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,14 +17,30 @@ def notify(
     url: str = "",
     severity: Severity = Severity.INFO,
 ) -> None:
-    """Write one notice per person. `url` is a path inside the product."""
+    """One notice for each, in the caller's transaction. A title that is too long is cut."""
     Notice.objects.bulk_create(
-        Notice(user=user, kind=kind, title=title[:300], params=dict(params or {}), url=url, severity=severity)
+        Notice(
+            user=user,
+            kind=kind,
+            title=title[:300],
+            params=dict(params or {}),
+            url=url,
+            severity=severity.value,
+        )
         for user in users
     )
 
 
-def notify_admins(kind: str, *, title: str, url: str = "", severity: Severity = Severity.WARNING) -> None:
-    """Tell everybody who holds the role Admin now."""
-    admins = RoleGrant.objects.in_force().filter(role=Role.ADMIN).values("user_id")
-    notify(User.objects.filter(pk__in=admins), kind, title=title, url=url, severity=severity)
+def notify_admins(
+    kind: str,
+    *,
+    title: str,
+    params: Mapping[str, Any] | None = None,
+    url: str = "",
+    severity: Severity = Severity.INFO,
+) -> None:
+    """As `notify`, for everyone who is an admin now."""
+    admins = User.objects.filter(
+        pk__in=RoleGrant.objects.in_force().filter(role=Role.ADMIN).values("user_id")
+    )
+    notify(admins, kind, title=title, params=params, url=url, severity=severity)

@@ -109,7 +109,9 @@ def proposals(
         ways = RECIPES.get((evidence, area), ())
         way = next((action for action in ways if not missing.get(action, True)), None)
         if way is not None:
-            missing = {action: lacking for action, lacking in missing.items() if action not in ways or action == way}
+            missing = {
+                action: lacking for action, lacking in missing.items() if action not in ways or action == way
+            }
     return Proposals(
         actions=tuple(action for action, lacking in missing.items() if not lacking),
         missing={action: lacking for action, lacking in missing.items() if lacking},

@@ -19,7 +19,7 @@ The format, complete enough to be written again in another language:
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -121,13 +121,13 @@ def _microseconds(value: datetime) -> bytes:
     return b"%d" % ((value - _EPOCH) // _MICROSECOND)
 
 
-_WRITERS: Final = {
+_WRITERS: Final[Mapping[str, Callable[[Any], bytes]]] = {
     "s": lambda value: str(value).encode(),
     "i": lambda value: b"%d" % value,
     "t": _microseconds,
     "j": lambda value: canonical_json(value).encode(),
 }
-_READERS: Final = {
+_READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "s": str,
     "i": int,
     "t": lambda value: _EPOCH + int(value) * _MICROSECOND,

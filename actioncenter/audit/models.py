@@ -22,8 +22,8 @@ class TransactionId(models.Func):
 
     def as_sqlite(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
-    ) -> tuple[str, list[Any]]:
-        return "NULL", []
+    ) -> tuple[str, tuple[str | int, ...]]:
+        return "NULL", ()
 
 
 class Event(models.Model):

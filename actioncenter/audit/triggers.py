@@ -26,7 +26,7 @@ _SQLITE: Final = {
         CREATE TRIGGER audit_event_no_replace BEFORE INSERT ON {TABLE}
         WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = NEW.id)
           OR EXISTS (SELECT 1 FROM {TABLE} WHERE stream = NEW.stream AND seq = NEW.seq)
-        BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END""",
+        BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END""",  # noqa: S608 - constants
 }  # fmt: skip
 
 _POSTGRESQL_FUNCTION: Final = f"""

@@ -138,11 +138,9 @@ def _compiled(pattern: str, *, broad: bool) -> re.Pattern[str]:
     separator = re.escape(pattern[0])
     body, tail = _split_tail(_one_separator(pattern), separator, broad=broad)
     inside = "[^/]" if posix else r"[^\\]"
-    segments = []
-    for segment in fold(body, posix=posix, broad=broad).split(pattern[0]):
-        literal = re.escape(segment).replace(r"\*", f"{inside}*")
-        segments.append(f"{inside}+" if segment == "*" else literal)
-    return re.compile(separator.join(segments) + tail, re.DOTALL)
+    body = re.escape(fold(body, posix=posix, broad=broad))
+    # Places have no empty segments, so "any number" between two separators is at least one.
+    return re.compile(body.replace(r"\*", f"{inside}*") + tail, re.DOTALL)
 
 
 def _split_tail(pattern: str, separator: str, *, broad: bool) -> tuple[str, str]:

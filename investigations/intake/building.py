@@ -84,6 +84,9 @@ class Builder:
         else:
             self._evidence[key] = _joined(there, item)
 
+    def names_device(self, name: str) -> bool:
+        return any(value == name.lower() for device in self.devices for _, value in device.identities)
+
     def has_fact(self, kind: EvidenceType, name: str, value: str) -> bool:
         return any(item.type == kind and item.facts.get(name) == value for item in self._evidence.values())
 
@@ -98,9 +101,8 @@ def _name(given: str, known: tuple[Identity, ...]) -> str:
 
 def _same(ours: tuple[Identity, ...], theirs: tuple[Identity, ...]) -> bool:
     """The strongest namespace that both have decides."""
-    mine, other = dict(ours), dict(theirs)
-    shared = sorted(mine.keys() & other.keys())
-    return bool(shared) and mine[shared[0]] == other[shared[0]]
+    shared = {space for space, _ in ours} & {space for space, _ in theirs}
+    return any(space == min(shared) for space, _ in set(ours) & set(theirs))
 
 
 def _merged(device: DeviceDoc, known: tuple[Identity, ...], facts: dict[str, Any]) -> DeviceDoc:

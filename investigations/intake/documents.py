@@ -111,6 +111,7 @@ class AlertDoc:
     status: AlertStatus = AlertStatus.NEW
     detection_source: str = ""
     service_source: str = ""
+    threat_family: str = ""
     first_activity: datetime | None = None
     last_activity: datetime | None = None
     techniques: tuple[str, ...] = ()

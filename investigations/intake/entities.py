@@ -142,10 +142,7 @@ _CASELESS = frozenset({"path", "file_name", "hive", "key", "value_name", "addres
 
 
 def evidence_key(kind: EvidenceType, facts: Facts, owner: str) -> str:
-    """SHA-256 over what makes it this thing and no other; `owner` names its device or mailbox.
-
-    What a later report can add (a hash of the same path) belongs to it, what can change (a verdict) doesn't.
-    """
+    """SHA-256 over what makes it this thing and no other; `owner` names its device or mailbox."""
     chosen: Mapping[str, Any] = facts
     if kind in _FIRST_OF:
         options = _FIRST_OF[kind]
@@ -161,8 +158,8 @@ def evidence_key(kind: EvidenceType, facts: Facts, owner: str) -> str:
 
 
 def _file_key(facts: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The place if there is one, with the best hash; one name for it, so that a later hash of another kind differs."""
-    best = next((facts[name] for name in ("sha256", "sha1", "md5") if facts.get(name)), "")
+    """The place and the first hash known; SHA-1 leads because most sources give it."""
+    best = next((facts[name] for name in HASHES if facts.get(name)), "")
     return {"path": facts.get("path") or facts.get("file_name", ""), "hash": best}
 
 

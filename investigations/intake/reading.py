@@ -11,6 +11,8 @@ from investigations.intake.errors import Rejected
 from investigations.intake.text import FREE_CAP, NAME_CAP, clean_text
 
 LARGEST = 2**63 - 1
+LONGEST_LIST = 200
+"""Members kept of a list that is only shown."""
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 _NUMBER = re.compile(r"-?\d{1,19}")
 
@@ -105,6 +107,12 @@ class Reader:
         except (ValueError, OverflowError, OSError) as error:
             raise self.refuse(name, "is not a date and time") from error
 
+    def required_when(self, *names: str) -> datetime:
+        moment = self.when(*names)
+        if moment is None:
+            raise self.refuse(names[0], "is required")
+        return moment
+
     def iso(self, *names: str) -> str:
         moment = self.when(*names)
         return moment.isoformat() if moment else ""
@@ -148,7 +156,9 @@ class Reader:
         if isinstance(value, str):
             return self.clean(value, name, FREE_CAP)
         if isinstance(value, list):
-            return [self._copy(member, name) for member in value]
+            if len(value) > LONGEST_LIST:
+                self.changes.append(self.field(name))
+            return [self._copy(member, name) for member in value[:LONGEST_LIST]]
         if isinstance(value, dict):
             return {
                 self.clean(key, name, NAME_CAP): self._copy(member, name) for key, member in value.items()

@@ -45,8 +45,11 @@ function askComment(button) {
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("button[name=verb]");
+  const button = event.target.closest?.("button[name=verb]");
   if (button) askComment(button);
+}, true);
+
+document.addEventListener("click", (event) => {
   if (!listed || !plainClick(event)) return;
   const link = event.target.closest("a[data-open]");
   const closer = event.target.closest("#pane a[data-close]");

@@ -14,7 +14,7 @@ T, E = ActionType, EvidenceType
 DEVICE, EMAIL = Area.DEVICE, Area.EMAIL
 BAD = [Verdict.SUSPICIOUS, Verdict.MALICIOUS]
 
-COMPLETE = {
+COMPLETE: dict[tuple[EvidenceType, Area], tuple[dict[str, Any], list[ActionType]]] = {
     (E.FILE, DEVICE): ({"device": 7, "path": r"C:\x\a.exe"}, [T.QUARANTINE_FILE]),
     (E.PROCESS, DEVICE): ({"device": 7, "pid": 4711, "sha256": "ab"}, [T.KILL_PROCESS, T.QUARANTINE_FILE]),
     (E.SERVICE, DEVICE): ({"device": 7, "name": "updater"}, [T.STOP_SERVICE]),
@@ -52,7 +52,9 @@ def test_other_verdicts_propose_nothing(evidence: EvidenceType, area: Area, verd
 
 
 @pytest.mark.parametrize(("evidence", "area"), list(product(E, Area)))
-def test_each_kind_of_evidence_has_a_recipe_or_is_known_to_have_none(evidence: EvidenceType, area: Area) -> None:
+def test_each_kind_of_evidence_has_a_recipe_or_is_known_to_have_none(
+    evidence: EvidenceType, area: Area
+) -> None:
     assert any((evidence, each) in COMPLETE for each in Area) is (evidence not in WITHOUT_ACTION)
     facts = {"device": 7, "mailbox": 3, "url": "x", "name": "x", "path": "x", "message_id": "1"}
     assert bool(recipes.recipe(evidence, Verdict.MALICIOUS, area)) is ((evidence, area) in COMPLETE)
@@ -60,7 +62,9 @@ def test_each_kind_of_evidence_has_a_recipe_or_is_known_to_have_none(evidence: E
 
 
 @pytest.mark.parametrize(("evidence", "area"), COMPLETE)
-def test_with_nothing_known_nothing_is_proposed_and_it_says_what_is_missing(evidence: EvidenceType, area: Area) -> None:
+def test_with_nothing_known_nothing_is_proposed_and_it_says_what_is_missing(
+    evidence: EvidenceType, area: Area
+) -> None:
     found = recipes.proposals(evidence, Verdict.MALICIOUS, area, {"path": "", "members": [], "pid": None})
     assert found.actions == ()
     assert set(found.missing) == set(recipes.recipe(evidence, Verdict.MALICIOUS, area))
@@ -99,7 +103,9 @@ def test_isolation_only_when_asked_for(evidence: EvidenceType) -> None:
 
 
 def test_mail_never_isolates() -> None:
-    assert proposed(E.MAIL_MESSAGE, EMAIL, {"message_id": "1", "device": 7}, isolate=True) == [T.SOFT_DELETE_EMAIL]
+    assert proposed(E.MAIL_MESSAGE, EMAIL, {"message_id": "1", "device": 7}, isolate=True) == [
+        T.SOFT_DELETE_EMAIL
+    ]
 
 
 def test_every_proposed_action_says_what_it_needs() -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from actioncenter.actions.enums import ActionType as T
+from actioncenter.actions.enums import TargetKind
 from actioncenter.connectors.base import Artefact, Json, Outcome, Request, Target
 from actioncenter.connectors.simulator.scene import (
     DEVICE,
@@ -38,8 +39,9 @@ def device_ref(target: Target) -> Ref:
 
 def new_device(target: Target) -> State:
     """A device the estate never heard of, from what the request says about it."""
+    own = ("name",) if target.kind is TargetKind.DEVICE else ()
     return {
-        "name": text(target.facts, "device_name", "device", "name") or target.remote,
+        "name": text(target.facts, "device_name", *own) or target.remote,
         "os": text(target.facts, "os_family", "os").lower() or "unknown",
         "online": True,
         "isolation": "none",
@@ -114,7 +116,7 @@ def mark(case: Case) -> str:
 
 def zipped(files: Mapping[str, bytes], now: float) -> bytes:
     """A zip with a note that says where it comes from."""
-    note = "Made by the simulator: nothing in here was read from a real device.\n".encode()
+    note = b"Made by the simulator: nothing in here was read from a real device.\n"
     moment = datetime.fromtimestamp(now, UTC).timetuple()[:6]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

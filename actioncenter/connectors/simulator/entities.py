@@ -138,7 +138,9 @@ def _sample(case: Case) -> Change:
     edits = [(job_ref(case), {"at": case.now})]
     if case.assumed:
         edits.append((case.ref, case.state))
-    return Change(Outcome.SUCCEEDED, edits, after={"sha256": case.state["sha256"], "size": case.state["size"]})
+    return Change(
+        Outcome.SUCCEEDED, edits, after={"sha256": case.state["sha256"], "size": case.state["size"]}
+    )
 
 
 def _sample_zip(case: Case) -> Artefact:

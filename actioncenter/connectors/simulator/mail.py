@@ -134,7 +134,11 @@ def _sets_attachment(quarantined: bool) -> Callable[[Case], Change]:
     def change(case: Case) -> Change:
         place, attachment = _found_attachment(case)
         if place < 0:
-            return failed("gone: the message has no such attachment") if not quarantined else Change(Outcome.GONE)
+            return (
+                failed("gone: the message has no such attachment")
+                if not quarantined
+                else Change(Outcome.GONE)
+            )
         want = quarantined if quarantined else bool(case.before.get("quarantined", False))
         # An attachment that only evidence knows of is where the verb expects to find it.
         now = bool(attachment.get("quarantined", not quarantined))
@@ -250,8 +254,8 @@ MAIL_VERBS: Final[Mapping[T, Verb]] = {
     T.HARD_DELETE_EMAIL: _message(_moves_to(PURGED), "are deleted for good"),
     T.RESTORE_EMAIL: _message(_moves_back, "return to the folder they came from", RECOVERABLE),
     T.RELEASE_EMAIL: _message(_moves_back, "return to the folder they came from", QUARANTINE),
-    T.QUARANTINE_ATTACHMENT: _message(_sets_attachment(True), "lose the attachment to the quarantine"),
-    T.RELEASE_ATTACHMENT: _message(_sets_attachment(False), "get their attachment back"),
+    T.QUARANTINE_ATTACHMENT: _message(_sets_attachment(True), "The attachment is taken out of the message and kept in the quarantine."),
+    T.RELEASE_ATTACHMENT: _message(_sets_attachment(False), "The attachment is put back into the message."),
     T.TURN_OFF_FORWARDING: Verb(
         _locate_mailbox, new_mailbox, _stop_forwarding, "Mail is no longer forwarded to the outside.",
         material=("forwarding",),
@@ -266,4 +270,3 @@ MAIL_VERBS: Final[Mapping[T, Verb]] = {
         _locate_mailbox, new_mailbox, _restore_delegates, "The delegate can open the mailbox again."
     ),
 }  # fmt: skip
-

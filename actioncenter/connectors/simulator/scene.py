@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,10 +59,13 @@ class Scene:
         for name, body in rows.fetchall():
             yield Ref(kind, owner, name), _state(body)
 
-    def where(self, kind: str, condition: str, values: tuple[Any, ...]) -> Iterator[tuple[Ref, State]]:
-        """Things of a kind that meet an SQL condition. The condition is ours, the values are not."""
-        query = f"SELECT owner, name, state FROM things WHERE kind = ? AND ({condition}) ORDER BY owner, name"  # noqa: S608 - only constants of this package
-        for owner, name, body in self.sql.execute(query, (kind, *values)).fetchall():
+    def where(
+        self, kind: str, conditions: Sequence[str], values: Mapping[str, Any], *, limit: int = -1
+    ) -> Iterator[tuple[Ref, State]]:
+        """Things of a kind that meet all SQL conditions; these are ours, the named values are not."""
+        condition = " AND ".join(("kind = :kind", *conditions))
+        query = f"SELECT owner, name, state FROM things WHERE {condition} ORDER BY owner, name LIMIT :limit"  # noqa: S608 - see above
+        for owner, name, body in self.sql.execute(query, {**values, "kind": kind, "limit": limit}).fetchall():
             yield Ref(kind, owner, name), _state(body)
 
     def messages(self, message_id: str) -> Iterator[tuple[Ref, State]]:

@@ -130,7 +130,7 @@ def named(value: object, extra: str = "") -> SafeString:
     """A name that shrinks at its head and keeps its end; `extra` (our own words) takes the place of the end."""
     text = texts.capped("" if value is None else str(value))
     head, tail = (text, "") if extra else texts.cut(text)
-    end = format_html('<span class="t">{}</span>', f" {extra}") if extra else ""
+    end = format_html('<span class="t x">{}</span>', f" {extra}") if extra else ""
     if tail:
         end = format_html('<span class="t">{}</span>', texts.marked(tail))
     return format_html(

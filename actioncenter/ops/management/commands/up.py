@@ -11,12 +11,15 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from actioncenter.accounts.models import User
+from actioncenter.audit import triggers
+from actioncenter.audit.actor import Actor
 from actioncenter.ops import demo_people
 from actioncenter.ops.supervisor import Child, supervise
+from actioncenter.settings.enums import Role
 
 HOST = "127.0.0.1"
 
@@ -44,11 +47,12 @@ class Command(BaseCommand):
 
     def prepare_people(self, *, no_demo: bool) -> str:
         """Load what a first start needs; return the lines about signing in."""
-        users = get_user_model().objects
+        users = User.objects
+        triggers.require()
         is_first = not users.exists()
         password = secrets.token_urlsafe(9)
         if is_first and no_demo:
-            users.create_superuser("admin", password=password)
+            users.enrol("admin", by=Actor.command("up"), password=password, roles=[Role.ADMIN])
         elif is_first:
             demo_people.ensure(password)
         if not no_demo:

@@ -1,0 +1,45 @@
+"""Failed sign-ins, counted in the audit log itself: every process sees the same number."""
+
+import unicodedata
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils.crypto import salted_hmac
+
+from actioncenter.accounts.models import User
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
+from actioncenter.audit.models import Event
+
+LIMIT: Final = 10
+WINDOW: Final = timedelta(minutes=5)
+
+
+def too_many(username: str, address: str) -> bool:
+    """Whether this name has failed too often from this address of late."""
+    recent = Event.objects.filter(stream=_stream(username, address), at__gt=Now() - WINDOW)
+    return recent.count() >= LIMIT
+
+
+def record_failure(username: str, address: str, *, by: Actor) -> None:
+    """The typed name is kept only if such an account exists: people type passwords there."""
+    # PostgreSQL refuses to look for a NUL.
+    user = None if "\0" in username else User.objects.filter(username=username).first()
+    with transaction.atomic():
+        log.record(
+            Kind.SESSION_SIGN_IN_FAILED,
+            by=by,
+            subject=user.ref if user else "user:unknown",
+            subject_name=user.shown_name if user else "",
+            detail={"address": address},
+            stream=_stream(username, address),
+        )
+
+
+def _stream(username: str, address: str) -> str:
+    name = unicodedata.normalize("NFKC", username).casefold()
+    digest = salted_hmac("accounts.attempts", f"{name}\n{address}", algorithm="sha256").hexdigest()
+    return f"sign-in:{digest[:32]}"

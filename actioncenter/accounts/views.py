@@ -1,0 +1,115 @@
+"""Signing in and out, and the look a person chose."""
+
+from django.conf import settings
+from django.contrib.auth import REDIRECT_FIELD_NAME, login, logout
+from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect, render, resolve_url
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+from django_htmx.http import HttpResponseClientRefresh
+
+from actioncenter.accounts import attempts
+from actioncenter.accounts.context import THEME_COOKIE
+from actioncenter.accounts.forms import SignInForm, ThemeForm
+from actioncenter.accounts.models import User
+from actioncenter.accounts.request import AnyRequest, actor_of
+from actioncenter.audit import log
+from actioncenter.audit.enums import Kind
+
+TOO_MANY = "Too many failed attempts. Wait five minutes, then try again."
+A_YEAR = 365 * 24 * 3600
+
+
+@never_cache
+@sensitive_post_parameters("password")
+@csrf_protect
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_not_required
+def sign_in(request: AnyRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        return redirect(_next_page(request))
+    if request.method != "POST":
+        return _sign_in_page(request, SignInForm(request))
+    username, address = request.POST.get("username", ""), request.META.get("REMOTE_ADDR", "")
+    if attempts.too_many(username, address):
+        form = SignInForm(request, initial={"username": username})
+        response = _sign_in_page(request, form, failure=TOO_MANY, status=429)
+        response["Retry-After"] = str(int(attempts.WINDOW.total_seconds()))
+        return response
+    form = SignInForm(request, request.POST)
+    if not form.is_valid():
+        attempts.record_failure(username, address, by=actor_of(request))
+        return _sign_in_page(request, form)
+    _begin_session(request, form.get_user(), address)
+    return redirect(_next_page(request))
+
+
+@require_POST
+@login_not_required
+def sign_out(request: AnyRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        with transaction.atomic():
+            actor = actor_of(request)
+            log.record(Kind.SESSION_SIGNED_OUT, by=actor, subject=actor.ref, subject_name=actor.name)
+            logout(request)
+    return redirect(settings.LOGOUT_REDIRECT_URL)
+
+
+@require_POST
+@login_not_required
+def theme(request: AnyRequest) -> HttpResponse:
+    """Remembered with the account, and in a cookie for the sign-in page."""
+    form = ThemeForm(request.POST)
+    if not form.is_valid():
+        return HttpResponseBadRequest("theme must be system, light or dark", content_type="text/plain")
+    chosen = form.chosen()
+    if isinstance(request.user, User):
+        User.objects.filter(pk=request.user.pk).update(theme=chosen.value)
+    response = HttpResponseClientRefresh() if request.htmx else redirect(_next_page(request))
+    response.set_cookie(
+        THEME_COOKIE,
+        chosen.name.lower(),
+        max_age=A_YEAR,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _sign_in_page(
+    request: HttpRequest, form: SignInForm, *, failure: str = "", status: int = 200
+) -> HttpResponse:
+    """`failure` is the one sentence about what went wrong, whether from the form or from us."""
+    failure = failure or " ".join(str(error) for error in form.non_field_errors())
+    context = {"form": form, "failure": failure, "next": _wanted(request)}
+    return render(request, "accounts/sign_in.html", context, status=status)
+
+
+def _begin_session(request: AnyRequest, user: User, address: str) -> None:
+    with transaction.atomic():
+        login(request, user)
+        actor = actor_of(request)
+        log.record(
+            Kind.SESSION_SIGNED_IN,
+            by=actor,
+            subject=actor.ref,
+            subject_name=actor.name,
+            detail={"address": address},
+        )
+
+
+def _wanted(request: HttpRequest) -> str:
+    return request.POST.get(REDIRECT_FIELD_NAME) or request.GET.get(REDIRECT_FIELD_NAME, "")
+
+
+def _next_page(request: HttpRequest) -> str:
+    """Where the person wanted to go, if that is a page of ours."""
+    wanted = _wanted(request)
+    ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return wanted if ours else resolve_url(settings.LOGIN_REDIRECT_URL)

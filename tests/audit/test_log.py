@@ -1,0 +1,124 @@
+"""One event per change, in its transaction, chained to the one before."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.conf import settings
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from actioncenter.accounts.models import User
+from actioncenter.audit import canonical, log
+from actioncenter.audit.enums import Kind
+from actioncenter.audit.log import NotInTransaction
+from actioncenter.audit.models import Event
+from tests.audit.drafts import MIRA, draft
+
+pytestmark = pytest.mark.django_db
+
+
+def test_event_holds_what_it_was_told() -> None:
+    event = log.record(
+        Kind.ACTION_APPROVED,
+        by=MIRA,
+        subject="action:1042",
+        subject_name="Isolate WS-7",
+        before={"decision": "pending"},
+        after={"decision": "approved"},
+        area=1,
+        group_id=3,
+    )
+
+    stored = Event.objects.get()
+    assert stored.pk == event.pk
+    assert (stored.stream, stored.seq, stored.kind) == ("action:1042", 1, "action.approved")
+    assert (stored.actor, stored.actor_name, stored.actor_via) == ("user:12", "Mira Chen", "session")
+    assert (stored.before, stored.after, stored.detail) == (
+        {"decision": "pending"},
+        {"decision": "approved"},
+        None,
+    )
+    assert (stored.area, stored.group_id, stored.request_id) == (1, 3, "req-1")
+    assert canonical.read(stored.canonical)["at"] == stored.at
+
+
+def test_first_event_of_a_stream_is_chained_to_its_name_and_the_next_to_it() -> None:
+    first, second = (log.record(Kind.ACTION_QUEUED, by=MIRA, subject="action:7") for _ in range(2))
+
+    assert (first.seq, second.seq) == (1, 2)
+    assert first.chain == canonical.link(settings.AUDIT_KEY, "action:7", "", first.canonical)
+    assert second.chain == canonical.link(settings.AUDIT_KEY, "action:7", first.chain, second.canonical)
+
+
+def test_time_is_the_databases_own() -> None:
+    event = log.record(Kind.ACTION_QUEUED, by=MIRA, subject="action:7")
+
+    assert abs(event.at - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+def test_many_continue_their_streams_in_the_order_given() -> None:
+    log.record(Kind.ACTION_PROPOSED, by=MIRA, subject="action:1")
+
+    log.record_many(
+        [draft("action:1"), draft("action:2"), draft("action:1", kind=Kind.ACTION_QUEUED), draft("group:3")]
+    )
+
+    found = Event.objects.order_by("stream", "seq").values_list("stream", "seq", "kind")
+    assert list(found) == [
+        ("action:1", 1, "action.proposed"),
+        ("action:1", 2, "action.approved"),
+        ("action:1", 3, "action.queued"),
+        ("action:2", 1, "action.approved"),
+        ("group:3", 1, "action.approved"),
+    ]
+
+
+def test_subject_and_stream_may_differ() -> None:
+    event = log.record(Kind.SWITCH_PULLED, by=MIRA, subject="connector:2", stream=log.SYSTEM_STREAM)
+
+    assert (event.stream, event.subject) == ("system", "connector:2")
+
+
+@pytest.mark.parametrize("rows", [1, 3, 100, 500])
+def test_many_take_as_many_statements_as_one(rows: int) -> None:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        log.record_many([draft(f"action:{number}") for number in range(rows)])
+
+    assert len(queries) == 3
+    assert Event.objects.count() == rows
+
+
+def test_none_is_nothing() -> None:
+    log.record_many([])
+
+    assert not Event.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("write", [lambda: log.record_many([draft()]), lambda: log._chained([draft()])])
+def test_outside_of_a_transaction_it_is_refused(write: Callable[[], object]) -> None:
+    with pytest.raises(NotInTransaction):
+        write()
+
+    assert not Event.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_change_whose_event_cannot_be_written_does_not_happen() -> None:
+    with pytest.raises(TypeError), transaction.atomic():
+        User.objects.create_user("nadia")
+        log.record(Kind.USER_CREATED, by=MIRA, subject="user:1", detail={"score": 0.5})
+
+    assert not User.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_of_a_change_that_is_rolled_back_is_gone_too() -> None:
+    with pytest.raises(RuntimeError), transaction.atomic():
+        log.record(Kind.USER_CREATED, by=MIRA, subject="user:1")
+        raise RuntimeError
+
+    assert not Event.objects.exists()
