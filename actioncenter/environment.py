@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 TRUE = frozenset({"1", "true", "yes", "on"})
@@ -52,7 +53,7 @@ def choice(name: str, default: str, allowed: frozenset[str]) -> str:
     return value
 
 
-def database(name: str, default: str) -> dict[str, object]:
+def database(name: str, default: str) -> dict[str, Any]:
     """Turn sqlite:///path or postgres://user:password@host:port/name?option=value into a Django database."""
     url = text(name, default)
     parts = urlsplit(url)
@@ -63,7 +64,7 @@ def database(name: str, default: str) -> dict[str, object]:
     raise BadSetting(f"{name} must start with sqlite:/// or postgres://.")
 
 
-def _sqlite(name: str, path: str) -> dict[str, object]:
+def _sqlite(name: str, path: str) -> dict[str, Any]:
     if not path:
         raise BadSetting(f"{name} names no file: write sqlite:////absolute/path or sqlite:///relative/path.")
     return {
@@ -80,7 +81,7 @@ def _sqlite(name: str, path: str) -> dict[str, object]:
     }
 
 
-def _postgres(name: str, url: str) -> dict[str, object]:
+def _postgres(name: str, url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     try:
         port = parts.port

@@ -28,6 +28,8 @@ from actioncenter.conf import *  # noqa: F403, TID251 - the settings themselves
 from actioncenter.conf import DATA_DIR, DATABASES, ON_POSTGRES, STORAGES  # noqa: TID251
 
 DEBUG = False
+# Nothing is collected for tests, and the server warns of a missing folder.
+(DATA_DIR / "static").mkdir(exist_ok=True)
 STORAGES = {
     **STORAGES,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

@@ -40,5 +40,5 @@ def _send(ids: Sequence[int]) -> None:
             current_app.send_task(
                 "actions.wake", kwargs={"ids": list(ids[start : start + CHUNK])}, retry=False
             )
-        except Exception:  # noqa: BLE001 - any broker fault is survivable: the sweep finds the row
+        except Exception:
             logger.warning("the broker did not take a wake-up", exc_info=True)

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from actioncenter.accounts import fence
 from actioncenter.actions import policy, recipes, targeting
 from actioncenter.actions.catalogue import CATALOGUE, clean_parameters
-from actioncenter.actions.enums import ALLOWED, ActionType, Area, Decision, Source
+from actioncenter.actions.enums import ALLOWED, ActionType, Area, Decision, Execution, Source
 from actioncenter.actions.models import Action, ActionEvidence, Proposal, TargetDraft
 from actioncenter.actions.policy import Facts, Outcome, OutcomeKind
 from actioncenter.audit.actor import Actor
@@ -24,12 +24,15 @@ from actioncenter.settings import facts as settings_facts
 from actioncenter.settings import matching
 from actioncenter.settings.enums import AutomationLevel, FolderClass, IndicatorEffect, IndicatorKind
 from actioncenter.settings.models import DeviceGroup
-from investigations import queries as routes
 from investigations.enums import EvidenceType, OsFamily, RemediationStatus, Verdict
 from investigations.models import Evidence, Investigation
+from investigations.models.evidence import UNPLANNED
+from investigations.queries import NoRoute, Routes, routes_for
 
 CHUNK = 500
 EXPANSION_DEVICES = 10
+ASKED_AGAIN = frozenset({"level_lowered", "plan_changed", "plan_expired", "stale_approval"})
+"""Codes with which the runner refused; the same evidence may ask a person then."""
 
 
 @dataclass(slots=True)
@@ -55,6 +58,7 @@ class Rules:
     folders: Sequence[matching.FolderRule]
     exclusions: Sequence[matching.Exclusion]
     indicators: Sequence[matching.Indicator]
+    routes: Routes
 
 
 def plan(evidence_ids: Iterable[int], *, by: Actor | None = None) -> list[Action]:
@@ -71,8 +75,12 @@ def plan(evidence_ids: Iterable[int], *, by: Actor | None = None) -> list[Action
 
 def plan_unplanned(*, by: Actor, limit: int = CHUNK) -> list[Action]:
     """For housekeeping: what a crash between recording and planning left behind."""
-    open_ids = Evidence.objects.filter(~Q(planned_verdict=F("verdict")) | Q(planned_verdict__isnull=True))
-    return plan(open_ids.values_list("pk", flat=True)[:limit], by=by)
+    return plan(unplanned().values_list("pk", flat=True)[:limit], by=by)
+
+
+def unplanned() -> "QuerySet[Evidence]":
+    """Evidence whose verdict planning has not worked on."""
+    return Evidence.objects.filter(UNPLANNED)
 
 
 def _plan_chunk(ids: Sequence[int], *, by: Actor) -> list[Action]:
@@ -86,6 +94,10 @@ def _plan_chunk(ids: Sequence[int], *, by: Actor) -> list[Action]:
             folders=settings_facts.folder_rules(),
             exclusions=settings_facts.exclusions(),
             indicators=settings_facts.indicators(_entity_facts(item) for item in evidence),
+            routes=routes_for(
+                [item.device for item in evidence if item.device],
+                [item.mailbox for item in evidence if item.mailbox],
+            ),
         )
         wishes = _merged(wish for item in evidence for wish in _wishes(item, rules))
         created = [action for wish in wishes if (action := _propose(wish, by=by))]
@@ -113,23 +125,22 @@ def _wishes(evidence: Evidence, rules: Rules) -> list[Wish]:
 
 def _wish(kind: ActionType, evidence: Evidence, rules: Rules, effect: IndicatorEffect | None) -> Wish:
     parameters = clean_parameters(kind, {})
-    route = _route(kind, evidence)
-    place = (
-        targeting.Place(route.instance_id, route.instance_name, route.remote, route.simulated)
-        if route
-        else targeting.Place()
-    )
+    place = _route(kind, evidence, rules.routes)
     target = targeting.draft(kind, evidence, parameters, place)
-    facts, folder = _facts(kind, evidence, rules, effect, routable=route is not None)
+    facts, folder = _facts(kind, evidence, rules, effect, routable=place.instance_id is not None)
     return Wish(kind, target, parameters, place.simulated, [(evidence, facts, folder)])
 
 
-def _route(kind: ActionType, evidence: Evidence) -> Any:
+def _route(kind: ActionType, evidence: Evidence, routes: Routes) -> targeting.Place:
     if targeting.target_kind(kind, evidence) in targeting.TENANT_KINDS:
-        return routes.route(kind)
-    if CATALOGUE[kind].area == Area.EMAIL:
-        return routes.route(kind, mailbox=evidence.mailbox) if evidence.mailbox else None
-    return routes.route(kind, device=evidence.device) if evidence.device else None
+        found = routes.find(kind)
+    elif CATALOGUE[kind].area == Area.EMAIL:
+        found = routes.find(kind, mailbox=evidence.mailbox)
+    else:
+        found = routes.find(kind, device=evidence.device)
+    if isinstance(found, NoRoute):
+        return targeting.Place()
+    return targeting.Place(found.instance_id, found.instance_name, found.remote, found.simulated)
 
 
 def _facts(
@@ -221,6 +232,8 @@ def _propose(wish: Wish, *, by: Actor) -> Action | None:
 
 def _asks_again(existing: Action, proposal: Proposal) -> bool:
     """A worse verdict asks anew, unless it was allowed already; so does a finding that came back."""
+    if existing.execution == Execution.CANCELLED and existing.code in ASKED_AGAIN:
+        return True
     if existing.decision in ALLOWED:
         return False
     return existing.decision == Decision.WITHDRAWN or proposal.verdict > existing.verdict

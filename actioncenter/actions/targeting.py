@@ -26,16 +26,18 @@ FACTS: Mapping[TargetKind, tuple[str, ...]] = {
         "name",
         "cluster_by",
         "query",
-        "members",
-        "message_ids",
-        "email_count",
+        "messages",
+        "count",
+        "subject",
+        "sender",
+        "url",
+        "attachment_sha256",
     ),
     TargetKind.ATTACHMENT: ("message_id", "internet_message_id", "file_name", "sha256", "sha1", "recipient"),
     TargetKind.MAILBOX: ("address", "rule_id", "rule_name", "kind", "delegate", "rights"),
     TargetKind.SENDER: ("sender",),
     TargetKind.INVESTIGATION: (),
 }
-MESSAGE_ACTIONS = frozenset({ActionType.SOFT_DELETE_EMAIL, ActionType.QUARANTINE_EMAIL})
 TENANT_KINDS = frozenset({TargetKind.URL, TargetKind.CLUSTER, TargetKind.SENDER})
 """What belongs to no single device or mailbox: the tenant's connector carries it out."""
 
@@ -68,6 +70,9 @@ def draft(action: ActionType, evidence: Evidence, parameters: Mapping[str, Any],
         facts.setdefault("address", mailbox.address)
     if device:
         facts["os_family"] = device.os_family
+    if kind == TargetKind.CLUSTER:
+        facts["messages"] = facts.get("members") or facts.get("message_ids")
+        facts["count"] = facts.get("email_count")
     return TargetDraft(
         kind=kind,
         name=_name(kind, evidence, facts, parameters),
@@ -78,7 +83,7 @@ def draft(action: ActionType, evidence: Evidence, parameters: Mapping[str, Any],
         instance_id=place.instance_id,
         instance_name=place.instance_name,
         remote=place.remote,
-        facts={name: facts[name] for name in FACTS[kind] if facts.get(name) not in (None, "")},
+        facts={name: facts[name] for name in FACTS[kind] if facts.get(name) not in (None, "", [])},
     )
 
 

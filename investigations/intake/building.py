@@ -1,6 +1,6 @@
 """Collects the devices, mailboxes and evidence of one alert, so that each is listed once."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -87,14 +87,19 @@ class Builder:
     def names_device(self, name: str) -> bool:
         return any(value == name.lower() for device in self.devices for _, value in device.identities)
 
-    def has_fact(self, kind: EvidenceType, name: str, value: str) -> bool:
-        return any(item.type == kind and item.facts.get(name) == value for item in self._evidence.values())
+    def has_fact(self, kinds: Collection[EvidenceType], name: str | None, value: Any) -> bool:
+        """`name` None: any fact of that value."""
+        return any(
+            value == item.facts.get(name) if name else value in item.facts.values()
+            for item in self._evidence.values()
+            if item.type in kinds
+        )
 
 
 def _name(given: str, known: tuple[Identity, ...]) -> str:
     if given:
         return given
-    names = {namespace: value for namespace, value in known}
+    names = dict(known)
     readable = (Namespace.HOST_NAME, Namespace.DNS_NAME, Namespace.IP_ADDRESS)
     return next((names[space] for space in readable if space in names), known[0][1])
 

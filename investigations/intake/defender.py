@@ -42,10 +42,12 @@ def _alert(reader: Reader, incident: Reader) -> AlertDoc:
         _add(builder, entity.fresh())
     investigation = reader.text("investigationId")
     return AlertDoc(
-        external_id=reader.required("alertId"),
+        external_id=reader.required_ident("alertId"),
         title=reader.required("title"),
         created=reader.when("creationTime") or incident.required_when("createdTime"),
-        incident_id=incident.text("redirectIncidentId") or reader.text("incidentId") or incident.text("incidentId"),
+        incident_id=incident.ident("redirectIncidentId")
+        or reader.ident("incidentId")
+        or incident.ident("incidentId"),
         description=reader.text("description", cap=DESCRIPTION_CAP),
         severity=words.severity(reader.code("severity")),
         category=reader.text("category"),
@@ -79,11 +81,14 @@ def _facts(reader: Reader, incident: Reader) -> dict[str, Any]:
 
 def _add(builder: Builder, reader: Reader) -> None:
     kind, name, facts = _READERS.get(reader.code("entityType"), _other)(reader)
-    mail = facts.get("recipient") if kind == _T.MAIL_MESSAGE else reader.text("mailboxAddress")
     mailbox = None
-    if kind in {_T.MAILBOX, _T.MAIL_MESSAGE}:
-        upn = reader.text("userPrincipalName")
-        mailbox = builder.mailbox(mail or "", upn=upn, display_name=reader.text("mailboxDisplayName"))
+    if kind == _T.MAILBOX:
+        mailbox = builder.mailbox(
+            facts.get("address", ""), upn=facts.get("upn", ""), display_name=facts.get("display_name", "")
+        )
+    elif kind == _T.MAIL_MESSAGE:
+        # Its user principal name repeats the recipient's address.
+        mailbox = builder.mailbox(facts.get("recipient", ""))
     builder.add(
         kind, name, facts,
         device=builder.device(microsoft.claims(reader)) if reader.text("deviceId") else None,

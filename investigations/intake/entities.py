@@ -138,7 +138,9 @@ _FIRST_OF: Mapping[EvidenceType, tuple[tuple[str, ...], ...]] = {
         ("submitter", "sender", "recipient", "subject"),
     ),
 }
-_CASELESS = frozenset({"path", "file_name", "hive", "key", "value_name", "address", "upn", "sid", "recipient"})
+_CASELESS = frozenset(
+    {"path", "file_name", "hive", "key", "value_name", "address", "upn", "sid", "recipient"}
+)
 
 
 def evidence_key(kind: EvidenceType, facts: Facts, owner: str) -> str:

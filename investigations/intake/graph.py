@@ -35,7 +35,7 @@ def to_document(raw: Mapping[str, Any], source: str = "") -> Document:
     """Raises Rejected."""
     reader = Reader(raw)
     if "alerts" in raw and "evidence" not in raw:
-        incident = reader.text("id")
+        incident = reader.ident("id")
         alerts = tuple(_alert(alert, incident) for alert in reader.children("alerts"))
         if not alerts:
             raise reader.refuse("alerts", "an incident needs its alerts; ask the source to expand them")
@@ -54,10 +54,10 @@ def _alert(reader: Reader, incident: str) -> AlertDoc:
     for item in evidence:
         _add(builder, item.fresh())
     return AlertDoc(
-        external_id=reader.required("id"),
+        external_id=reader.required_ident("id"),
         title=reader.required("title"),
         created=reader.required_when("createdDateTime"),
-        incident_id=reader.text("incidentId") or incident,
+        incident_id=reader.ident("incidentId") or incident,
         description=reader.text("description", cap=DESCRIPTION_CAP),
         severity=words.severity(reader.code("severity")),
         category=reader.text("category"),
@@ -92,11 +92,11 @@ def _facts(reader: Reader) -> dict[str, Any]:
 
 def _type(reader: Reader) -> str:
     name = reader.text("@odata.type").rpartition(".")[2]
-    return name.removesuffix("Evidence").lower()
+    return name.removesuffix("Evidence")
 
 
 def _add(builder: Builder, reader: Reader) -> None:
-    found = _READERS.get(_type(reader), _other)(reader)
+    found = _READERS.get(_type(reader).lower(), _other)(reader)
     mailbox = builder.mailbox(**found.mailbox) if found.mailbox else None
     named = {"device"} if found.kind == _T.DEVICE else {"mdeDeviceId"} & reader.raw.keys()
     device = builder.device(microsoft.claims(reader), altered=False) if named else None
@@ -192,7 +192,9 @@ def _owner(address: str, upn: str = "", guid: str = "", name: str = "") -> Mappi
 def _mailbox(reader: Reader) -> Found:
     name, upn = reader.text("displayName"), reader.text("upn")
     mail = reader.text("primaryAddress") or upn
-    return Found(_T.MAILBOX, mail, some(address=mail, upn=upn, display_name=name), _owner(mail, upn, name=name))
+    return Found(
+        _T.MAILBOX, mail, some(address=mail, upn=upn, display_name=name), _owner(mail, upn, name=name)
+    )
 
 
 def _sender(reader: Reader) -> str:
@@ -258,7 +260,9 @@ def _mailbox_rule(reader: Reader) -> Found:
     owner = _owner(mail or upn, upn, reader.text("externalDirectoryObjectId"), reader.text("displayName"))
     facts = some(kind=reader.text("configurationType"), rule_id=reader.text("configurationId"))
     types = {"mailforwardingrule": _T.FORWARDING, "maildelegation": _T.DELEGATION}
-    return Found(types.get(kind, _T.OTHER), f"{facts.get('kind', 'mailbox setting')} of {mail or upn}", facts, owner)
+    return Found(
+        types.get(kind, _T.OTHER), f"{facts.get('kind', 'mailbox setting')} of {mail or upn}", facts, owner
+    )
 
 
 def _group(reader: Reader) -> Found:
@@ -293,4 +297,3 @@ _READERS: Mapping[str, Callable[[Reader], Found]] = {
     "mailboxconfiguration": _mailbox_rule,
     "securitygroup": _group,
 }
-

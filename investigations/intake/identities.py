@@ -91,6 +91,11 @@ def _unicast(value: str) -> str:
     return "" if ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast else found
 
 
+def addresses(texts: Iterable[str]) -> tuple[str, ...]:
+    """Those that others could reach the machine by, in canonical form and without doubles."""
+    return tuple(dict.fromkeys(found for text in texts if (found := _unicast(text))))
+
+
 def mail_address(value: str) -> str:
     """Lower case; empty unless it is one plain address."""
     value = value.strip().strip("<>").lower()

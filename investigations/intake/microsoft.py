@@ -6,7 +6,7 @@ from typing import Any
 from investigations.enums import Namespace
 from investigations.intake.building import Builder
 from investigations.intake.entities import full_path, hashes, path_facts, some, text_path
-from investigations.intake.identities import Claim, address, os_family
+from investigations.intake.identities import Claim, addresses, os_family
 from investigations.intake.reading import Reader
 
 SERVICES: Mapping[str, str] = {
@@ -90,7 +90,6 @@ def device(builder: Builder, reader: Reader) -> int | None:
     reader = reader.fresh()
     dns_name = reader.text("deviceDnsName")
     platform = reader.text("osPlatform")
-    addresses = (*reader.texts("ipInterfaces"), reader.text("lastIpAddress"))
     return builder.device(
         claims(reader),
         name=reader.text("hostName") or dns_name.split(".", 1)[0],
@@ -99,7 +98,7 @@ def device(builder: Builder, reader: Reader) -> int | None:
         os_platform=platform,
         os_family=os_family(platform),
         os_version=" ".join(filter(None, (stated(reader, "version"), reader.text("osBuild")))),
-        ips=tuple(dict.fromkeys(found for text in addresses if (found := address(text)))),
+        ips=addresses((*reader.texts("ipInterfaces"), reader.text("lastIpAddress"))),
         tags=reader.texts("tags"),
         health=stated(reader, "healthStatus"),
         onboarding=stated(reader, "onboardingStatus"),

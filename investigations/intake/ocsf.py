@@ -4,7 +4,9 @@ OCSF has no verdict for a finding as a whole (an incident's says what a person c
 per evidence element; without it evidence is unknown and the source's verdict map decides.
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -45,14 +47,14 @@ _CLOSED = 3
 def to_document(raw: Mapping[str, Any], source: str = "") -> Document:
     """Raises Rejected."""
     reader = Reader(raw)
-    class_uid = reader.number("class_uid")
+    class_uid = reader.number("class_uid") or 0
     if class_uid not in CLASSES:
         raise reader.refuse("class_uid", f"must be a finding ({CLASSES[0]} to {CLASSES[-1]})")
     product = reader.child("metadata").child("product")
     infos = list(_infos(reader, class_uid))
     if not infos:
         raise reader.refuse("finding_info", "is required")
-    incident = reader.child("metadata").text("uid") if class_uid == INCIDENT_FINDING else ""
+    incident = reader.child("metadata").ident("uid") if class_uid == INCIDENT_FINDING else ""
     alerts = tuple(_alert(reader, info, incident, first=info is infos[0]) for info in infos)
     label = " ".join(dict.fromkeys((product.text("vendor_name"), product.text("name")))).strip()
     return Document(source=source or _short(product) or SOURCE, source_label=label, alerts=alerts)
@@ -60,8 +62,8 @@ def to_document(raw: Mapping[str, Any], source: str = "") -> Document:
 
 def _short(product: Reader) -> str:
     """A name for the source that stays the same: external ids are unique only within one product."""
-    words_ = (product.text("vendor_name"), product.text("name"))
-    return "-".join("".join(c if c.isalnum() else "-" for c in word.lower()) for word in words_ if word)[:100]
+    names = " ".join((product.text("vendor_name"), product.text("name")))
+    return re.sub(r"[^a-z0-9]+", "-", names.lower()).strip("-")[:100]
 
 
 def _infos(reader: Reader, class_uid: int) -> Iterator[Reader]:
@@ -83,7 +85,7 @@ def _alert(reader: Reader, info: Reader, incident: str, *, first: bool) -> Alert
         _collect(builder, reader)
     product = reader.child("metadata").child("product")
     return AlertDoc(
-        external_id=info.text("uid") or reader.child("metadata").required("uid"),
+        external_id=info.ident("uid") or reader.child("metadata").required_ident("uid"),
         title=(info.text("title") or reader.text("message") or info.text("desc")) or _untitled(info),
         created=when(info, "created_time") or when(reader, "time") or reader.required_when("time"),
         incident_id=incident,
@@ -129,7 +131,9 @@ def _status(reader: Reader) -> AlertStatus:
 
 def _category(reader: Reader, info: Reader) -> str:
     kinds = (kind for item in reader.children("malware") for kind in item.texts("classifications"))
-    tactics = (tactic for attack in info.children("attacks") if (tactic := attack.child("tactic").text("name")))
+    tactics = (
+        tactic for attack in info.children("attacks") if (tactic := attack.child("tactic").text("name"))
+    )
     return next(iter((*tactics, *info.texts("types"), *kinds, reader.text("class_name"))), "")
 
 
@@ -166,7 +170,7 @@ def _remediation(reader: Reader) -> str:
 def _collect(builder: Builder, reader: Reader) -> None:
     context = Context.of(reader)
     if host := reader.child("device").fresh():
-        device(builder, host, context)
+        context = replace(context, device=device(builder, host, context))
     for item in reader.children("evidences"):
         add_artefacts(builder, item.fresh(), context)
     add_artefacts(builder, Reader({"process": reader.raw.get("process")}, reader.path), context)
@@ -189,7 +193,9 @@ def _add_malware(builder: Builder, reader: Reader, context: Context) -> None:
     for item in files:
         add(builder, item, file(item), context, verdict=context.of_malware, threats=names)
     if not files and reader.text("name"):
-        made = Made(EvidenceType.OTHER, f"malware {reader.text('name')}", {"kind": "malware", **reader.everything()})
+        made = Made(
+            EvidenceType.OTHER, f"malware {reader.text('name')}", {"kind": "malware", **reader.everything()}
+        )
         add(builder, reader, made, context, threats=names)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 from investigations.enums import EvidenceType, Namespace, OsFamily, RemediationStatus, Verdict
 from investigations.intake.building import Builder
 from investigations.intake.entities import (
+    ON_DEVICE,
     full_path,
     hash_of,
     path_facts,
@@ -15,7 +16,7 @@ from investigations.intake.entities import (
     some,
     text_path,
 )
-from investigations.intake.identities import address, mail_address, os_family
+from investigations.intake.identities import address, addresses, mail_address, os_family
 from investigations.intake.reading import Reader
 from investigations.intake.text import FREE_CAP, SUBJECT_CAP, URL_CAP
 
@@ -41,7 +42,6 @@ _DISPOSITIONS: Mapping[int, RemediationStatus] = {
 _ALGORITHMS: Mapping[int, str] = {1: "md5", 2: "sha1", 3: "sha256"}
 _OS_TYPES: Mapping[int, OsFamily] = {100: OsFamily.WINDOWS, 200: OsFamily.LINUX, 300: OsFamily.MACOS}
 _HIGH_CONFIDENCE = 3
-_STOPPABLE = frozenset({_T.FILE, _T.PROCESS, _T.URL, _T.MAIL_MESSAGE, _T.IP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,29 @@ def verdict(reader: Reader) -> Verdict:
     return _VERDICTS.get(reader.number("verdict_id") or 0, Verdict.UNKNOWN)
 
 
-def add(builder: Builder, reader: Reader, made: Made, context: Context, **more: Any) -> None:
+def add(
+    builder: Builder,
+    reader: Reader,
+    made: Made,
+    context: Context,
+    *,
+    verdict: Verdict = Verdict.UNKNOWN,
+    threats: tuple[str, ...] = (),
+) -> None:
+    """What the product did with the finding is told of the bad files and processes in it."""
     if not made.facts:
         return
-    more.setdefault("status", context.status if made.kind in _STOPPABLE else RemediationStatus.NONE)
+    treated = made.kind in {_T.FILE, _T.PROCESS} and verdict in {Verdict.MALICIOUS, Verdict.SUSPICIOUS}
     builder.add(
-        made.kind, made.name, made.facts, device=context.device, origin=context.origin, altered=reader.altered, **more
+        made.kind,
+        made.name,
+        made.facts,
+        device=context.device if made.kind in ON_DEVICE else None,
+        verdict=verdict,
+        status=context.status if treated else RemediationStatus.NONE,
+        origin=context.origin,
+        threats=threats,
+        altered=reader.altered,
     )
 
 
@@ -143,7 +160,9 @@ def file(reader: Reader) -> Made:
     facts = {
         **path_facts(path, name),
         **_fingerprints(reader),
-        **some(size=reader.number("size"), signer=reader.child("signature").child("certificate").text("subject")),
+        **some(
+            size=reader.number("size"), signer=reader.child("signature").child("certificate").text("subject")
+        ),
     }
     return Made(_T.FILE, facts.get("file_name", ""), facts)
 
@@ -198,7 +217,9 @@ def email(reader: Reader) -> Made:
         recipient=recipients[0] if recipients else "",
         recipients=list(recipients[1:]),
         subject=subject,
-        sender_ip=reader.text("x_originating_ip") if isinstance(reader.raw.get("x_originating_ip"), str) else "",
+        sender_ip=reader.text("x_originating_ip")
+        if isinstance(reader.raw.get("x_originating_ip"), str)
+        else "",
     )
     return Made(_T.MAIL_MESSAGE, subject, facts)
 
@@ -266,9 +287,9 @@ def device(builder: Builder, reader: Reader, context: Context) -> int | None:
     name, uid = reader.text("hostname", "name"), reader.text("uid")
     system = reader.child("os")
     nics = list(reader.children("network_interfaces"))
-    given = (reader.text("ip"), *(nic.text("ip") for nic in nics))
     macs = [mac for mac in (reader.text("mac"), *(nic.text("mac") for nic in nics)) if mac]
-    ips = tuple(dict.fromkeys(ip for text in given if (ip := address(text))))
+    ips = addresses((reader.text("ip"), *(nic.text("ip") for nic in nics)))
+    dns_name = name if "." in name and not address(name) else ""
     kind = system.number("type_id") or 0
     return builder.device(
         [
@@ -280,8 +301,8 @@ def device(builder: Builder, reader: Reader, context: Context) -> int | None:
             *((Namespace.IP_ADDRESS, ip) for ip in ips),
         ],
         name=name,
-        dns_name=name if "." in name and not address(name) else "",
-        domain=reader.text("domain"),
+        dns_name=dns_name,
+        domain=reader.text("domain") or dns_name.partition(".")[2],
         os_platform=system.text("name"),
         os_family=_OS_TYPES.get(kind) or os_family(system.text("name"), system.text("type")),
         os_version=" ".join(filter(None, (system.text("version"), system.text("build")))),

@@ -33,30 +33,26 @@ def _made(reader: Reader) -> Made:
 
 
 def _known(builder: Builder, made: Made) -> bool:
+    if made.kind == _T.OTHER:
+        return builder.has_fact({_T.OTHER}, None, made.facts["value"])
     return builder.names_device(str(made.facts.get("url", ""))) or any(
-        builder.has_fact(kind, name, value)
-        for name, value in made.facts.items()
-        for kind in _TELLING.get(name, ())
+        builder.has_fact(_TELLING.get(name, frozenset()), name, value) for name, value in made.facts.items()
     )
 
 
-_TELLING: Mapping[str, tuple[EvidenceType, ...]] = {
-    "ip": (_T.IP,),
-    "url": (_T.URL,),
-    "path": (_T.FILE, _T.PROCESS),
-    "file_name": (_T.FILE, _T.PROCESS),
-    "sha256": (_T.FILE, _T.PROCESS),
-    "sha1": (_T.FILE, _T.PROCESS),
-    "md5": (_T.FILE, _T.PROCESS),
-    "account": (_T.USER,),
-    "value": (_T.OTHER,),
+_FILES = frozenset({_T.FILE, _T.PROCESS})
+_TELLING: Mapping[str, frozenset[EvidenceType]] = {
+    "ip": frozenset({_T.IP}),
+    "url": frozenset({_T.URL}),
+    "account": frozenset({_T.USER}),
+    **dict.fromkeys(("path", "file_name", *entities.HASHES), _FILES),
 }
 
 
 def _other(reader: Reader, value: str) -> Made:
-    kind = reader.text("type") or "observable"
-    facts = {"kind": kind, "field": reader.text("name"), "value": value}
-    return Made(_T.OTHER, f"{kind} {value}", facts if value else {})
+    kind, field = reader.text("type") or "observable", reader.text("name")
+    title = field if field and kind.lower() in {"other", "unknown", "observable"} else kind
+    return Made(_T.OTHER, f"{title} {value}", {"kind": kind, "field": field, "value": value} if value else {})
 
 
 def _ip(value: str) -> Made:

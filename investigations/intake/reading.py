@@ -11,6 +11,7 @@ from investigations.intake.errors import Rejected
 from investigations.intake.text import FREE_CAP, NAME_CAP, clean_text
 
 LARGEST = 2**63 - 1
+IDENT_CAP = 255
 LONGEST_LIST = 200
 """Members kept of a list that is only shown."""
 _EPOCH_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
@@ -67,6 +68,19 @@ class Reader:
 
     def required(self, *names: str, cap: int = NAME_CAP) -> str:
         text = self.text(*names, cap=cap)
+        if not text:
+            raise self.refuse(names[0], "is required")
+        return text
+
+    def ident(self, *names: str) -> str:
+        """An id is never cut: two long ones would become one."""
+        text = self.text(*names, cap=IDENT_CAP + 1)
+        if len(text) > IDENT_CAP:
+            raise self.refuse(names[0], f"is an id of more than {IDENT_CAP} characters")
+        return text
+
+    def required_ident(self, *names: str) -> str:
+        text = self.ident(*names)
         if not text:
             raise self.refuse(names[0], "is required")
         return text
@@ -151,6 +165,10 @@ class Reader:
             for name, value in self.raw.items()
             if name not in without and value not in (None, "", [], {})
         }
+
+    def members(self, name: str) -> list[Any]:
+        """A whole list, cleaned at every level."""
+        return [self._copy(member, name) for member in self.raw.get(name) or ()]
 
     def _copy(self, value: Any, name: str) -> Any:
         if isinstance(value, str):

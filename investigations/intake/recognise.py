@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from investigations.intake import defender, graph, native, ocsf, wazuh
-from investigations.intake.decoding import decode, step
+from investigations.intake.decoding import decode
 from investigations.intake.documents import Document
 from investigations.intake.errors import ItemError, Rejected
 from investigations.intake.splitting import DOCUMENT_LIMIT, Slice, split
@@ -34,7 +34,10 @@ def _is_graph(raw: Raw) -> bool:
 
 
 def _is_defender(raw: Raw) -> bool:
-    return ("incidentId" in raw and isinstance(raw.get("alerts"), list)) or {"alertId", "entities"} <= raw.keys()
+    return ("incidentId" in raw and isinstance(raw.get("alerts"), list)) or {
+        "alertId",
+        "entities",
+    } <= raw.keys()
 
 
 def _is_ocsf(raw: Raw) -> bool:
@@ -43,7 +46,11 @@ def _is_ocsf(raw: Raw) -> bool:
 
 def _is_wazuh(raw: Raw) -> bool:
     body = raw["_source"] if isinstance(raw.get("_source"), dict) else raw
-    return isinstance(body.get("rule"), dict) and "level" in body["rule"] and bool({"agent", "manager"} & body.keys())
+    return (
+        isinstance(body.get("rule"), dict)
+        and "level" in body["rule"]
+        and bool({"agent", "manager"} & body.keys())
+    )
 
 
 _RECOGNISERS: Mapping[str, Callable[[Raw], bool]] = {
@@ -98,4 +105,4 @@ def _place(place: str, field: str) -> str:
     """An alert of our own format was cut out of its list and is number 0 of its copy."""
     if place.startswith("alerts["):
         return field.replace("alerts[0]", place, 1)
-    return step(place, field) if place and field else place or field
+    return f"{place}.{field}" if place and field else place or field

@@ -58,7 +58,7 @@ def _alert(reader: Reader) -> AlertDoc:
     mitre = rule.child("mitre")
     return AlertDoc(
         # An id is the time and the place in the manager's own file.
-        external_id="/".join(filter(None, (manager, reader.required("id")))),
+        external_id="/".join(filter(None, (manager, reader.required_ident("id")))),
         title=rule.required("description"),
         created=reader.required_when("timestamp", "@timestamp"),
         description=reader.text("full_log", cap=DESCRIPTION_CAP),
@@ -94,7 +94,7 @@ def _device(builder: Builder, reader: Reader) -> None:
     builder.device(
         [
             *((Namespace.AGENT_ID, f"{manager}/{number}") for _ in (1,) if number),
-            (Namespace.DNS_NAME, computer),
+            (Namespace.DNS_NAME, computer or name),
             (Namespace.HOST_NAME, computer or name),
             (Namespace.IP_ADDRESS, ip),
         ],
@@ -107,7 +107,9 @@ def _device(builder: Builder, reader: Reader) -> None:
     )
 
 
-def _add(builder: Builder, reader: Reader, kind: EvidenceType, name: str, facts: dict[str, Any], **more: Any) -> None:
+def _add(
+    builder: Builder, reader: Reader, kind: EvidenceType, name: str, facts: dict[str, Any], **more: Any
+) -> None:
     if facts:
         device = 0 if builder.devices and kind not in {_T.IP, _T.URL} else None
         builder.add(kind, name, facts, device=device, altered=reader.altered, **more)
@@ -118,7 +120,10 @@ def _integrity(builder: Builder, reader: Reader) -> None:
     path = text_path(reader, "path")
     if path.upper().startswith(_HIVES):
         facts = registry_facts(
-            path, value_name=reader.text("value_name"), value_type=reader.text("value_type"), event=reader.text("event")
+            path,
+            value_name=reader.text("value_name"),
+            value_type=reader.text("value_type"),
+            event=reader.text("event"),
         )
         _add(builder, reader, _T.REGISTRY, registry_name(facts), facts)
         return
@@ -138,7 +143,9 @@ def _virustotal(builder: Builder, reader: Reader) -> None:
     path = text_path(source, "file")
     facts = path_facts(path) | hashes(source) | hashes(reader)
     engines = reader.number("positives") or 0
-    facts |= some(report=reader.text("permalink", cap=URL_CAP), engines=engines, engines_asked=reader.number("total"))
+    facts |= some(
+        report=reader.text("permalink", cap=URL_CAP), engines=engines, engines_asked=reader.number("total")
+    )
     bad = reader.flag("malicious")
     verdict = Verdict.UNKNOWN
     if bad:
@@ -159,12 +166,14 @@ def _windows(builder: Builder, reader: Reader) -> None:
 
 
 def _defender(builder: Builder, event: Reader) -> None:
-    """`file:_C:\\…`, several divided by `;`. It names a threat only where it found one."""
+    """`file:_C:\\…->member of an archive`, several divided by `;`. It names a threat only where it found one."""
     threat = event.text("threat Name")
     action = event.text("action Name").lower()
-    status = next((status for word, status in _DEFENDER_ACTIONS.items() if word in action), RemediationStatus.ACTIVE)
+    status = next(
+        (status for word, status in _DEFENDER_ACTIONS.items() if word in action), RemediationStatus.ACTIVE
+    )
     for part in event.text("path", cap=PATH_CAP).split(";"):
-        kind, _, path = part.strip().partition(":_")
+        kind, _, path = part.strip().partition("->")[0].partition(":_")
         if threat and kind in {"file", "containerfile"} and path:
             _add(
                 builder, event, _T.FILE, file_name(path), path_facts(path),
@@ -229,7 +238,13 @@ def _service(builder: Builder, event: Reader, number: int | None) -> None:
 
 def _task(builder: Builder, event: Reader, number: int | None) -> None:
     name = text_path(event, "taskName")
-    _add(builder, event, _T.SCHEDULED_TASK, name, some(name=name, definition=event.text("taskContent", cap=FREE_CAP)))
+    _add(
+        builder,
+        event,
+        _T.SCHEDULED_TASK,
+        name,
+        some(name=name, definition=event.text("taskContent", cap=FREE_CAP)),
+    )
 
 
 def _driver(builder: Builder, event: Reader, number: int | None) -> None:
@@ -247,7 +262,7 @@ def _add_addresses(builder: Builder, reader: Reader) -> None:
     for role, names in _ADDRESSES.items():
         if ip := address(reader.text(*names)):
             _add(builder, reader, _T.IP, ip, {"ip": ip}, roles=(role,))
-    if url := reader.text("url", cap=URL_CAP):
+    if "://" in (url := reader.text("url", cap=URL_CAP)):
         _add(builder, reader, _T.URL, url, {"url": url})
     for name in ("srcuser", "dstuser", "targetUserName"):
         if account := reader.text(name):

@@ -163,7 +163,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='evidence',
-            index=models.Index(condition=models.Q(('planned_verdict__isnull', True)), fields=['id'], name='evidence_unplanned'),
+            index=models.Index(condition=models.Q(('planned_verdict__isnull', True), models.Q(('planned_verdict', models.F('verdict')), _negated=True), _connector='OR'), fields=['id'], name='evidence_unplanned'),
         ),
         migrations.AddConstraint(
             model_name='evidence',

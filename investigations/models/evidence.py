@@ -12,6 +12,9 @@ from investigations.models.investigation import Investigation
 from investigations.models.scoped import ScopedQuerySet
 
 
+UNPLANNED = models.Q(planned_verdict__isnull=True) | ~models.Q(planned_verdict=models.F("verdict"))
+
+
 class EmailCluster(models.Model):
     """Related messages. `frozen_count` is what the source counted; `live_count` what was last read."""
 
@@ -70,9 +73,7 @@ class Evidence(models.Model):
         constraints = [models.UniqueConstraint("investigation", "key", name="evidence_unique")]
         indexes = [
             models.Index(fields=["sha256"], name="evidence_sha", condition=~models.Q(sha256="")),
-            models.Index(
-                fields=["id"], name="evidence_unplanned", condition=models.Q(planned_verdict__isnull=True)
-            ),
+            models.Index(fields=["id"], name="evidence_unplanned", condition=UNPLANNED),
         ]
 
     def __str__(self) -> str:

@@ -203,6 +203,15 @@ def record(attempt: Attempt, results: Sequence[TargetResult], *, read_back: bool
         ActionTarget.objects.filter(pk__in=[target.pk for target in changed]).update(**now)
 
 
+def note(attempt: Attempt, results: Sequence[TargetResult]) -> None:
+    """Keep what an undo needs as soon as it is known; the state waits for the read-back. Raises LeaseLost."""
+    with transaction.atomic():
+        _fenced(attempt, done=F("done"))
+        for result in results:
+            if result.before:
+                attempt.targets.filter(pk=result.target_id).update(restore=vault.seal(result.before))
+
+
 def requeue(attempt: Attempt, *, after: float, reason: str, error_class: str) -> None:
     """Nothing was sent: the targets go back to the queue. Raises LeaseLost."""
     with transaction.atomic():

@@ -132,9 +132,9 @@ def named(value: object, extra: str = "") -> SafeString:
     head, tail = (text, "") if extra else texts.cut(text)
     end = format_html('<span class="t x">{}</span>', f" {extra}") if extra else ""
     if tail:
-        end = format_html('<span class="t">{}</span>', texts.marked(tail))
+        end = format_html('<bdi class="t">{}</bdi>', texts.marked(tail))
     return format_html(
-        '<bdi class="mid" title="{}"><span class="h">{}</span>{}</bdi>',
+        '<span class="mid" title="{}"><bdi class="h">{}</bdi>{}</span>',
         texts.in_plain_text(f"{text} {extra}" if extra else text),
         texts.marked(head),
         end,
@@ -168,6 +168,12 @@ def utc(shown: str, iso: str | datetime = "") -> SafeString:
     )
 
 
+@register.filter
+def thousands(number: int) -> str:
+    """4871 as 4,871."""
+    return f"{number:,}"
+
+
 @register.simple_tag(takes_context=True)
 def nav_link(
     context: RequestContext, url: str, picture: str, label: str, count: int | None = None
@@ -184,7 +190,7 @@ def nav_link(
         SafeString(' aria-current="page"') if here else "",
         drawn(picture, "i"),
         label,
-        format_html('<span class="n">{}</span>', count) if count is not None else "",
+        format_html('<span class="n">{}</span>', thousands(count)) if count is not None else "",
     )
 
 

@@ -1,0 +1,175 @@
+"""Reads of the outside, claimed like actions: plans, capabilities, checks."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from actioncenter.actions.catalogue import CATALOGUE
+from actioncenter.actions.enums import Decision, JobKind, JobState, TargetKind
+from actioncenter.actions.execution import claiming, outside
+from actioncenter.actions.models import Action, ActionTarget, ConnectorJob, Plan
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
+from actioncenter.connectors import base, registry
+from actioncenter.settings.models import ConnectorInstance
+from investigations.models import Binding
+
+LEASE = timedelta(seconds=60)
+READ_AT_ONCE = 200
+
+
+def claim_next() -> ConnectorJob | None:
+    """Take the oldest open job; None when there is none."""
+    free = Q(state=JobState.QUEUED) | Q(state=JobState.RUNNING, lease_until__lte=Now())
+    with transaction.atomic():
+        rows = ConnectorJob.objects.filter(free).order_by("pk")
+        if connection.features.has_select_for_update:
+            rows = rows.select_for_update(of=("self",), skip_locked=True)
+        job = rows.first()
+        if job is None:
+            return None
+        claimed = ConnectorJob.objects.filter(free, pk=job.pk, token=job.token).update(
+            state=JobState.RUNNING, token=F("token") + 1, lease_until=Now() + LEASE
+        )
+        if not claimed:
+            return None
+    job.refresh_from_db()
+    return job
+
+
+def work(job: ConnectorJob, *, by: Actor) -> None:
+    """Do it and write down what came of it."""
+    try:
+        connector = outside.connect(job.instance)
+        result = HANDLERS[JobKind(job.kind)](job, connector, by)
+    except (base.ConnectorError, registry.UnknownKind) as error:
+        _finish(job, JobState.FAILED, error=str(error))
+    else:
+        _finish(job, JobState.DONE, result=result)
+
+
+def _finish(
+    job: ConnectorJob, state: JobState, *, result: dict[str, Any] | None = None, error: str = ""
+) -> None:
+    ConnectorJob.objects.filter(pk=job.pk, token=job.token).update(
+        state=state, result=result or {}, error=error[:1000], finished_at=Now(), lease_until=None
+    )
+
+
+def _preview(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str, Any]:
+    action = job.action
+    if action is None or action.decision != Decision.PENDING:
+        return {"skipped": "no longer pending"}
+    targets = list(action.targets.filter(instance=job.instance).order_by("pk"))
+    request = outside.preview_request(action, targets, deadline=time.time() + LEASE.total_seconds())
+    plan = connector.preview(request)
+    with transaction.atomic():
+        row = Plan.objects.create(
+            action=action,
+            revision=action.revision,
+            digest=plan.digest[:64],
+            body=_body(plan, targets),
+            expires_at=timezone.now() + timedelta(days=action.approval_rule.get("expiry_days", 7)),
+        )
+        if plan.targets is not None:
+            Action.objects.filter(pk=action.pk, decision=Decision.PENDING).update(
+                succeeded_count=0, target_count=len(plan.targets), on_name=_place_of(plan)
+            )
+        after = {"digest": row.digest, "revision": row.revision}
+        # The row lock that an action's stream needs.
+        Action.objects.filter(pk=action.pk).update(updated_at=Now())
+        log.record_many([action.draft(Kind.PLAN_MADE, by=by, after=after)])
+    return {"plan": row.pk}
+
+
+def _place_of(plan: base.Plan) -> str:
+    boxes = {str(target.remote) for target in plan.targets or []}
+    return next(iter(boxes)) if len(boxes) == 1 else f"{len(boxes)} mailboxes"
+
+
+def _body(plan: base.Plan, targets: list[ActionTarget]) -> dict[str, Any]:
+    return {
+        "observed": plan.observed,
+        "changes": list(plan.changes),
+        "affected": list(plan.affected),
+        "warnings": list(plan.warnings),
+        "targets": [_planned(target, targets[0]) for target in plan.targets or []],
+    }
+
+
+def _planned(target: base.Target, cluster: ActionTarget) -> dict[str, Any]:
+    entity = str(target.facts.get("stable_id") or target.facts.get("message_id") or target.key)
+    return {
+        "kind": int(target.kind),
+        "entity": f"{target.remote}|{entity}",
+        "canonical": claiming.planned_canonical(TargetKind(target.kind), f"{target.remote}|{entity}"),
+        "name": str(target.facts.get("subject") or cluster.name)[:512],
+        "on": target.remote[:320],
+        "remote": target.remote,
+        "facts": dict(target.facts),
+    }
+
+
+def _capabilities(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str, Any]:
+    """Read what each binding that was never read can do."""
+    unread = job.instance.bindings.filter(read_at__isnull=True).order_by("pk")[:READ_AT_ONCE]
+    count = 0
+    for binding in unread:
+        said = connector.capabilities(_kind_of(binding), binding.remote)
+        binding.capabilities = {
+            CATALOGUE[kind].code: {
+                "support": capability.support.value,
+                "reason": capability.reason,
+                "undoable": capability.undoable,
+                "cancellable": capability.cancellable,
+                "delivery": capability.delivery.value,
+            }
+            for kind, capability in said.items()
+        }
+        binding.read_at = timezone.now()
+        binding.save(update_fields=["capabilities", "read_at"])
+        count += 1
+    return {"read": count}
+
+
+def _kind_of(binding: Binding) -> TargetKind:
+    if binding.tenant:
+        return TargetKind.URL
+    return TargetKind.MAILBOX if binding.mailbox_id else TargetKind.DEVICE
+
+
+def _check(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str, Any]:
+    health = connector.check()
+    result = {"ok": health.ok, "detail": health.detail, "facts": health.facts}
+    ConnectorInstance.objects.filter(pk=job.instance_id).update(health=result, health_at=Now())
+    return result
+
+
+def _verify(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str, Any]:
+    if job.action is None:
+        return {"skipped": "no action"}
+    targets = list(job.action.targets.filter(instance=job.instance).order_by("pk"))
+    request = outside.preview_request(job.action, targets, deadline=time.time() + LEASE.total_seconds())
+    observed = connector.verify(request)
+    return {"in_force": dict(observed.in_force), "detail": dict(observed.detail)}
+
+
+def _search(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str, Any]:
+    page = connector.search(job.request.get("criteria", {}), job.request.get("cursor"))
+    return {"references": list(page.references), "complete": page.complete, "cursor": page.cursor}
+
+
+HANDLERS: Mapping[JobKind, Callable[[ConnectorJob, base.Connector, Actor], dict[str, Any]]] = {
+    JobKind.PREVIEW: _preview,
+    JobKind.CAPABILITIES: _capabilities,
+    JobKind.CHECK: _check,
+    JobKind.VERIFY: _verify,
+    JobKind.SEARCH: _search,
+}

@@ -1,0 +1,135 @@
+"""Finding work and doing it: new claims, due polls, lost leases, reads. One pass or for ever."""
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from django.db import close_old_connections, connection
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from actioncenter.actions import dispatch
+from actioncenter.actions.execution import claiming, jobs, stepping
+from actioncenter.actions.models import Attempt, running
+from actioncenter.audit.actor import Actor
+
+logger = logging.getLogger(__name__)
+THREADS = 8
+POLL_SECONDS = 1.0
+
+
+def runner_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"[:120]
+
+
+def take_due(runner: str) -> Attempt | None:
+    """An attempt whose poll is due or whose runner is gone, now ours."""
+    due = Q(next_poll_at__lte=Now()) | Q(lease_until__lte=Now())
+    for attempt in Attempt.objects.filter(due, ended_at__isnull=True).order_by("pk")[:20]:
+        if running.take_over(attempt, runner=runner, lease=claiming.LEASE):
+            return attempt
+    return None
+
+
+def next_task(runner: str, *, by: Actor) -> Callable[[], None] | None:
+    """The next thing to do, claimed already; None when there is nothing."""
+    job = jobs.claim_next()
+    if job is not None:
+        return lambda: jobs.work(job, by=by)
+    attempt = take_due(runner) or claiming.claim_next(runner, by=by)
+    return (lambda: stepping.work(attempt, by=by)) if attempt else None
+
+
+def drain(*, by: Actor, limit: int = 10_000) -> int:
+    """Do what can be done now, in this thread; returns how many pieces of work that was.
+
+    For tests, commands and Celery: long jobs are polled only as far as they are due.
+    """
+    name = runner_name()
+    for count in range(limit):
+        task = next_task(name, by=by)
+        if task is None:
+            return count
+        task()
+    return limit
+
+
+class Runner:
+    """The embedded runner: claims in one thread, works in eight, woken by a datagram."""
+
+    def __init__(self, *, by: Actor, threads: int = THREADS) -> None:
+        self.by = by
+        self.threads = threads
+        self.name = runner_name()
+        self.stopping = threading.Event()
+        self._free = threading.Semaphore(threads)
+
+    def stop(self) -> None:
+        """Ends `run` after what is under way; safe in a signal handler."""
+        self.stopping.set()
+        dispatch.wake()
+
+    def run(self) -> None:
+        with _listening() as wire, ThreadPoolExecutor(self.threads, thread_name_prefix="work") as pool:
+            while not self.stopping.is_set():
+                if not self._start_one(pool):
+                    _wait(wire)
+                    close_old_connections()
+
+    def _start_one(self, pool: ThreadPoolExecutor) -> bool:
+        """Hand one piece of work to a thread; False when there is none."""
+        self._free.acquire()
+        try:
+            task = next_task(self.name, by=self.by)
+        except Exception:
+            logger.exception("could not look for work")
+            task = None
+        if task is None:
+            self._free.release()
+            return False
+        future = pool.submit(_in_thread, task)
+        future.add_done_callback(self._done)
+        return True
+
+    def _done(self, future: "Future[None]") -> None:
+        self._free.release()
+        dispatch.wake()
+
+
+def _in_thread(task: Callable[[], None]) -> None:
+    try:
+        task()
+    except Exception:
+        logger.exception("a piece of work broke")
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def _listening() -> Iterator[socket.socket]:
+    path = dispatch.socket_path()
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
+        wire.bind(str(path))
+        wire.settimeout(POLL_SECONDS)
+        try:
+            yield wire
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _wait(wire: socket.socket) -> None:
+    """Until somebody wakes us or it is time to poll; takes every datagram that has piled up."""
+    try:
+        wire.recv(64)
+        wire.setblocking(False)
+        while wire.recv(64):
+            pass
+    except (TimeoutError, BlockingIOError):
+        pass
+    finally:
+        wire.settimeout(POLL_SECONDS)

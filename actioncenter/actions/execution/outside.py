@@ -1,0 +1,96 @@
+"""The border to the connectors: our rows to their requests, their answers to our rows."""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from actioncenter import vault
+from actioncenter.actions.catalogue import CATALOGUE
+from actioncenter.actions.enums import ActionType, TargetKind, TargetState
+from actioncenter.actions.models import Action, ActionTarget, Attempt, TargetResult
+from actioncenter.connectors import registry
+from actioncenter.connectors.base import Connector, Delivery, Outcome, Request, Result, Target
+from actioncenter.settings.models import ConnectorInstance
+
+STATE_OF: Mapping[Outcome, TargetState] = {
+    Outcome.SUCCEEDED: TargetState.SUCCEEDED,
+    Outcome.ALREADY: TargetState.ALREADY,
+    Outcome.GONE: TargetState.GONE,
+    Outcome.FAILED: TargetState.FAILED,
+    Outcome.TIMED_OUT: TargetState.TIMED_OUT,
+    Outcome.CANCELLED: TargetState.CANCELLED,
+    Outcome.UNKNOWN: TargetState.UNKNOWN,
+}
+GOOD = frozenset({Outcome.SUCCEEDED, Outcome.ALREADY, Outcome.GONE})
+
+
+def connect(instance: ConnectorInstance) -> Connector:
+    """Build the connector of an instance; raises registry.UnknownKind or base.Permanent."""
+    kind = registry.kind(instance.kind)
+    options: dict[str, Any] = dict(instance.settings)
+    if instance.kind == "simulator":
+        options.setdefault("path", str(Path(settings.DATA_DIR) / "simulator.sqlite3"))
+    secret = vault.unseal(bytes(instance.secret)) if instance.secret else {}
+    return kind.build(options, secret)
+
+
+def request_for(attempt: Attempt, targets: Iterable[ActionTarget], *, deadline: float) -> Request:
+    action = attempt.action
+    return _request(str(attempt.public_id), action, targets, deadline=deadline)
+
+
+def preview_request(action: Action, targets: Iterable[ActionTarget], *, deadline: float) -> Request:
+    """A read, so its id needs to be nothing but unique."""
+    return _request(str(uuid.uuid4()), action, targets, deadline=deadline)
+
+
+def _request(ref: str, action: Action, targets: Iterable[ActionTarget], *, deadline: float) -> Request:
+    plan = action.approved_plan
+    return Request(
+        id=ref,
+        type=ActionType(action.type),
+        targets=[_target(target) for target in targets],
+        parameters=action.parameters,
+        deadline=deadline,
+        plan_digest=plan.digest if plan else "",
+    )
+
+
+def _target(target: ActionTarget) -> Target:
+    return Target(
+        key=str(target.pk),
+        kind=TargetKind(target.kind),
+        remote=target.remote,
+        facts=target.facts,
+        before=target.before,
+    )
+
+
+def results(answers: Sequence[Result]) -> list[TargetResult]:
+    return [
+        TargetResult(
+            target_id=int(answer.key),
+            state=STATE_OF[answer.outcome],
+            before=answer.before,
+            after=answer.after,
+            error=answer.error,
+            error_class="" if answer.outcome in GOOD else answer.outcome.value,
+        )
+        for answer in answers
+        if answer.key.isdigit()
+    ]
+
+
+def delivery(connector: Connector, attempt: Attempt, target: ActionTarget) -> Delivery:
+    """What the far side does with a repeated call of this type."""
+    found = connector.capabilities(TargetKind(target.kind), target.remote)
+    capability = found.get(ActionType(attempt.action.type))
+    return capability.delivery if capability else Delivery.BLIND
+
+
+def patience(action: Action) -> int:
+    """Seconds that an unreachable target is waited for."""
+    return CATALOGUE[ActionType(action.type)].patience

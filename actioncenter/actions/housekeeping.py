@@ -1,0 +1,154 @@
+"""Duties that no request waits for. Each is claimed by a lease row, so that two runners don't share it."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models import Count, F, Max, Q, QuerySet
+from django.db.models.functions import Now
+
+from actioncenter.actions import planning
+from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution, JobKind, JobState
+from actioncenter.actions.execution.loop import runner_name
+from actioncenter.actions.models import Action, ConnectorJob, Duty
+from actioncenter.audit.actor import Actor
+from actioncenter.settings.models import LevelRaise
+from investigations import lifecycle, membership
+from investigations.models import Binding, Device, Investigation
+
+logger = logging.getLogger(__name__)
+LEASE = timedelta(seconds=60)
+AT_ONCE = 200
+FAILED = [Execution.FAILED, Execution.TIMED_OUT, Execution.PARTLY_SUCCEEDED, Execution.CANCELLED]
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """`every` is in seconds. `waiting` is a cheap read: an idle runner writes nothing."""
+
+    name: str
+    every: float
+    waiting: Callable[[], bool]
+    do: Callable[[Actor], int]
+
+
+def expire(by: Actor) -> int:
+    return Action.objects.expire_due(by=by)
+
+
+def plan_left_over(by: Actor) -> int:
+    return len(planning.plan_unplanned(by=Actor.automation()))
+
+
+def raise_levels(by: Actor) -> int:
+    return sum(waiting.apply_when_due(by=by) for waiting in due_raises())
+
+
+def due_raises() -> "QuerySet[LevelRaise]":
+    return LevelRaise.objects.filter(ended_at__isnull=True, effective_at__lte=Now())
+
+
+def advance_investigations(by: Actor) -> int:
+    """Bring dirty investigations in line with their actions (domain §5.1)."""
+    return sum(advance(investigation, by=by) for investigation in dirty().order_by("dirty_at")[:AT_ONCE])
+
+
+def advance(investigation: Investigation, *, by: Actor) -> bool:
+    """Clear the mark first: a change meanwhile sets it again and nothing is missed."""
+    Investigation.objects.filter(pk=investigation.pk, dirty_at=investigation.dirty_at).update(dirty_at=None)
+    return lifecycle.advance(investigation, counts_of(investigation), by=by)
+
+
+def counts_of(investigation: Investigation) -> lifecycle.Counts:
+    """How an investigation's actions stand. What is past expiry counts as expired already."""
+    waiting = Q(decision=Decision.PENDING)
+    counted = Action.objects.filter(investigation=investigation, undo_of__isnull=True).aggregate(
+        total=Count("pk"),
+        undecided=Count("pk", filter=waiting & Q(expires_at__gt=Now())),
+        running=Count("pk", filter=Q(execution__in=sorted(RUNNING))),
+        failed=Count("pk", filter=Q(execution__in=FAILED)),
+        succeeded=Count("pk", filter=Q(execution=Execution.SUCCEEDED)),
+        approved=Count("pk", filter=Q(decision__in=sorted(ALLOWED))),
+        rejected=Count("pk", filter=Q(decision=Decision.REJECTED)),
+        last_expiry=Max("decided_at", filter=Q(decision=Decision.EXPIRED)),
+        last_decision=Max("decided_at", filter=~Q(decision__in=[Decision.EXPIRED, Decision.PENDING])),
+    )
+    expired, decided = counted.pop("last_expiry"), counted.pop("last_decision")
+    return lifecycle.Counts(**counted, expired_last=bool(expired and (decided is None or expired >= decided)))
+
+
+def recompute_membership(by: Actor) -> int:
+    return int(membership.recompute(limit=500) or 0)
+
+
+def unread() -> "QuerySet[Binding]":
+    return Binding.objects.filter(read_at__isnull=True, instance__enabled=True)
+
+
+def read_capabilities(by: Actor) -> int:
+    """Ask for what was never read, once per instance at a time."""
+    instances = set(unread().values_list("instance_id", flat=True).distinct())
+    asked = ConnectorJob.objects.filter(kind=JobKind.CAPABILITIES, state__lte=JobState.RUNNING)
+    instances -= set(asked.values_list("instance_id", flat=True))
+    ConnectorJob.objects.bulk_create(
+        ConnectorJob(kind=JobKind.CAPABILITIES, instance_id=pk, requested_by_name=by.name) for pk in instances
+    )
+    return len(instances)
+
+
+def dirty() -> "QuerySet[Investigation]":
+    return Investigation.objects.filter(dirty_at__isnull=False)
+
+
+CHORES: Sequence[Chore] = (
+    Chore("expire", 1.0, lambda: Action.objects.past_expiry().exists(), expire),
+    Chore("advance_investigations", 0.5, lambda: dirty().exists(), advance_investigations),
+    Chore("plan_left_over", 10.0, lambda: planning.unplanned().exists(), plan_left_over),
+    Chore("raise_levels", 5.0, lambda: due_raises().exists(), raise_levels),
+    Chore(
+        "membership", 5.0, lambda: Device.objects.filter(membership_stale=True).exists(), recompute_membership
+    ),
+    Chore("capabilities", 5.0, lambda: unread().exists(), read_capabilities),
+)
+
+
+def tidy(*, by: Actor, chores: Sequence[Chore] = CHORES) -> int:
+    """Do every chore once, due or not; returns how much was done. For tests and commands."""
+    return sum(chore.do(by) for chore in chores)
+
+
+def run_due(*, by: Actor) -> None:
+    """Do the chores that are due and that nobody else holds."""
+    for chore in CHORES:
+        if chore.waiting() and _take(chore):
+            try:
+                chore.do(by)
+            except Exception:
+                logger.exception("the chore %s broke", chore.name)
+            Duty.objects.filter(name=chore.name, holder=runner_name()).update(
+                lease_until=None, done_at=Now(), next_at=Now() + timedelta(seconds=chore.every)
+            )
+
+
+def _take(chore: Chore) -> bool:
+    free = Q(lease_until__isnull=True) | Q(lease_until__lte=Now())
+    with transaction.atomic():
+        Duty.objects.get_or_create(name=chore.name)
+        return bool(
+            Duty.objects.filter(free, name=chore.name, next_at__lte=Now()).update(
+                holder=runner_name(), token=F("token") + 1, lease_until=Now() + LEASE
+            )
+        )
+
+
+def run_until(stopping: threading.Event, *, by: Actor) -> None:
+    """The housekeeping thread of a runner."""
+    while not stopping.wait(0.5):
+        try:
+            run_due(by=by)
+        except Exception:
+            logger.exception("housekeeping broke")
+    connection.close()

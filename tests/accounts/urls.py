@@ -1,0 +1,18 @@
+"""The real sign-in beside a page, a form and a poll that need it."""
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(f"zone {timezone.get_current_timezone_name()}")
+
+
+urlpatterns = [
+    path("", include("actioncenter.accounts.urls")),
+    path("page", page),
+    path("form", require_POST(page)),
+    path("live/counts", page),
+]

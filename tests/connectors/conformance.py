@@ -1,0 +1,440 @@
+"""What every connector has to keep. A connector plugs in by a fixture `harness`.
+
+    class TestMine(Conformance):
+        @pytest.fixture
+        def harness(self, tmp_path): return MyHarness(tmp_path)
+
+A type that the connector doesn't support passes by saying so (`Unsupported`, with a reason).
+"""
+
+import json
+import zipfile
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+
+from actioncenter.actions.catalogue import CATALOGUE
+from actioncenter.actions.enums import TARGET_SUCCESS, ActionType, TargetKind
+from actioncenter.connectors.base import (
+    ConnectorError,
+    Continue,
+    Delivery,
+    Done,
+    LeaseLost,
+    Outcome,
+    Permanent,
+    Request,
+    Support,
+    Transient,
+    Unknown,
+    Unsupported,
+)
+from tests.connectors.harness import Cut, CutAt, Finished, Harness, Notes, again, finish, prepared, undo_of
+
+SUCCESS = {Outcome[state.name] for state in TARGET_SUCCESS}
+UNDOABLE = [kind for kind in ActionType if CATALOGUE[kind].inverse is not None]
+REPEATABLE = {ActionType.ANTIVIRUS_SCAN, ActionType.COLLECT_PACKAGE, ActionType.REQUEST_SAMPLE}
+"""Never "already so": each run is worth something."""
+BOOLEAN = {
+    ActionType.RESTRICT_EXECUTION,
+    ActionType.CONTAIN_DEVICE,
+    ActionType.QUARANTINE_ATTACHMENT,
+    ActionType.REMOVE_DELEGATION,
+}
+"""On or off: there is no third state that an undo could overwrite."""
+CONFLICTING = [kind for kind in UNDOABLE if kind not in BOOLEAN]
+BROUGHT_BACK = [ActionType.COLLECT_PACKAGE, ActionType.REQUEST_SAMPLE]
+RESULT_BYTES = 64 * 1024
+
+every_type = pytest.mark.parametrize("kind", ActionType, ids=lambda kind: kind.name.lower())
+every_undoable = pytest.mark.parametrize("kind", UNDOABLE, ids=lambda kind: kind.name.lower())
+
+
+def delivery(harness: Harness, request: Request) -> Delivery:
+    target = request.targets[0]
+    return harness.connector.capabilities(target.kind, target.remote)[request.type].delivery
+
+
+def unsupported(harness: Harness, request: Request) -> bool:
+    """True for a type that the connector honestly declines."""
+    if harness.supports(request):
+        return False
+    before = harness.digest()
+    with pytest.raises(Unsupported):
+        harness.connector.step(request, None, Notes())
+    assert harness.digest() == before
+    return True
+
+
+def acted_once(harness: Harness, request: Request) -> bool:
+    return dict(harness.effects(request)) == {target.key: 1 for target in request.targets}
+
+
+def in_force(harness: Harness, request: Request) -> bool:
+    return all(harness.connector.verify(request).in_force[target.key] for target in request.targets)
+
+
+def exact(request: Request, run: Finished) -> bool:
+    return list(run.results) == [target.key for target in request.targets]
+
+
+class Conformance:
+    """Effects, undo and what goes wrong in between."""
+
+    def test_capabilities_name_every_type_and_say_why_not(self, harness: Harness) -> None:
+        for place in TargetKind:
+            found = harness.connector.capabilities(place, "anything")
+            assert set(found) == set(ActionType)
+            for kind, capability in found.items():
+                assert (capability.support is Support.SUPPORTED) == (capability.reason == "")
+                assert not capability.undoable or CATALOGUE[kind].inverse is not None
+
+    @every_type
+    def test_the_effect_is_there_and_read_back(self, harness: Harness, kind: ActionType) -> None:
+        request = prepared(harness, kind, 3)
+        if unsupported(harness, request):
+            return
+        assert not in_force(harness, request)
+        notes = Notes()
+        run = finish(harness, request, notes=notes)
+        assert exact(request, run)
+        assert {result.outcome for result in run.results.values()} == {Outcome.SUCCEEDED}
+        assert set(notes.intents) == set(run.results)
+        assert notes.results == run.results
+        assert all(len(json.dumps(result.before)) < RESULT_BYTES for result in run.results.values())
+        assert acted_once(harness, request)
+        assert in_force(harness, request)
+
+    @every_type
+    def test_preview_changes_nothing(self, harness: Harness, kind: ActionType) -> None:
+        request = prepared(harness, kind)
+        if unsupported(harness, request):
+            return
+        before = harness.digest()
+        first, second = harness.connector.preview(request), harness.connector.preview(request)
+        assert harness.digest() == before
+        assert first == second
+        assert first.digest
+        assert first.changes
+        assert json.loads(json.dumps(first.observed)) == first.observed
+
+    @every_type
+    def test_the_same_id_twice_is_one_effect(self, harness: Harness, kind: ActionType) -> None:
+        request = prepared(harness, kind, 3)
+        if unsupported(harness, request) or delivery(harness, request) is not Delivery.KEYED:
+            return
+        first, second = finish(harness, request), finish(harness, request)
+        assert second.results == first.results
+        assert list(second.artefacts) == list(first.artefacts)
+        assert acted_once(harness, request)
+
+    @every_type
+    def test_doing_it_again_finds_it_done(self, harness: Harness, kind: ActionType) -> None:
+        request = prepared(harness, kind, 2)
+        if unsupported(harness, request) or kind in REPEATABLE:
+            return
+        finish(harness, request)
+        before = harness.digest()
+        run = finish(harness, again(request))
+        assert {result.outcome for result in run.results.values()} <= {Outcome.ALREADY, Outcome.GONE}
+        assert harness.digest() == before
+
+    @every_undoable
+    def test_undo_restores_what_was_observed(self, harness: Harness, kind: ActionType) -> None:
+        request = harness.request(kind, 3)
+        if unsupported(harness, request):
+            return
+        before = harness.connector.verify(request).detail
+        undo = undo_of(request, finish(harness, request))
+        assert harness.connector.verify(request).detail != before
+        assert {result.outcome for result in finish(harness, undo).results.values()} == {Outcome.SUCCEEDED}
+        assert harness.connector.verify(request).detail == before
+        assert in_force(harness, undo)
+        assert not in_force(harness, request)
+
+    @every_undoable
+    def test_undo_twice_undoes_once(self, harness: Harness, kind: ActionType) -> None:
+        request = harness.request(kind)
+        if unsupported(harness, request):
+            return
+        undo = undo_of(request, finish(harness, request))
+        finish(harness, undo)
+        before = harness.digest()
+        run = finish(harness, again(undo))
+        assert {result.outcome for result in run.results.values()} == {Outcome.ALREADY}
+        assert harness.digest() == before
+
+    @pytest.mark.parametrize("kind", CONFLICTING, ids=lambda kind: kind.name.lower())
+    def test_undo_never_overwrites_what_somebody_else_did(self, harness: Harness, kind: ActionType) -> None:
+        request = harness.request(kind)
+        if unsupported(harness, request):
+            return
+        undo = undo_of(request, finish(harness, request))
+        harness.occupy(request)
+        before = harness.digest()
+        for result in finish(harness, undo).results.values():
+            assert result.outcome is Outcome.FAILED
+            assert result.error
+        assert harness.digest() == before
+
+    @every_type
+    def test_read_back_sees_an_outside_change(self, harness: Harness, kind: ActionType) -> None:
+        request = prepared(harness, kind)
+        if unsupported(harness, request):
+            return
+        remembered = harness.remember(request)
+        finish(harness, request)
+        assert in_force(harness, request)
+        harness.put_back(request, remembered)
+        assert not in_force(harness, request)
+
+    @every_type
+    def test_killed_at_each_entry_and_resumed(self, harness: Harness, kind: ActionType) -> None:
+        """The journal is where a runner can die around an effect: before it and after it."""
+        if unsupported(harness, prepared(harness, kind, 3)):
+            return
+        for at in range(STOPS):
+            request = prepared(harness, kind, 3)
+            cursor, died = run_until_cut(harness, request, at)
+            if not died:
+                break
+            resume(harness, request, cursor)
+            assert in_force(harness, request)
+            if delivery(harness, request) is Delivery.KEYED:
+                assert acted_once(harness, request)
+        assert at > 1, "it never told the journal"
+
+    @every_type
+    def test_resumes_from_any_cursor(self, harness: Harness, kind: ActionType) -> None:
+        request = prepared(harness, kind, 5)
+        if unsupported(harness, request) or delivery(harness, request) is not Delivery.KEYED:
+            return
+        first = finish(harness, request)
+        for cursor in json.loads(json.dumps(first.cursors)):
+            rest = finish(harness, request, cursor).results
+            assert rest == {key: first.results[key] for key in rest}
+        assert acted_once(harness, request)
+
+    def test_progress_never_goes_back(self, harness: Harness) -> None:
+        for kind in (ActionType.ANTIVIRUS_SCAN, ActionType.SOFT_DELETE_EMAIL):
+            request = harness.request(kind, 5)
+            if unsupported(harness, request):
+                continue
+            seen = [(answer.done, answer.total) for answer in finish(harness, request).answers]
+            assert len(seen) > 1
+            assert seen == sorted(seen)
+            assert all(done < total for done, total in seen)
+
+    @every_type
+    def test_lost_answer_then_lookup(self, harness: Harness, kind: ActionType) -> None:
+        if unsupported(harness, prepared(harness, kind)):
+            return
+        for after_effect in (True, False):
+            request = prepared(harness, kind)
+            if delivery(harness, request) is Delivery.BLIND:
+                with pytest.raises(Unsupported):
+                    harness.connector.lookup(request)
+                continue
+            harness.lose_answer(after_effect=after_effect)
+            with pytest.raises(Unknown):
+                finish(harness, request)
+            found = harness.connector.lookup(request)
+            assert isinstance(found, Done) == after_effect
+            cursor = found.cursor if isinstance(found, Continue) else None
+            if not after_effect:
+                finish(harness, request, cursor)
+            assert in_force(harness, request)
+            assert acted_once(harness, request)
+
+
+STOPS = 60
+
+
+def run_until_cut(harness: Harness, request: Request, at: int) -> tuple[dict[str, object] | None, bool]:
+    """The last cursor that a runner would have kept, and whether it died."""
+    journal, cursor = CutAt(at=at), None
+    for _ in range(STOPS):
+        try:
+            answer = harness.connector.step(request, cursor, journal)
+        except Cut:
+            return cursor, True
+        if isinstance(answer, Done):
+            return cursor, False
+        cursor = answer.cursor
+        harness.advance(answer.wait)
+    raise AssertionError("it never ends")
+
+
+def resume(harness: Harness, request: Request, cursor: dict[str, object] | None) -> None:
+    """What execution does with a connector of this delivery class: resend, ask first, or have a person look."""
+    kind_of = delivery(harness, request)
+    if kind_of is Delivery.KEYED:
+        finish(harness, request, cursor)
+    elif kind_of is Delivery.QUERYABLE:
+        found = harness.connector.lookup(request)
+        if not isinstance(found, Done):
+            finish(harness, request, found.cursor if found else None)
+    elif not in_force(harness, request):
+        finish(harness, again(request))
+
+
+class ConformanceOfLimits:
+    """Refusals, ends from outside, and what must never leak."""
+
+    @every_type
+    def test_a_lost_lease_stops_it(self, harness: Harness, kind: ActionType) -> None:
+        request = prepared(harness, kind)
+        if unsupported(harness, request):
+            return
+        before = harness.digest()
+        with pytest.raises(LeaseLost):
+            finish(harness, request, notes=Fenced())
+        assert harness.digest() == before
+        assert not harness.effects(request)
+
+    @every_type
+    def test_after_the_deadline_nothing_is_touched(self, harness: Harness, kind: ActionType) -> None:
+        request = replace(prepared(harness, kind, 2), deadline=harness.now() - 1)
+        if unsupported(harness, request):
+            return
+        before = harness.digest()
+        run = finish(harness, request)
+        assert exact(request, run)
+        assert {result.outcome for result in run.results.values()} == {Outcome.TIMED_OUT}
+        assert harness.digest() == before
+
+    @every_type
+    def test_offline_says_so_and_sends_nothing(self, harness: Harness, kind: ActionType) -> None:
+        request = prepared(harness, kind)
+        if unsupported(harness, request) or kind in WITHOUT_THE_TARGET:
+            return
+        harness.take_offline(request)
+        before = harness.digest()
+        for call in (lambda: finish(harness, request), lambda: harness.connector.preview(request)):
+            with pytest.raises(Transient) as caught:
+                call()
+            assert caught.value.offline
+            assert caught.value.retry_after > 0
+        assert harness.digest() == before
+
+    @every_type
+    def test_partial_results_are_exact(self, harness: Harness, kind: ActionType) -> None:
+        request = prepared(harness, kind, 5)
+        if unsupported(harness, request):
+            return
+        failing = harness.fail_part(request)
+        assert 0 < len(failing) < 5
+        run = finish(harness, request)
+        assert exact(request, run)
+        assert {key for key, result in run.results.items() if result.outcome is Outcome.FAILED} == failing
+        assert all(run.results[key].error for key in failing)
+        found = harness.connector.verify(request).in_force
+        assert {key for key, value in found.items() if not value} == failing
+
+    @every_type
+    def test_cancel_leaves_the_rest_undone(self, harness: Harness, kind: ActionType) -> None:
+        request = prepared(harness, kind, 5)
+        if unsupported(harness, request):
+            return
+        target = request.targets[0]
+        if not harness.connector.capabilities(target.kind, target.remote)[kind].cancellable:
+            assert not harness.connector.cancel(request, None)
+            return
+        answer = harness.connector.step(request, None, Notes())
+        assert isinstance(answer, Continue)
+        assert harness.connector.cancel(request, answer.cursor)
+        early = {result.key: result for result in answer.results}
+        run = finish(harness, request, answer.cursor)
+        rest = {key: result for key, result in run.results.items() if key not in early}
+        assert rest
+        assert {result.outcome for result in rest.values()} == {Outcome.CANCELLED}
+        assert set(harness.effects(request)) == set(early)
+
+    def test_what_has_ended_cannot_be_cancelled(self, harness: Harness) -> None:
+        request = harness.request(ActionType.ANTIVIRUS_SCAN)
+        if unsupported(harness, request):
+            return
+        finish(harness, request)
+        assert not harness.connector.cancel(request, None)
+
+    @pytest.mark.parametrize("kind", BROUGHT_BACK, ids=lambda kind: kind.name.lower())
+    def test_artefacts_come_whole_or_not_at_all(self, harness: Harness, kind: ActionType) -> None:
+        request = harness.request(kind)
+        if unsupported(harness, request):
+            return
+        (artefact,) = finish(harness, request).artefacts
+        assert zipfile.ZipFile(BytesIO(artefact.content)).testzip() is None
+        run = finish(harness, replace(again(request), max_bytes=16))
+        assert not run.artefacts
+        assert {result.outcome for result in run.results.values()} == {Outcome.FAILED}
+
+    @pytest.mark.parametrize("kind", [ActionType.QUARANTINE_FILE, ActionType.REQUEST_SAMPLE])
+    def test_another_file_at_the_path_is_left_alone(self, harness: Harness, kind: ActionType) -> None:
+        request = harness.request(kind)
+        if unsupported(harness, request):
+            return
+        facts = {**request.targets[0].facts, "sha256": "f" * 64, "sha1": ""}
+        request = replace(request, targets=[replace(request.targets[0], facts=facts)])
+        before = harness.digest()
+        (result,) = finish(harness, request).results.values()
+        assert result.outcome is Outcome.FAILED
+        assert result.error
+        assert harness.digest() == before
+
+    def test_a_plan_is_bound_to_what_it_hits(self, harness: Harness) -> None:
+        request = harness.request(ActionType.QUARANTINE_FILE)
+        if unsupported(harness, request):
+            return
+        planned = harness.connector.preview(request).digest
+        assert harness.connector.preview(again(request)).digest == planned
+        harness.occupy(request)
+        assert harness.connector.preview(request).digest != planned
+
+    def test_wrong_credentials_stop_everything_and_leak_nothing(self, harness: Harness) -> None:
+        connector = harness.locked_out()
+        request = harness.request(ActionType.ISOLATE_DEVICE)
+        before = harness.digest()
+        health = connector.check()
+        assert not health.ok
+        calls = (
+            lambda: connector.step(request, None, Notes()),
+            lambda: connector.preview(request),
+            lambda: connector.verify(request),
+            lambda: connector.cancel(replace(request, type=ActionType.ANTIVIRUS_SCAN), None),
+            lambda: connector.search({"kind": "file"}, None),
+        )
+        shown = [health.detail, repr(connector), repr(vars(connector))]
+        for call in calls:
+            with pytest.raises(Permanent) as caught:
+                call()
+            shown += [str(caught.value), repr(caught.value), caught.value.code]
+        assert harness.digest() == before
+        assert not any(harness.secret in text for text in shown)
+
+    def test_check_is_well_and_keeps_the_secret(self, harness: Harness) -> None:
+        health = harness.connector.check()
+        assert health.ok
+        assert health.detail
+        assert harness.secret not in repr((health, harness.connector, vars(harness.connector)))
+
+    @every_type
+    def test_errors_keep_the_secret(self, harness: Harness, kind: ActionType) -> None:
+        request = prepared(harness, kind)
+        if unsupported(harness, request):
+            return
+        harness.lose_answer(after_effect=True)
+        with pytest.raises(ConnectorError) as caught:
+            finish(harness, request)
+        assert harness.secret not in repr((caught.value, vars(caught.value)))
+
+
+WITHOUT_THE_TARGET = {ActionType.CONTAIN_DEVICE, ActionType.RELEASE_CONTAINMENT}
+"""Carried out by the peers."""
+
+
+class Fenced(Notes):
+    """The journal of a runner whose lease another one took."""
+
+    def intent(self, keys: object) -> None:
+        raise LeaseLost

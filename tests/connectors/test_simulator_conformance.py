@@ -1,0 +1,143 @@
+"""The simulator keeps what every connector has to keep, and the suite notices when one doesn't."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from actioncenter.actions.enums import ActionType
+from actioncenter.connectors.base import (
+    Continue,
+    Delivery,
+    Done,
+    Journal,
+    Json,
+    Observed,
+    Plan,
+    Request,
+    Transient,
+)
+from actioncenter.connectors.simulator.connector import Simulator
+from actioncenter.connectors.simulator.scene import DEVICE
+from tests.connectors.conformance import Conformance, ConformanceOfLimits
+from tests.connectors.harness import Harness
+from tests.connectors.simulator_harness import SimulatorHarness
+
+
+class TestSimulator(Conformance):
+    @pytest.fixture
+    def harness(self, tmp_path: Path) -> Harness:
+        return SimulatorHarness(tmp_path)
+
+
+class TestSimulatorLimits(ConformanceOfLimits):
+    @pytest.fixture
+    def harness(self, tmp_path: Path) -> Harness:
+        return SimulatorHarness(tmp_path)
+
+
+class TestUnheardOf(Conformance):
+    """Whatever ingest finds is bound to the simulator, so it hears of most things from requests."""
+
+    @pytest.fixture
+    def harness(self, tmp_path: Path) -> Harness:
+        return SimulatorHarness(tmp_path, seeded=False)
+
+
+@pytest.mark.parametrize("delivery", [Delivery.QUERYABLE, Delivery.BLIND])
+@pytest.mark.parametrize("kind", ActionType, ids=lambda kind: kind.name.lower())
+class TestOtherDeliveries:
+    @pytest.fixture
+    def harness(self, tmp_path: Path, delivery: Delivery) -> Harness:
+        return SimulatorHarness(tmp_path, delivery=delivery)
+
+    def test_lost_answer_then_lookup(self, harness: Harness, kind: ActionType) -> None:
+        Conformance().test_lost_answer_then_lookup(harness, kind)
+
+    def test_killed_at_each_entry_and_resumed(self, harness: Harness, kind: ActionType) -> None:
+        Conformance().test_killed_at_each_entry_and_resumed(harness, kind)
+
+
+# Connectors with a bug planted on purpose
+
+
+class Repeats(Simulator):
+    """Forgets that it has seen the id before."""
+
+    def step(self, request: Request, cursor: Json | None, journal: Journal) -> Done | Continue:
+        answer = super().step(request, cursor, journal)
+        with self.estate.writing() as scene:
+            scene.sql.execute("DELETE FROM answers")
+        return answer
+
+
+class BelievesItself(Simulator):
+    """Says "in force" without reading."""
+
+    def verify(self, request: Request) -> Observed:
+        return Observed({target.key: True for target in request.targets})
+
+
+class PreviewTouches(Simulator):
+    def preview(self, request: Request) -> Plan:
+        self.estate.change(DEVICE, request.targets[0].remote, last_seen=self.clock())
+        return super().preview(request)
+
+
+class ForgetsBefore(Simulator):
+    """Undoes without what the original recorded."""
+
+    def step(self, request: Request, cursor: Json | None, journal: Journal) -> Done | Continue:
+        blank = [replace(target, before={}) for target in request.targets]
+        return super().step(replace(request, targets=blank), cursor, journal)
+
+
+class SkipsTheJournal(Simulator):
+    def step(self, request: Request, cursor: Json | None, journal: Journal) -> Done | Continue:
+        class Deaf:
+            def intent(self, keys: object) -> None: ...
+
+            def result(self, results: object) -> None: ...
+
+        return super().step(request, cursor, Deaf())
+
+
+class DropsTheLast(Simulator):
+    """Reports one result too few."""
+
+    def step(self, request: Request, cursor: Json | None, journal: Journal) -> Done | Continue:
+        answer = super().step(request, cursor, journal)
+        return replace(answer, results=answer.results[:-1]) if isinstance(answer, Done) else answer
+
+
+class Tells(Simulator):
+    """Shows its secret in an error."""
+
+    def step(self, request: Request, cursor: Json | None, journal: Journal) -> Done | Continue:
+        raise Transient(f"refused with token {SimulatorHarness.secret}")
+
+
+Check = Callable[[Harness, ActionType], None]
+SUITE, LIMITS = Conformance(), ConformanceOfLimits()
+
+PLANTED: Mapping[type[Simulator], tuple[Check, ActionType]] = {
+    Repeats: (SUITE.test_the_same_id_twice_is_one_effect, ActionType.ANTIVIRUS_SCAN),
+    BelievesItself: (SUITE.test_read_back_sees_an_outside_change, ActionType.ISOLATE_DEVICE),
+    PreviewTouches: (SUITE.test_preview_changes_nothing, ActionType.ISOLATE_DEVICE),
+    ForgetsBefore: (SUITE.test_undo_never_overwrites_what_somebody_else_did, ActionType.SOFT_DELETE_EMAIL),
+    SkipsTheJournal: (LIMITS.test_a_lost_lease_stops_it, ActionType.ISOLATE_DEVICE),
+    DropsTheLast: (LIMITS.test_partial_results_are_exact, ActionType.SOFT_DELETE_EMAIL),
+    Tells: (LIMITS.test_errors_keep_the_secret, ActionType.ISOLATE_DEVICE),
+}
+
+
+@pytest.mark.parametrize("broken", PLANTED, ids=lambda broken: broken.__name__)
+def test_the_suite_catches_a_planted_bug(tmp_path: Path, broken: type[Simulator]) -> None:
+    check, kind = PLANTED[broken]
+    sound, bad = tmp_path / "sound", tmp_path / "bad"
+    sound.mkdir()
+    bad.mkdir()
+    check(SimulatorHarness(sound), kind)
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        check(SimulatorHarness(bad, make=broken), kind)
