@@ -7,7 +7,6 @@ A device is in exactly one group: the best rank whose rules match, else the defa
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from django.db import transaction
 from django.db.models import Q
 
 from actioncenter.accounts import fence
@@ -21,14 +20,22 @@ from investigations.models import Device
 CHUNK = 500
 
 
-def assign(devices: Iterable[Device], *, by: Actor) -> int:
-    """Put each device in its effective group, in a constant number of statements; returns how many moved.
+SYSTEM = Actor.system("membership")
 
-    The caller holds the devices in a transaction; the objects passed in are updated too.
+
+def assign(devices: Iterable[Device], *, by: Actor = SYSTEM) -> int:
+    """Put each device in its effective group; returns how many moved. The objects are updated too.
+
+    A constant number of statements per 500 devices, besides one read of the groups.
     """
     devices = list(devices)
     if not devices:
         return 0
+    with fence.decider():
+        return _assign(devices, by=by)
+
+
+def _assign(devices: Sequence[Device], *, by: Actor) -> int:
     groups = facts.groups()
     names = dict(DeviceGroup.objects.values_list("pk", "name"))
     moved = []
@@ -38,10 +45,9 @@ def assign(devices: Iterable[Device], *, by: Actor) -> int:
             moved.append(_moved(device, new, names, by=by))
         device.group_id = new
         device.membership_stale = False
-    with transaction.atomic():
-        Device.objects.bulk_update(devices, ["group", "membership_stale"])
-        for start in range(0, len(moved), CHUNK):
-            log.record_many(moved[start : start + CHUNK])
+    Device.objects.bulk_update(devices, ["group", "membership_stale"], batch_size=CHUNK)
+    for start in range(0, len(moved), CHUNK):
+        log.record_many(moved[start : start + CHUNK])
     return len(moved)
 
 
@@ -91,7 +97,7 @@ def _order_of(groups: Sequence[matching.Group]) -> list[matching.Group]:
     return sorted(groups, key=lambda group: (group.rank is None, group.rank or 0, group.id))
 
 
-def recompute(*, by: Actor, limit: int = CHUNK) -> int:
+def recompute(*, by: Actor = SYSTEM, limit: int = CHUNK) -> int:
     """Re-assign up to `limit` devices that are stale or in no group; returns how many it looked at."""
     with fence.decider():
         waiting = Device.objects.select_for_update().filter(Q(membership_stale=True) | Q(group__isnull=True))
@@ -103,7 +109,7 @@ def recompute(*, by: Actor, limit: int = CHUNK) -> int:
 def move(group: DeviceGroup, rank: int, *, by: Actor) -> None:
     """Give a group another rank; those between move by one. Raises settings' GroupError."""
     with change_groups():
-        group.move(rank, by=by)
+        group.promote(rank, by=by)
 
 
 def remove(group: DeviceGroup, *, by: Actor) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
 from actioncenter.accounts.models import User
@@ -16,6 +17,10 @@ from actioncenter.audit.models import Event
 
 LIMIT: Final = 10
 WINDOW: Final = timedelta(minutes=5)
+
+
+def address_of(request: HttpRequest) -> str:
+    return str(request.META.get("REMOTE_ADDR", ""))
 
 
 def too_many(username: str, address: str) -> bool:

@@ -21,7 +21,6 @@ from actioncenter.accounts.request import AnyRequest, actor_of
 from actioncenter.audit import log
 from actioncenter.audit.enums import Kind
 
-TOO_MANY = "Too many failed attempts. Wait five minutes, then try again."
 A_YEAR = 365 * 24 * 3600
 
 
@@ -35,18 +34,16 @@ def sign_in(request: AnyRequest) -> HttpResponse:
         return redirect(_next_page(request))
     if request.method != "POST":
         return _sign_in_page(request, SignInForm(request))
-    username, address = request.POST.get("username", ""), request.META.get("REMOTE_ADDR", "")
-    if attempts.too_many(username, address):
-        form = SignInForm(request, initial={"username": username})
-        response = _sign_in_page(request, form, failure=TOO_MANY, status=429)
+    form = SignInForm(request, request.POST)
+    if form.is_valid():
+        _begin_session(request, form.get_user())
+        return redirect(_next_page(request))
+    if form.is_blocked:
+        response = _sign_in_page(request, form, status=429)
         response["Retry-After"] = str(int(attempts.WINDOW.total_seconds()))
         return response
-    form = SignInForm(request, request.POST)
-    if not form.is_valid():
-        attempts.record_failure(username, address, by=actor_of(request))
-        return _sign_in_page(request, form)
-    _begin_session(request, form.get_user(), address)
-    return redirect(_next_page(request))
+    attempts.record_failure(form.typed_name, attempts.address_of(request), by=actor_of(request))
+    return _sign_in_page(request, form)
 
 
 @require_POST
@@ -82,16 +79,12 @@ def theme(request: AnyRequest) -> HttpResponse:
     return response
 
 
-def _sign_in_page(
-    request: HttpRequest, form: SignInForm, *, failure: str = "", status: int = 200
-) -> HttpResponse:
-    """`failure` is the one sentence about what went wrong, whether from the form or from us."""
-    failure = failure or " ".join(str(error) for error in form.non_field_errors())
-    context = {"form": form, "failure": failure, "next": _wanted(request)}
+def _sign_in_page(request: HttpRequest, form: SignInForm, *, status: int = 200) -> HttpResponse:
+    context = {"form": form, "next": _wanted(request), "demo_hint": ""}
     return render(request, "accounts/sign_in.html", context, status=status)
 
 
-def _begin_session(request: AnyRequest, user: User, address: str) -> None:
+def _begin_session(request: AnyRequest, user: User) -> None:
     with transaction.atomic():
         login(request, user)
         actor = actor_of(request)
@@ -100,7 +93,7 @@ def _begin_session(request: AnyRequest, user: User, address: str) -> None:
             by=actor,
             subject=actor.ref,
             subject_name=actor.name,
-            detail={"address": address},
+            detail={"address": attempts.address_of(request)},
         )
 
 

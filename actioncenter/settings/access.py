@@ -41,11 +41,15 @@ def scope_for(user: "User") -> Scope:
 
 
 def visible(rows: QuerySet[M], user: "User") -> QuerySet[M]:
-    """Limit rows that carry `area` and `group_id` to what the user may see.
+    """Limit rows that carry `area` and `group_id` to what the user may see."""
+    return within(rows, scope_for(user))
+
+
+def within(rows: QuerySet[M], scope: Scope) -> QuerySet[M]:
+    """The same for a scope that was read before, as a page does that shows several tables.
 
     Rows without a group (email, tenant) depend on the area alone (domain Q25).
     """
-    scope = scope_for(user)
     if not scope.areas:
         return rows.none()
     if scope.areas != frozenset(Area):

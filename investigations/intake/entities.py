@@ -70,7 +70,7 @@ def full_path(folder: str, name: str) -> str:
     """Some sources give the folder and the name apart, some the whole path twice."""
     if not folder or not name:
         return folder or (name if re.search(r"[\\/]", name) else "")
-    separator = "\\" if "\\" in folder or re.match(r"[A-Za-z]:", folder) else "/"
+    separator = "\\" if _on_windows(folder) else "/"
     tail = file_name(folder)
     if tail.lower() == name.lower() and len(folder) > len(tail):
         return folder
@@ -79,8 +79,12 @@ def full_path(folder: str, name: str) -> str:
 
 def file_name(path: str) -> str:
     """What follows the last separator of the system that the path's shape belongs to."""
-    windows = re.match(r"[A-Za-z]:|\\", path) or "/" not in path
-    return re.split(r"[\\/]" if windows else "/", path)[-1]
+    return re.split(r"[\\/]" if _on_windows(path) else "/", path)[-1]
+
+
+def _on_windows(path: str) -> bool:
+    """By its shape: in a POSIX name a backslash is a letter like any other."""
+    return bool(re.match(r"[A-Za-z]:|\\", path)) or "/" not in path
 
 
 def path_facts(path: str, name: str = "") -> dict[str, Any]:

@@ -100,7 +100,7 @@ def mail_address(value: str) -> str:
     """Lower case; empty unless it is one plain address."""
     value = value.strip().strip("<>").lower()
     local, sign, domain = value.rpartition("@")
-    return value if sign and local and _name(domain) and not re.search(r"[\s<>,;\x00-\x1f]", value) else ""
+    return value if sign and local and _name(domain) and not re.search(r"[\s<>,;@\x00-\x1f]", local) else ""
 
 
 _CANONICAL: Mapping[Namespace, Callable[[str], str]] = {

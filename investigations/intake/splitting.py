@@ -88,7 +88,7 @@ def _is_whole(line: bytes) -> bool:
 def _lines(data: bytes) -> Iterator[Slice | ItemError]:
     for number, line in enumerate(data.split(b"\n"), start=1):
         line = line.strip(_SPACE)
-        if line and not any(mark in line for mark in (*_LISTS, NATIVE_MARK)):
+        if line[:1] not in (b"", b"[") and not any(mark in line for mark in (*_LISTS, NATIVE_MARK)):
             yield Slice(number, line)
         elif line:
             try:

@@ -71,6 +71,8 @@ document.addEventListener("htmx:config:request", (event) => {
   const { ctx } = event.detail;
   const poll = ctx.sourceElement.dataset?.poll;
   if (poll?.startsWith("/")) ctx.request.action = poll;
+  // Only a beat may be told "nothing new"; who opens or decides something gets it in any case.
+  if (!isTick(ctx)) delete ctx.request.headers["HX-PTag"];
 });
 
 // A line after 300 ms, on what the person asked for; the pressed button alone goes busy.

@@ -9,8 +9,8 @@ from django.utils.html import escape
 
 from actioncenter.accounts import attempts, context
 from actioncenter.accounts.enums import Theme
+from actioncenter.accounts.forms import SignInForm
 from actioncenter.accounts.models import User
-from actioncenter.accounts.views import TOO_MANY
 from actioncenter.audit.models import Event
 from tests.accounts.people import PASSWORD, SETUP, person
 
@@ -65,7 +65,7 @@ def test_failure_says_the_same_whatever_was_wrong(client: Client) -> None:
     person("gone").deactivate(by=SETUP)
 
     answers = [
-        (response.status_code, response.context["failure"])
+        (response.status_code, response.context["form"].non_field_errors())
         for response in (
             sign_in(client, "mira", "wrong"),
             sign_in(client, "gone", PASSWORD),
@@ -73,7 +73,7 @@ def test_failure_says_the_same_whatever_was_wrong(client: Client) -> None:
         )
     ]
 
-    assert answers == [(200, "That name and password don't match.")] * 3
+    assert answers == [(200, ["That name and password don't match."])] * 3
     assert kinds() == ["session.sign_in_failed"] * 3
     assert SESSION_KEY not in client.session
 
@@ -98,7 +98,7 @@ def test_too_many_failures_lock_the_name_for_this_address(client: Client) -> Non
     blocked = sign_in(client, "Mira", PASSWORD)
 
     assert (blocked.status_code, blocked["Retry-After"]) == (429, "300")
-    assert escape(TOO_MANY) in blocked.content.decode()
+    assert escape(SignInForm.error_messages["too_many"]) in blocked.content.decode()
     assert sign_in(Client(REMOTE_ADDR="10.0.0.9"), "mira").status_code == 302
     assert sign_in(client, "tom").status_code == 302
 

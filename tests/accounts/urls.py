@@ -1,4 +1,4 @@
-"""The real sign-in beside a page, a form and a poll that need it."""
+"""The product's addresses beside a page, a form and a poll that need sign-in."""
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
@@ -11,8 +11,8 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
-    path("", include("actioncenter.accounts.urls")),
     path("page", page),
     path("form", require_POST(page)),
     path("live/counts", page),
+    path("", include("actioncenter.urls")),
 ]

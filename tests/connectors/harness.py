@@ -11,9 +11,7 @@ from actioncenter.connectors.base import Artefact, Connector, Continue, Json, Re
 
 STEPS_AT_MOST = 200
 
-FORWARD_OF = {
-    entry.inverse: kind for kind, entry in reversed(CATALOGUE.items()) if entry.inverse is not None
-}
+FORWARD_OF = {entry.inverse: kind for kind, entry in reversed(CATALOGUE.items()) if entry.inverse is not None}
 """For each inverse one type that it undoes."""
 
 

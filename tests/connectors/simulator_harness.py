@@ -1,5 +1,6 @@
 """The simulator under the conformance suite."""
 
+import sqlite3
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -75,7 +76,10 @@ def description(numbers: range, folder: str = "Inbox") -> dict[str, Any]:
         attachment = {"name": "bill.zip", "sha256": f"{number:064x}", "size": 10}
         return {
             "address": f"user{number}@corp.example",
-            "forwarding": [{"to": "out@evil.example", "external": True}, {"to": "a@corp.example", "external": False}],
+            "forwarding": [
+                {"to": "out@evil.example", "external": True},
+                {"to": "a@corp.example", "external": False},
+            ],
             "delegates": ["eve@corp.example", "bob@corp.example"],
             "messages": [{**message(number), "folder": folder, "attachments": [attachment]}],
         }
@@ -121,6 +125,12 @@ class SimulatorHarness(Harness):
         self.seeded = seeded
         self.connector = self._build(self.secret)
         self.estate.require_token(self.secret)
+        # The last connection to close writes the whole log back; one that stays open spares that.
+        self._anchor = sqlite3.connect(self.estate.path)
+        self._anchor.execute("SELECT 1 FROM meta").fetchone()
+
+    def close(self) -> None:
+        self._anchor.close()
 
     def _build(self, token: str) -> Simulator:
         return self.make(self.estate, self.options, token, lambda: self.time)

@@ -44,6 +44,9 @@ def as_default(url: str) -> Iterator[BaseDatabaseWrapper]:
 @pytest.fixture(scope="session")
 def migrated_template(postgres_service: Service, django_db_blocker: DjangoDbBlocker) -> None:
     with psycopg.connect(postgres_service.url, autocommit=True) as server:
+        # Each package that imports this fixture asks for it once.
+        if server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone():
+            return
         server.execute(f"CREATE DATABASE {TEMPLATE}")
     with django_db_blocker.unblock(), as_default(_url(postgres_service, TEMPLATE)):
         call_command("migrate", verbosity=0)

@@ -94,8 +94,17 @@ def new_message(folder: str) -> Callable[[Target], State]:
             "sender": text(facts, "sender").lower(),
             "subject": text(facts, "subject"),
             "urls": list(facts.get("urls") or []),
-            "attachments": [],
             "cluster": text(facts, "cluster"),
+        }
+
+    return state
+
+
+def _new_message_with(*, quarantined: bool) -> Callable[[Target], State]:
+    def state(target: Target) -> State:
+        return {
+            **new_message(INBOX)(target),
+            "attachments": [{**_attachment(target), "quarantined": quarantined}],
         }
 
     return state
@@ -145,7 +154,7 @@ def _sets_attachment(quarantined: bool) -> Callable[[Case], Change]:
         recorded: Json = {"before": {"quarantined": now}, "after": {"quarantined": want}}
         if now == want:
             return Change(Outcome.ALREADY, **recorded)
-        held = [*case.state["attachments"]]
+        held = [*case.state.get("attachments", [])]
         held[place : place + 1] = [{**attachment, "quarantined": want}]
         return Change(Outcome.SUCCEEDED, [(case.ref, {**case.state, "attachments": held})], **recorded)
 
@@ -254,8 +263,14 @@ MAIL_VERBS: Final[Mapping[T, Verb]] = {
     T.HARD_DELETE_EMAIL: _message(_moves_to(PURGED), "are deleted for good"),
     T.RESTORE_EMAIL: _message(_moves_back, "return to the folder they came from", RECOVERABLE),
     T.RELEASE_EMAIL: _message(_moves_back, "return to the folder they came from", QUARANTINE),
-    T.QUARANTINE_ATTACHMENT: _message(_sets_attachment(True), "The attachment is taken out of the message and kept in the quarantine."),
-    T.RELEASE_ATTACHMENT: _message(_sets_attachment(False), "The attachment is put back into the message."),
+    T.QUARANTINE_ATTACHMENT: Verb(
+        _locate_message, _new_message_with(quarantined=False), _sets_attachment(True),
+        "The attachment is taken out of the message and kept in the quarantine.",
+    ),
+    T.RELEASE_ATTACHMENT: Verb(
+        _locate_message, _new_message_with(quarantined=True), _sets_attachment(False),
+        "The attachment is put back into the message.",
+    ),
     T.TURN_OFF_FORWARDING: Verb(
         _locate_mailbox, new_mailbox, _stop_forwarding, "Mail is no longer forwarded to the outside.",
         material=("forwarding",),

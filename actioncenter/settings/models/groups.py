@@ -1,7 +1,7 @@
 """Device groups, their automation level, and how a level changes."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -23,6 +23,14 @@ RAISE_DELAY = timedelta(hours=4)
 
 class LevelError(Exception):
     """A level change that isn't allowed; `code` says why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class GroupError(Exception):
+    """A change of groups that isn't allowed; `code` says why."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -73,6 +81,35 @@ class DeviceGroup(models.Model):
     def automation(self) -> AutomationLevel:
         return AutomationLevel(self.level)
 
+    def promote(self, rank: int, *, by: Actor) -> None:
+        """Take this rank; groups between it and the old one move by one. Raises GroupError.
+
+        Devices may move, so it is called inside investigations.membership.change_groups only.
+        """
+        ranked = list(DeviceGroup.objects.select_for_update().filter(is_default=False).order_by("rank"))
+        old = next((group.rank for group in ranked if group.pk == self.pk), None)
+        if old is None:
+            raise GroupError("default", "The default group always comes last and has no rank.")
+        if not 1 <= rank <= len(ranked):
+            raise GroupError("rank", f"A rank lies between 1 and {len(ranked)}.")
+        ranked.sort(key=lambda group: group.pk == self.pk)
+        ranked.insert(rank - 1, ranked.pop())
+        # Two steps, because no two groups may have the same rank in between.
+        above = len(ranked) + max(group.rank or 0 for group in ranked)
+        for step in (above, 0):
+            for at, group in enumerate(ranked, start=1):
+                DeviceGroup.objects.filter(pk=group.pk).update(rank=step + at)
+        self.rank = rank
+        self._record(Kind.GROUP_CHANGED, by=by, before={"rank": old}, after={"rank": rank})
+
+    def remove(self, *, by: Actor) -> None:
+        """Delete it; what was decided under it keeps its name. Raises GroupError. As `promote`."""
+        if self.is_default:
+            raise GroupError("default", "The default group can't be deleted.")
+        before = {"name": self.name, "rank": self.rank, "level": self.automation.name}
+        self._record(Kind.GROUP_DELETED, by=by, before=before, after=None)
+        self.delete()
+
     def pending_raise(self) -> "LevelRaise | None":
         return self.raises.filter(ended_at__isnull=True).first()
 
@@ -104,13 +141,18 @@ class DeviceGroup(models.Model):
         self.level = new
         self.level_confirmed = True
         self.save(update_fields=["level", "level_confirmed"])
+        self._record(kind, by=by, before={"level": old.name}, after={"level": new.name})
+
+    def _record(
+        self, kind: Kind, *, by: Actor, before: dict[str, Any] | None, after: dict[str, Any] | None
+    ) -> None:
         log.record(
             kind,
             by=by,
             subject=f"group:{self.pk}",
             subject_name=self.name,
-            before={"level": old.name},
-            after={"level": new.name},
+            before=before,
+            after=after,
             group_id=self.pk,
         )
 

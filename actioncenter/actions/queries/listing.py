@@ -1,0 +1,97 @@
+"""Which list is asked for, and the sets of rows it is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from django.db.models import Q, QuerySet
+
+from actioncenter.actions.enums import Execution
+from actioncenter.actions.models import Action
+from actioncenter.actions.queries.criteria import ENDED_RESULTS, LIVE_RESULTS, Criteria, narrow, since
+from actioncenter.settings.access import Scope, within
+
+PAGE_SIZE: Final = 50
+BAND_LIMIT: Final = 50
+
+
+class Tab(StrEnum):
+    PENDING = "pending"
+    HISTORY = "history"
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    key: str
+    down: bool = False
+
+    def __str__(self) -> str:
+        return f"-{self.key}" if self.down else self.key
+
+
+DEFAULT_SORT: Final[Mapping[Tab, Sort]] = {
+    Tab.PENDING: Sort("expires"),
+    Tab.HISTORY: Sort("ended", down=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """`position` is an unsealed page token, None for the first page."""
+
+    tab: Tab
+    scope: Scope
+    criteria: Criteria = field(default_factory=dict)
+    sort: Sort | None = None
+    position: Mapping[str, Any] | None = None
+    size: int = PAGE_SIZE
+
+    @property
+    def order(self) -> Sort:
+        return self.sort or DEFAULT_SORT[self.tab]
+
+    @property
+    def live_result(self) -> Q | None:
+        """Set when History is narrowed to something that runs: those rows are the list then."""
+        return LIVE_RESULTS.get(self.criteria.get("result", "")) if self.tab is Tab.HISTORY else None
+
+    def rows(self) -> QuerySet[Action]:
+        """The rows that are paged through."""
+        if self.tab is Tab.PENDING:
+            rows = Action.objects.waiting()
+            moment = "created_at__gte"
+        elif self.live_result is not None:
+            rows = Action.objects.running().filter(self.live_result)
+            moment = "queued_at__gte"
+        else:
+            rows = Action.objects.ended()
+            moment = "history_at__gte"
+            if "result" in self.criteria:
+                rows = rows.filter(ENDED_RESULTS[self.criteria["result"]])
+        if "since" in self.criteria:
+            rows = rows.filter(**{moment: since(self.criteria["since"])})
+        return self._seen(rows)
+
+    def bands(self) -> list[QuerySet[Action]]:
+        """What stands above the list on its first page."""
+        if self.tab is Tab.PENDING:
+            return [self._seen(Action.objects.needs_a_look())]
+        result = self.criteria.get("result")
+        bands = []
+        if result is None:
+            bands.append(self._seen(Action.objects.running()))
+        if result in (None, "expired"):
+            bands.append(self._seen(Action.objects.past_expiry()))
+        return bands
+
+    def _seen(self, rows: QuerySet[Action]) -> QuerySet[Action]:
+        return narrow(within(rows, self.scope), self.criteria)
+
+
+def seen(rows: QuerySet[Action], scope: Scope) -> QuerySet[Action]:
+    return within(rows, scope)
+
+
+def by_execution(scope: Scope, *states: Execution) -> QuerySet[Action]:
+    return within(Action.objects.running().filter(execution__in=states), scope)
