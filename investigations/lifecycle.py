@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from actioncenter.audit import log
@@ -16,6 +15,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from investigations.enums import ACTIVE_STATES, AlertStatus, InvestigationState, RemediationStatus, Verdict
 from investigations.models import Alert, Evidence, Investigation
+from investigations.models.evidence import UNPLANNED
 
 S = InvestigationState
 
@@ -30,7 +30,6 @@ TAKEN_CARE_OF: Final = (
 CLEAN_ENDS: Final = frozenset({S.REMEDIATED, S.NO_THREATS_FOUND})
 """Ends that resolve the alerts (setting of domain §2.2, on by default)."""
 
-_ENDS: Final = frozenset(S) - ACTIVE_STATES
 _COMPLETE: Final = frozenset(
     {S.REMEDIATED, S.PARTIALLY_REMEDIATED, S.NO_THREATS_FOUND, S.PARTIALLY_INVESTIGATED}
 )
@@ -54,17 +53,23 @@ INVESTIGATION_NEXT: Mapping[InvestigationState, frozenset[InvestigationState]] =
 """From each state to those that may follow it."""
 
 
+class IllegalState(Exception):
+    """The investigation is in a state that the wanted one can't follow."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """How the actions stand that an investigation produced; undos are not among them.
 
     `approved` includes what policy allowed; `running` means queued, in progress or of unknown
-    outcome; `expired_last`: the last decision was the expiry of an action.
+    outcome, `unreachable` how many of these wait for a device that is offline; `expired_last`:
+    the last decision was the expiry of an action.
     """
 
     total: int = 0
     undecided: int = 0
     running: int = 0
+    unreachable: int = 0
     failed: int = 0
     succeeded: int = 0
     approved: int = 0
@@ -75,23 +80,41 @@ class Counts:
 def advance(investigation: Investigation, counts: Counts, *, by: Actor) -> bool:
     """Bring the state in line with actions and evidence; returns whether it changed."""
     with transaction.atomic():
-        row = Investigation.objects.select_for_update().get(pk=investigation.pk)
-        new, reason = _state_for(row, counts)
+        row = _locked(investigation)
         threats = Evidence.objects.filter(investigation=row, verdict__in=BAD).count()
         if (row.threat_count, row.action_count) != (threats, counts.total):
             Investigation.objects.filter(pk=row.pk).update(threat_count=threats, action_count=counts.total)
-        changed = _change(row, new, reason, by=by)
-    return changed
+        new, reason = _state_for(row, counts)
+        old = InvestigationState(row.state)
+        if new == old or new not in INVESTIGATION_NEXT[old]:
+            return False
+        _change(row, new, reason, by=by)
+    return True
+
+
+def enter(investigation: Investigation, new: InvestigationState, reason: str, *, by: Actor) -> None:
+    """For what counts can't tell: queued, throttled, failed. Raises IllegalState."""
+    with transaction.atomic():
+        row = _locked(investigation)
+        if new not in INVESTIGATION_NEXT[InvestigationState(row.state)]:
+            raise IllegalState(f"{row} can't go from {InvestigationState(row.state).name} to {new.name}.")
+        _change(row, new, reason, by=by)
 
 
 def stop(investigation: Investigation, *, by: Actor) -> bool:
     """End it for good; returns whether it was still active. The caller withdraws what it still asks for."""
     with transaction.atomic():
-        row = Investigation.objects.select_for_update().get(pk=investigation.pk)
+        row = _locked(investigation)
         if not row.is_active:
             return False
         Investigation.objects.filter(pk=row.pk).update(terminated_by_name=by.name)
-        return _change(row, S.TERMINATED_BY_USER, "stopped", by=by)
+        _change(row, S.TERMINATED_BY_USER, "stopped", by=by)
+    return True
+
+
+def _locked(investigation: Investigation) -> Investigation:
+    row: Investigation = Investigation.objects.select_for_update().get(pk=investigation.pk)
+    return row
 
 
 def _state_for(row: Investigation, counts: Counts) -> tuple[InvestigationState, str]:
@@ -99,28 +122,58 @@ def _state_for(row: Investigation, counts: Counts) -> tuple[InvestigationState, 
     if counts.undecided:
         return S.PENDING_APPROVAL, "undecided"
     if counts.running:
-        return S.RUNNING, "executing"
-    if not _is_planned(row):
+        waits = counts.unreachable >= counts.running
+        return (S.PENDING_RESOURCE, "device_offline") if waits else (S.RUNNING, "executing")
+    if Evidence.objects.filter(UNPLANNED, investigation=row).exists():
         return S.RUNNING, "analysing"
     if counts.expired_last:
         return S.TERMINATED_BY_SYSTEM, "expired"
     if counts.failed:
         return S.PARTIALLY_REMEDIATED, "failed"
-    return _outcome(row, counts)
-
-
-def _outcome(row: Investigation, counts: Counts) -> tuple[InvestigationState, str]:
-    """What everything amounts to once nothing is left to do."""
-    evidence = Evidence.objects.filter(investigation=row)
-    # Without an action of ours, a finding is only settled if its source settled it.
-    untreated = evidence.filter(Q(verdict__in=BAD), actions__isnull=True).exclude(
-        remediation__in=TAKEN_CARE_OF
-    )
-    if untreated.exists():
-        return S.PARTIALLY_INVESTIGATED, "no_action_available"
-    if counts.total or evidence.filter(verdict__in=BAD).exists():
+    if counts.approved or counts.rejected:
         # Rejecting everything also closes it as remediated; the counters tell (domain Q9).
-        return S.REMEDIATED, "decided" if counts.total else "by_source"
-    if evidence.filter(verdict=Verdict.UNKNOWN).exists() or not evidence.exists():
+        return S.REMEDIATED, "decided"
+    return _without_action(row)
+
+
+def _without_action(row: Investigation) -> tuple[InvestigationState, str]:
+    """What the evidence alone amounts to. An unknown verdict never counts as clean (domain Q29)."""
+    evidence = Evidence.objects.filter(investigation=row)
+    bad = evidence.filter(verdict__in=BAD)
+    if bad.exclude(remediation__in=TAKEN_CARE_OF).exists():
+        return S.PARTIALLY_INVESTIGATED, "no_action_available"
+    if bad.exists():
+        return S.REMEDIATED, "by_source"
+    if not evidence.exists() or evidence.filter(verdict=Verdict.UNKNOWN).exists():
         return S.PARTIALLY_INVESTIGATED, "verdict_unknown"
     return S.NO_THREATS_FOUND, "clean"
+
+
+def _change(row: Investigation, new: InvestigationState, reason: str, *, by: Actor) -> None:
+    """The caller holds the row's lock."""
+    old = InvestigationState(row.state)
+    ended = None if new in ACTIVE_STATES else Now()
+    Investigation.objects.filter(pk=row.pk).update(
+        state=new, state_reason=reason, ended_at=ended, changed_at=Now()
+    )
+    resolved = 0
+    if new in CLEAN_ENDS:
+        open_alerts = Alert.objects.filter(investigation=row).exclude(status=AlertStatus.RESOLVED)
+        resolved = open_alerts.update(status=AlertStatus.RESOLVED)
+    log.record(
+        _kind_of(new),
+        by=by,
+        subject=f"investigation:{row.pk}",
+        subject_name=row.title[:300],
+        before={"state": old.name},
+        after={"state": new.name, "reason": reason},
+        detail={"alerts_resolved": resolved} if resolved else None,
+        area=row.area,
+        group_id=row.group_id,
+    )
+
+
+def _kind_of(new: InvestigationState) -> Kind:
+    if new == S.TERMINATED_BY_USER:
+        return Kind.INVESTIGATION_STOPPED
+    return Kind.INVESTIGATION_CHANGED if new in ACTIVE_STATES else Kind.INVESTIGATION_COMPLETED

@@ -85,10 +85,8 @@ def change_groups() -> Iterator[None]:
 def _mark_stale(before: Sequence[matching.Group], after: Sequence[matching.Group]) -> None:
     if _order_of(before) == _order_of(after):
         return
-    ids = []
-    for device in Device.objects.only("name", "domain", "tags", "os_platform", "group_id").iterator(CHUNK):
-        if matching.match_group(facts_of(device), after).id != device.group_id:
-            ids.append(device.pk)
+    devices = Device.objects.only("name", "domain", "tags", "os_platform", "group_id").iterator(CHUNK)
+    ids = [d.pk for d in devices if matching.match_group(facts_of(d), after).id != d.group_id]
     for start in range(0, len(ids), CHUNK):
         Device.objects.filter(pk__in=ids[start : start + CHUNK]).update(membership_stale=True)
 

@@ -85,6 +85,7 @@ def cluster_evidence(
     of: Investigation | None = None, verdict: Verdict = Verdict.MALICIOUS, messages: int = 3,
     subject: str = "Your invoice is overdue",
 ) -> Evidence:  # fmt: skip
+    bind_to_simulator([])
     found_in = of or investigation("Phish delivered")
     number = next(_numbers)
     cluster = EmailCluster.objects.create(investigation=found_in, name=subject, frozen_count=messages)

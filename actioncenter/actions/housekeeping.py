@@ -57,9 +57,10 @@ def advance_investigations(by: Actor) -> int:
 
 
 def advance(investigation: Investigation, *, by: Actor) -> bool:
-    """Clear the mark first: a change meanwhile sets it again and nothing is missed."""
-    Investigation.objects.filter(pk=investigation.pk, dirty_at=investigation.dirty_at).update(dirty_at=None)
-    return lifecycle.advance(investigation, counts_of(investigation), by=by)
+    """Clear the mark first: what changes later sets it again, what changed before is counted."""
+    with transaction.atomic():
+        Investigation.objects.filter(pk=investigation.pk).update(dirty_at=None)
+        return lifecycle.advance(investigation, counts_of(investigation), by=by)
 
 
 def counts_of(investigation: Investigation) -> lifecycle.Counts:

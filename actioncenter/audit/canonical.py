@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-HEADER: Final = b"actioncenter-event 1\n"
+HEADER: Final = "actioncenter-event 1\n"
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "stream": "s",
@@ -45,6 +45,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _ENTRY: Final = re.compile(rb"([a-z_]+):([sitjn]):(\d+):")
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -59,11 +60,13 @@ def render(values: Mapping[str, Any]) -> str:
     parts = [HEADER]
     for name, type_ in FIELDS.items():
         value = values[name]
-        raw = b"" if value is None else _WRITERS[type_](value)
-        parts.append(
-            b"%s:%s:%d:%s\n" % (name.encode(), b"n" if value is None else type_.encode(), len(raw), raw)
-        )
-    return b"".join(parts).decode()
+        if value is None:
+            parts.append(f"{name}:n:0:\n")
+            continue
+        text = _WRITERS[type_](value)
+        length = len(text) if text.isascii() else len(text.encode())
+        parts.append(f"{name}:{type_}:{length}:{text}\n")
+    return "".join(parts)
 
 
 def read(text: str) -> dict[str, Any]:
@@ -72,9 +75,9 @@ def read(text: str) -> dict[str, Any]:
     Raises:
         ValueError: it is no canonical text.
     """
-    raw = text.encode()
-    if not raw.startswith(HEADER):
+    if not text.startswith(HEADER):
         raise ValueError("unknown header")
+    raw = text.encode()
     values: dict[str, Any] = {}
     position = len(HEADER)
     for name in FIELDS:
@@ -99,7 +102,7 @@ def link(key: bytes, stream: str, previous: str, text: str) -> str:
 
 def canonical_json(value: object) -> str:
     _check_json(value)
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return _JSON.encode(value)
 
 
 def _check_json(value: object) -> None:
@@ -115,17 +118,17 @@ def _check_json(value: object) -> None:
         raise TypeError(f"{type(value).__name__} has no canonical form; use text or an integer")
 
 
-def _microseconds(value: datetime) -> bytes:
+def _microseconds(value: datetime) -> str:
     if value.tzinfo is None:
         raise ValueError("a time without zone")
-    return b"%d" % ((value - _EPOCH) // _MICROSECOND)
+    return str((value - _EPOCH) // _MICROSECOND)
 
 
-_WRITERS: Final[Mapping[str, Callable[[Any], bytes]]] = {
-    "s": lambda value: str(value).encode(),
-    "i": lambda value: b"%d" % value,
+_WRITERS: Final[Mapping[str, Callable[[Any], str]]] = {
+    "s": str,
+    "i": "{:d}".format,
     "t": _microseconds,
-    "j": lambda value: canonical_json(value).encode(),
+    "j": canonical_json,
 }
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "s": str,

@@ -124,9 +124,8 @@ def _event(draft: Draft, *, stream: str, seq: int, at: datetime, previous: str) 
         "detail": draft.detail,
     }
     text = canonical.render(values)
-    # The columns hold what the text says, so that enums, tuples and the like can't differ from it.
     return Event(
-        **canonical.read(text),
+        **values,
         canonical=text,
         chain=canonical.link(settings.AUDIT_KEY, stream, previous, text),
     )

@@ -79,9 +79,9 @@ def examine(event: Event, previous: Event | None) -> BadRow | None:
 def _columns_fault(event: Event) -> tuple[Fault, str] | None:
     columns = {name: getattr(event, name) for name in canonical.FIELDS}
     try:
-        text = canonical.read(event.canonical)
         if canonical.render(columns) == event.canonical:
             return None
+        text = canonical.read(event.canonical)
     except (TypeError, ValueError) as error:
         return Fault.EDITED, f"not readable: {error}"
     wrong = [name for name in canonical.FIELDS if columns[name] != text[name]]

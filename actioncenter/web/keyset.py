@@ -9,13 +9,16 @@ from typing import Any, Final, Self
 
 from django.core import signing
 from django.core.exceptions import EmptyResultSet
-from django.db import connections
+from django.db import connection
 from django.db.models import BooleanField, Expression, F, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 from django.db.models.sql.compiler import SQLCompiler
 
 SALT: Final = "actioncenter.page"
 LONGEST: Final = 2000
+
+Compiled = tuple[str, tuple[Any, ...]]
+"""SQL and its parameters."""
 
 
 class BadToken(ValueError):
@@ -78,43 +81,44 @@ def as_text(column: str) -> Cast:
     return Cast(column, TextField())
 
 
+def compiled(rows: QuerySet[Any, Any]) -> Compiled | None:
+    """None where the set is known to be empty without asking."""
+    try:
+        return rows.query.get_compiler(rows.db).as_sql()
+    except EmptyResultSet:
+        return None
+
+
 def fetch(branches: Iterable[QuerySet[Any, Any]]) -> list[tuple[Any, ...]]:
     """The rows of several `values_list` querysets, one after the other, in one statement.
 
     Values come as the driver gives them. A branch may be ordered and sliced, which Django's own
     `union` refuses on SQLite.
     """
-    compiled = []
-    alias = "default"
-    for branch in branches:
-        alias = branch.db
-        try:
-            compiled.append(branch.query.get_compiler(alias).as_sql())
-        except EmptyResultSet:
-            continue
-    if not compiled:
+    parts = [part for branch in branches if (part := compiled(branch))]
+    if not parts:
         return []
-    if len(compiled) == 1:
-        sql, params = compiled[0]
+    if len(parts) == 1:
+        sql, params = parts[0]
     else:
-        parts = [f"SELECT * FROM ({part}) AS branch_{at}" for at, (part, _) in enumerate(compiled)]
-        sql, params = " UNION ALL ".join(parts), tuple(param for _, more in compiled for param in more)
-    with connections[alias].cursor() as cursor:
+        sql = " UNION ALL ".join(f"SELECT * FROM ({text}) AS branch_{at}" for at, (text, _) in enumerate(parts))
+        params = tuple(param for _, more in parts for param in more)
+    with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return cursor.fetchall()
 
 
-def scalars(querysets: Sequence[QuerySet[Any, Any]]) -> tuple[Any, ...]:
-    """One value of each queryset (of one row and one column), in one statement; None where it is empty."""
-    parts, params = [], []
-    for rows in querysets:
-        try:
-            sql, more = rows.query.get_compiler(rows.db).as_sql()
-        except EmptyResultSet:
-            sql, more = "NULL", ()
-        parts.append(f"({sql})" if sql != "NULL" else sql)
-        params.extend(more)
-    with connections[querysets[0].db].cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(parts)}", params)  # noqa: S608 - compiled by Django
+def counted(rows: QuerySet[Any, Any]) -> Compiled | None:
+    """The number of rows; of a slice, at most its length."""
+    part = compiled(rows)
+    return (f"SELECT COUNT(*) FROM ({part[0]}) AS counted", part[1]) if part else None
+
+
+def scalars(parts: Sequence[Compiled | None]) -> tuple[Any, ...]:
+    """The single value of each part, in one statement; None where a part finds nothing."""
+    sql = ", ".join(f"({part[0]})" if part else "NULL" for part in parts)
+    params = [param for part in parts if part for param in part[1]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {sql}", params)  # noqa: S608 - compiled by Django
         row: tuple[Any, ...] = cursor.fetchone()
         return row

@@ -70,7 +70,8 @@ document.addEventListener("htmx:before:response", (event) => {
 document.addEventListener("htmx:config:request", (event) => {
   const { ctx } = event.detail;
   const poll = ctx.sourceElement.dataset?.poll;
-  if (poll?.startsWith("/")) ctx.request.action = poll;
+  const url = poll ? new URL(poll, location.href) : null;
+  if (url?.origin === location.origin) ctx.request.action = url.pathname + url.search;
   // Only a beat may be told "nothing new"; who opens or decides something gets it in any case.
   if (!isTick(ctx)) delete ctx.request.headers["HX-PTag"];
 });
@@ -104,12 +105,12 @@ function say(title, words) {
 document.addEventListener("htmx:response:error", (event) => {
   const { ctx } = event.detail;
   if (isTick(ctx) || ctx.text?.includes("data-notice")) return;
-  say("That did not work", `The server answered ${ctx.response.status}. Nothing was recorded; reload the page to see what is true.`);
+  say("That did not work", `The server answered ${ctx.response.status}. Reload the page to see what is true.`);
 });
 
 document.addEventListener("htmx:error", (event) => {
   if (isTick(event.detail.ctx)) return;
-  say("No answer", "The server could not be reached. Reload the page to see whether this was recorded.");
+  say("No answer", "The server could not be reached. Reload the page to see what is true.");
 });
 
 document.addEventListener("click", (event) => {

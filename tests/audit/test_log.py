@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from actioncenter.accounts.models import User
+from actioncenter.actions.enums import ActionType, Area
 from actioncenter.audit import canonical, log
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.log import NotInTransaction
@@ -172,3 +173,30 @@ def test_many_take_three_statements_on_postgresql(rows: int, on_postgres: str) -
         log.record_many([draft(f"user:{number}") for number in range(rows)])
 
     assert len(queries) == 3
+
+
+@pytest.mark.django_db
+def test_columns_say_what_the_text_says_whatever_was_passed() -> None:
+    log.record(
+        Kind.ACTION_EDITED,
+        by=MIRA,
+        subject="action:7",
+        area=Area.EMAIL,
+        detail={
+            "type": ActionType.BLOCK_URL,
+            "kind": Kind.ACTION_EDITED,
+            "ids": (1, 2),
+            "deep": {"é": [None, True]},
+        },
+    )
+
+    assert first_bad_row() is None
+    stored = Event.objects.get()
+    assert stored.detail == {"type": 40, "kind": "action.edited", "ids": [1, 2], "deep": {"é": [None, True]}}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["Mira\ud800", "\udfff"])
+def test_text_that_is_no_unicode_is_refused(name: str) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        log.record(Kind.USER_CHANGED, by=MIRA, subject="user:1", subject_name=name)

@@ -8,6 +8,8 @@ A type that the connector doesn't support passes by saying so (`Unsupported`, wi
 """
 
 import json
+from collections.abc import Collection
+from dataclasses import replace
 
 import pytest
 
@@ -17,8 +19,10 @@ from actioncenter.connectors.base import (
     Continue,
     Delivery,
     Done,
+    Json,
     Outcome,
     Request,
+    Result,
     Support,
     Unknown,
     Unsupported,
@@ -65,6 +69,10 @@ def acted_once(harness: Harness, request: Request) -> bool:
 
 def in_force(harness: Harness, request: Request) -> bool:
     return all(harness.connector.verify(request).in_force[target.key] for target in request.targets)
+
+
+def without(request: Request, taken: Collection[str]) -> Request:
+    return replace(request, targets=[target for target in request.targets if target.key not in taken])
 
 
 def exact(request: Request, run: Finished) -> bool:
@@ -207,6 +215,26 @@ class Conformance:
             assert rest == {key: first.results[key] for key in rest}
         assert acted_once(harness, request)
 
+    @every_type
+    def test_targets_with_results_may_be_left_out(self, harness: Harness, kind: ActionType) -> None:
+        """A caller that died after taking results in comes with an old cursor and a shorter list."""
+        request = prepared(harness, kind, 5)
+        if unsupported(harness, request):
+            return
+        taken: dict[str, Result] = {}
+        cursor: Json | None = None
+        for turn in range(STOPS):
+            answer = harness.connector.step(without(request, taken), cursor, Notes())
+            taken |= {result.key: result for result in answer.results}
+            if isinstance(answer, Done):
+                break
+            harness.advance(answer.wait)
+            blind = delivery(harness, request) is Delivery.BLIND
+            cursor = answer.cursor if blind or turn % 3 != 1 else cursor
+        assert set(taken) == {target.key for target in request.targets}
+        assert acted_once(harness, request)
+        assert in_force(harness, request)
+
     def test_progress_never_goes_back(self, harness: Harness) -> None:
         for kind in (ActionType.ANTIVIRUS_SCAN, ActionType.SOFT_DELETE_EMAIL):
             request = harness.request(kind, 5)
@@ -242,9 +270,10 @@ class Conformance:
 STOPS = 60
 
 
-def run_until_cut(harness: Harness, request: Request, at: int) -> tuple[dict[str, object] | None, bool]:
+def run_until_cut(harness: Harness, request: Request, at: int) -> tuple[Json | None, bool]:
     """The last cursor that a runner would have kept, and whether it died."""
-    journal, cursor = CutAt(at=at), None
+    journal = CutAt(at=at)
+    cursor: Json | None = None
     for _ in range(STOPS):
         try:
             answer = harness.connector.step(request, cursor, journal)
@@ -257,7 +286,7 @@ def run_until_cut(harness: Harness, request: Request, at: int) -> tuple[dict[str
     raise AssertionError("it never ends")
 
 
-def resume(harness: Harness, request: Request, cursor: dict[str, object] | None) -> Request:
+def resume(harness: Harness, request: Request, cursor: Json | None) -> Request:
     """Go on as the delivery class allows: resend, ask first, or have a person look and order it again.
 
     Returns the request that stands in the end.

@@ -11,7 +11,11 @@ from actioncenter.connectors.base import Artefact, Connector, Continue, Json, Re
 
 STEPS_AT_MOST = 200
 
-FORWARD_OF = {entry.inverse: kind for kind, entry in reversed(CATALOGUE.items()) if entry.inverse is not None}
+FORWARD_OF = {
+    entry.inverse: kind
+    for kind, entry in sorted(CATALOGUE.items(), reverse=True)
+    if entry.inverse is not None
+}
 """For each inverse one type that it undoes."""
 
 

@@ -14,6 +14,7 @@ from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.connectors.simulator.faults import Behaviour
 from actioncenter.connectors.simulator.running import Options
 from actioncenter.connectors.simulator.table import case_of, owner_of
+from investigations.enums import OsFamily
 from tests.connectors.harness import Harness
 
 K = TargetKind
@@ -22,8 +23,8 @@ K = TargetKind
 def facts(kind: TargetKind, number: int) -> dict[str, Any]:
     path = rf"C:\Users\ana\tool{number}.exe"
     sha256 = f"{number:064x}"
-    return {
-        K.DEVICE: {"name": f"pc-{number}", "os_family": "windows"},
+    known: dict[TargetKind, dict[str, Any]] = {
+        K.DEVICE: {"name": f"pc-{number}", "os_family": int(OsFamily.WINDOWS)},
         K.FILE: {"path": path, "sha256": sha256, "sha1": f"{number:040x}", "size": 1024},
         K.PROCESS: {"pid": number, "name": "tool.exe", "path": path, "sha256": sha256},
         K.SERVICE: {"name": f"svc{number}", "image_path": path},
@@ -35,12 +36,12 @@ def facts(kind: TargetKind, number: int) -> dict[str, Any]:
         K.CLUSTER: message(number),
         K.ATTACHMENT: {**message(number), "attachment_name": "bill.zip", "attachment_sha256": sha256},
         K.MAILBOX: {
-            "address": f"user{number}@corp.example",
-            "forward_to": "out@evil.example",
+            "address": "out@evil.example",
             "delegate": "eve@corp.example",
         },
         K.INVESTIGATION: {},
-    }[kind]
+    }
+    return known[kind]
 
 
 def message(number: int) -> dict[str, Any]:

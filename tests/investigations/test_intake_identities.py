@@ -46,10 +46,15 @@ def test_addresses_that_nobody_else_can_reach_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a@", "@b.example", "a b@c.example", "a@b", "a@b@c.example", "x\n@b.example"]
+    ("text", "mail"),
+    [("A.B@C.example", "a.b@c.example"), ("<a@b.example>", "a@b.example"), ("a@b", "a@b")]
+    + [
+        (text, "")
+        for text in ("a@", "@b.example", "a b@c.example", "a@b@c.example", "x\n@b.example", "a@b,c@d")
+    ],
 )
-def test_mail_addresses_are_plain_ones(text: str) -> None:
-    assert mail_address(text) == ("" if text != "a@b" and text != "a@b@c.example" else text)
+def test_mail_addresses_are_single_and_plain(text: str, mail: str) -> None:
+    assert mail_address(text) == mail
 
 
 @pytest.mark.parametrize(

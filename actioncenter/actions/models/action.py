@@ -158,6 +158,10 @@ class Action(models.Model):
                 "decided_by", "history_at", "id",
                 name="action_person_time", condition=Q(history_at__isnull=False),
             ),
+            models.Index(
+                "on_name", "history_at", "id",
+                name="action_place_time", condition=Q(history_at__isnull=False),
+            ),
             models.Index("decision", "expires_at", "id", name="action_live", condition=Q(history_at__isnull=True)),
             models.Index(
                 "execution", "queued_at", "id", name="action_queue", condition=Q(history_at__isnull=True)

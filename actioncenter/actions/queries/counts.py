@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Count, Min, QuerySet, Value
+from django.db.models import QuerySet
 
-from actioncenter.actions.enums import Execution
 from actioncenter.actions.models import Action
 from actioncenter.actions.queries.listing import Listing, Tab
 from actioncenter.settings.access import Scope, within
 from actioncenter.settings.models import ConnectorInstance
-from actioncenter.web.keyset import as_text, scalars
+from actioncenter.web.keyset import Compiled, as_text, compiled, counted, scalars
 
 HISTORY_CAP: Final = 10_000
 SORT_CAP: Final = 50_000
@@ -49,59 +48,49 @@ def live_counts(scope: Scope) -> LiveCounts:
     """One statement, answered from the small partial indexes of what hasn't ended."""
     waiting = within(Action.objects.waiting(), scope)
     soonest = waiting.order_by("expires_at", "id").annotate(soonest=as_text("expires_at"))
-    simulators = ConnectorInstance.objects.filter(enabled=True, simulated=True)
     found = scalars(
         [
-            number(waiting),
-            number(within(Action.objects.needs_a_look(), scope)),
-            number(within(Action.objects.running(), scope)),
-            number(within(Action.objects.past_expiry(), scope)),
-            soonest.values("soonest")[:1],
-            number(simulators),
+            _number(waiting),
+            _number(within(Action.objects.needs_a_look(), scope)),
+            _number(within(Action.objects.running(), scope)),
+            _number(within(Action.objects.past_expiry(), scope)),
+            _number(ConnectorInstance.objects.filter(enabled=True, simulated=True)),
+            compiled(soonest.values("soonest")[:1]),
         ]
     )
-    counted = [found[at] or 0 for at in (0, 1, 2, 3)]
-    return LiveCounts(*counted, soonest=found[4] or "", simulator=bool(found[5]))
+    waits, look, runs, overdue, simulators = (value or 0 for value in found[:5])
+    return LiveCounts(waits, look, runs, overdue, soonest=found[5] or "", simulator=bool(simulators))
 
 
 def list_counts(listing: Listing) -> ListCounts:
-    """One statement. A narrowed list is counted besides the whole of History."""
-    history = Listing(tab=Tab.HISTORY, scope=listing.scope)
-    wanted = [_total(listing), *map(number, listing.bands())]
-    same = listing.tab is Tab.HISTORY and not listing.criteria
-    if not same:
-        wanted.append(_total(history))
+    """One statement. Beside a narrowed list the whole of History is counted for its tab."""
+    bands = listing.bands()
+    whole = listing.tab is Tab.HISTORY and not listing.criteria
+    wanted = [_total(listing), *map(_number, bands)]
+    if not whole:
+        wanted.append(_capped(Listing(tab=Tab.HISTORY, scope=listing.scope), HISTORY_CAP))
     found = [value or 0 for value in scalars(wanted)]
-    total, bands = found[0], found[1 : 1 + len(listing.bands())]
-    return ListCounts(total=total, bands=tuple(bands), history=total if same else found[-1])
+    return ListCounts(
+        total=found[0], bands=tuple(found[1 : 1 + len(bands)]), history=found[0] if whole else found[-1]
+    )
 
 
 def within_sort_cap(listing: Listing) -> bool:
     """Whether few enough rows are left to sort them by a column without an index."""
     (found,) = scalars([_capped(listing, SORT_CAP)])
-    return int(found or 0) <= SORT_CAP
+    return (found or 0) <= SORT_CAP
 
 
-def number(rows: QuerySet[Any]) -> QuerySet[Any, Any]:
-    """The count as a queryset of one value."""
-    everything = rows.order_by().annotate(everything=Value(1)).values("everything")
-    return everything.annotate(number=Count("pk")).values("number")
+def _number(rows: QuerySet[Any]) -> Compiled | None:
+    return counted(rows.order_by().values("pk"))
 
 
-def next_expiry(scope: Scope) -> Any:
-    return within(Action.objects.waiting(), scope).aggregate(at=Min("expires_at"))["at"]
-
-
-def _total(listing: Listing) -> QuerySet[Any, Any]:
+def _total(listing: Listing) -> Compiled | None:
     if listing.tab is Tab.PENDING or listing.live_result is not None:
-        return number(listing.rows())
+        return _number(listing.rows())
     return _capped(listing, HISTORY_CAP)
 
 
-def _capped(listing: Listing, cap: int) -> QuerySet[Any, Any]:
+def _capped(listing: Listing, cap: int) -> Compiled | None:
     # The order keeps the planner on the index that the page walks.
-    few = listing.rows().order_by("-history_at", "-id").values("pk")[: cap + 1]
-    return number(Action.objects.filter(pk__in=few))
-
-
-RUNNING_NOW = (Execution.QUEUED, Execution.IN_PROGRESS)
+    return counted(listing.rows().order_by("-history_at", "-id").values("pk")[: cap + 1])

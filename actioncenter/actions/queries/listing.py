@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from django.db.models import Q, QuerySet
 
-from actioncenter.actions.enums import Execution
 from actioncenter.actions.models import Action
 from actioncenter.actions.queries.criteria import ENDED_RESULTS, LIVE_RESULTS, Criteria, narrow, since
 from actioncenter.settings.access import Scope, within
@@ -88,10 +87,3 @@ class Listing:
     def _seen(self, rows: QuerySet[Action]) -> QuerySet[Action]:
         return narrow(within(rows, self.scope), self.criteria)
 
-
-def seen(rows: QuerySet[Action], scope: Scope) -> QuerySet[Action]:
-    return within(rows, scope)
-
-
-def by_execution(scope: Scope, *states: Execution) -> QuerySet[Action]:
-    return within(Action.objects.running().filter(execution__in=states), scope)

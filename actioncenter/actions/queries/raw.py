@@ -55,8 +55,6 @@ class RawRow(NamedTuple):
     approval_id: Any
     approval_rule: str
     proposers: str
-    sort_name: str | None
-    """Key of the sort that isn't a column of the action: the device's name."""
     done: int | None
     total: int | None
 
@@ -70,17 +68,16 @@ class RawRow(NamedTuple):
 
 
 MOMENTS = frozenset({"created_at", "expires_at", "history_at", "finished_at", "read_back_at"})
-COMPUTED = frozenset({"branch", "sort_name", "done", "total", "undo_execution"})
+COMPUTED = frozenset({"branch", "done", "total", "undo_execution"})
 NULL = Value(None, output_field=SmallIntegerField())
 
 
 def columns(
-    rows: QuerySet[Action], *, branch: int = 0, sort_name: str = "", progress: bool = False
+    rows: QuerySet[Action], *, branch: int = 0, progress: bool = False
 ) -> QuerySet[Any, Any]:
     """The columns of RawRow. Ordering and slicing stay the caller's."""
     computed: dict[str, Any] = {
         "raw_branch": Value(branch, output_field=SmallIntegerField()),
-        "raw_sort_name": F(sort_name) if sort_name else NULL,
         "raw_undo_execution": F("undone_by__execution"),
         "raw_done": _of_attempt("done") if progress else NULL,
         "raw_total": _of_attempt("total") if progress else NULL,

@@ -30,9 +30,10 @@ from actioncenter.connectors.simulator.capabilities import THROUGH_PEERS, cancel
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.connectors.simulator.faults import Behaviour, Faults
 from actioncenter.connectors.simulator.ledger import Ledger
-from actioncenter.connectors.simulator.running import Options, Place, Run, unfinished
+from actioncenter.connectors.simulator.places import Place
+from actioncenter.connectors.simulator.running import Options, Run, unfinished
 from actioncenter.connectors.simulator.scene import DEVICE, MAILBOX, Ref, Scene
-from actioncenter.connectors.simulator.table import case_of, host_of, owner_of, verb_of
+from actioncenter.connectors.simulator.table import case_of, host_state, owner_of, verb_of
 from actioncenter.connectors.simulator.verbs import holds
 
 KIND = "simulator"
@@ -120,12 +121,11 @@ class Simulator:
             if not ledger.known():
                 return None
             answers = ledger.answers(target.key for target in request.targets)
-            left = tuple(i for i, target in enumerate(request.targets) if target.key not in answers)
+            left = tuple(target.key for target in request.targets if target.key not in answers)
             if not left or ledger.cancelled():
                 return unfinished(ledger, request.targets, Outcome.CANCELLED)
-            total = len(request.targets)
-            place = Place(next=total, left=left, **ledger.progress())
-        return Continue(place.json(), 0.0, len(answers), total, "", list(answers.values()))
+            place = Place(next=None, left=left, total=len(request.targets), **ledger.progress())
+        return Continue(place.json(), 0.0, len(answers), place.total, "", list(answers.values()))
 
     def search(self, criteria: Mapping[str, Any], cursor: Json | None) -> Page:
         with self._admitted() as scene:
@@ -150,8 +150,6 @@ def _reachable(scene: Scene, request: Request) -> None:
         return
     faults = Faults(scene.sql)
     for target in request.targets:
-        host = host_of(request, target)
-        state = (scene.get(host) if host is not None else None) or {}
         told = faults.value(Behaviour.OFFLINE, owner_of(request, target)) is not None
-        if told or state.get("online") is False:
+        if told or host_state(scene, request, target).get("online") is False:
             raise Transient("It is offline.", retry_after=30.0, offline=True)

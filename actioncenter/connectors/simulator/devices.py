@@ -25,6 +25,7 @@ from actioncenter.connectors.simulator.scene import (
     State,
 )
 from actioncenter.connectors.simulator.verbs import Case, Change, Verb, done, restores, sets, text
+from investigations.enums import OsFamily
 
 QUICK: Final = ("Reading signatures", "Scanning memory", "Scanning start-up places", "Scanning user folders")
 FULL: Final = (*QUICK, "Scanning programs", "Scanning system folders", "Scanning archives", "Scanning drives")
@@ -42,7 +43,7 @@ def new_device(target: Target) -> State:
     own = ("name",) if target.kind is TargetKind.DEVICE else ()
     return {
         "name": text(target.facts, "device_name", *own) or target.remote,
-        "os": text(target.facts, "os_family", "os").lower() or "unknown",
+        "os": _os(target),
         "online": True,
         "isolation": "none",
         "restricted": False,
@@ -51,6 +52,14 @@ def new_device(target: Target) -> State:
         "last_scan": None,
         "sessions": [],
     }
+
+
+def _os(target: Target) -> str:
+    """The family as the enum's number or as a word."""
+    given = target.facts.get("os_family")
+    if isinstance(given, int) and given in set(OsFamily):
+        return OsFamily(given).name.lower()
+    return text(target.facts, "os_family").lower() or "unknown"
 
 
 def _locate(_: Scene, target: Target) -> Ref:

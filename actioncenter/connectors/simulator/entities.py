@@ -19,9 +19,35 @@ from actioncenter.connectors.simulator.scene import (
     Scene,
     State,
 )
-from actioncenter.connectors.simulator.verbs import Case, Change, Verb, done, failed, restores, sets, text
+from actioncenter.connectors.simulator.verbs import (
+    Case,
+    Change,
+    Verb,
+    done,
+    failed,
+    number,
+    restores,
+    sets,
+    text,
+)
 
 WHOLE_KEY: Final = "(default)"
+
+
+_HIVES: Final[Mapping[str, str]] = {
+    "hklm": "hkey_local_machine",
+    "hkcu": "hkey_current_user",
+    "hku": "hkey_users",
+    "hkcr": "hkey_classes_root",
+    "hkcc": "hkey_current_config",
+}
+
+
+def key_name(hive: str, key: str) -> str:
+    """One name for a registry key, however its hive is spelled; empty without a key."""
+    full = folded("\\".join(part.strip("\\") for part in (hive, key) if part))
+    head, separator, rest = full.partition("\\")
+    return _HIVES.get(head, head) + separator + rest
 
 
 def folded(path: str) -> str:
@@ -56,7 +82,7 @@ def _new_file(status: str) -> Callable[[Target], State]:
             "path": _file_path(target) or text(facts, "name", "file_name") or target.key,
             "sha256": text(facts, "sha256").lower(),
             "sha1": text(facts, "sha1").lower(),
-            "size": int(facts.get("size") or 0),
+            "size": number(facts, "size"),
             "status": status,
             "vault": None,
         }
@@ -204,8 +230,7 @@ def _new_task(target: Target) -> State:
 
 
 def _locate_key(scene: Scene, target: Target) -> Ref:
-    hive, key = text(target.facts, "hive"), text(target.facts, "key")
-    name = folded("\\".join(part for part in (hive, key) if part) or target.key)
+    name = key_name(text(target.facts, "hive"), text(target.facts, "key")) or target.key
     known = scene.get(Ref(REGISTRY, target.remote, name))
     value = text(target.facts, "value_name")
     if known is not None and not known.get("assumed"):

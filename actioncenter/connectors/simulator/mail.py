@@ -8,7 +8,7 @@ from actioncenter.actions.enums import ActionType as T
 from actioncenter.actions.enums import TargetKind
 from actioncenter.connectors.base import Json, Outcome, Target
 from actioncenter.connectors.simulator.scene import MAILBOX, MESSAGE, SENDER, URL, Ref, Scene, State
-from actioncenter.connectors.simulator.verbs import Case, Change, Verb, done, failed, restores, text
+from actioncenter.connectors.simulator.verbs import Case, Change, Verb, done, failed, number, restores, text
 
 INBOX: Final = "Inbox"
 JUNK: Final = "Junk"
@@ -49,12 +49,14 @@ def folder_named(name: str) -> str:
 def mailbox_of(target: Target) -> str:
     """Whose copy is meant; the tenant's binding reaches every mailbox."""
     if target.kind is TargetKind.MAILBOX:
-        return (text(target.facts, "address", "mailbox") or target.remote).lower()
+        return target.remote.lower()
     return (text(target.facts, "mailbox", "recipient") or target.remote).lower()
 
 
-def _message_id(target: Target) -> str:
-    return text(target.facts, "message_id", "internet_message_id", "network_message_id")
+def _message_ids(target: Target) -> list[str]:
+    """Sources name a message by the id of its network, of its header, or both."""
+    names = ("message_id", "internet_message_id", "network_message_id")
+    return [found for name in names if (found := text(target.facts, name))]
 
 
 def assumed_id(*parts: str) -> str:
@@ -62,14 +64,15 @@ def assumed_id(*parts: str) -> str:
 
 
 def _locate_message(scene: Scene, target: Target) -> Ref:
-    stable, message_id = text(target.facts, "stable_id"), _message_id(target)
-    if not stable and message_id:
-        mailbox = mailbox_of(target)
+    stable, mailbox = text(target.facts, "stable_id"), mailbox_of(target)
+    if stable:
+        return Ref(MESSAGE, "", stable)
+    ids = _message_ids(target)
+    for message_id in ids:
         for ref, state in scene.messages(message_id):
             if state["mailbox"] == mailbox:
                 return ref
-        return Ref(MESSAGE, "", assumed_id(mailbox, message_id))
-    return Ref(MESSAGE, "", stable or assumed_id(target.remote, target.key))
+    return Ref(MESSAGE, "", assumed_id(mailbox, ids[0] if ids else target.key))
 
 
 def _attachment(target: Target) -> State:
@@ -77,7 +80,7 @@ def _attachment(target: Target) -> State:
     return {
         "name": text(facts, "attachment_name", "file_name", "name"),
         "sha256": text(facts, "attachment_sha256", "sha256").lower(),
-        "size": int(facts.get("size") or 0),
+        "size": number(facts, "size"),
     }
 
 
@@ -88,7 +91,7 @@ def new_message(folder: str) -> Callable[[Target], State]:
         facts = target.facts
         return {
             "mailbox": mailbox_of(target),
-            "message_id": _message_id(target),
+            "message_id": next(iter(_message_ids(target)), ""),
             "folder": folder_named(text(facts, "folder", "location")) or folder,
             "flags": list(facts.get("flags") or []),
             "sender": text(facts, "sender").lower(),
@@ -174,7 +177,8 @@ def _locate_mailbox(_: Scene, target: Target) -> Ref:
 
 def new_mailbox(target: Target) -> State:
     """`forwarding` and `delegates` are what evidence says, else something that can be seen to go."""
-    to = text(target.facts, "forward_to", "forwarding_address")
+    named = text(target.facts, "forward_to", "address")
+    to = "" if named.lower() == target.remote.lower() else named
     delegate = text(target.facts, "delegate").lower()
     return {
         "internal": True,

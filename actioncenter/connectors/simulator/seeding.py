@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from actioncenter.connectors.simulator import scene as s
-from actioncenter.connectors.simulator.entities import folded
+from actioncenter.connectors.simulator.entities import folded, key_name
 from actioncenter.connectors.simulator.mail import INBOX, assumed_id
 from actioncenter.connectors.simulator.scene import Ref, State
 
@@ -55,7 +55,7 @@ def _device(device: Described) -> Iterator[tuple[Ref, State]]:
 
 
 def _key_name(key: Described) -> str:
-    return folded("\\".join(part for part in (key.get("hive"), key.get("key")) if part))
+    return key_name(key.get("hive", ""), key.get("key", ""))
 
 
 def _name(entity: Described) -> str:

@@ -10,7 +10,7 @@ from actioncenter.connectors.base import Request, Target, Unsupported
 from actioncenter.connectors.simulator.devices import DEVICE_VERBS
 from actioncenter.connectors.simulator.entities import ENTITY_VERBS
 from actioncenter.connectors.simulator.mail import MAIL_VERBS, mailbox_of
-from actioncenter.connectors.simulator.scene import DEVICE, MAILBOX, Ref, Scene
+from actioncenter.connectors.simulator.scene import DEVICE, MAILBOX, Ref, Scene, State
 from actioncenter.connectors.simulator.verbs import Case, Verb
 
 VERBS: Final[Mapping[T, Verb]] = {**DEVICE_VERBS, **ENTITY_VERBS, **MAIL_VERBS}
@@ -55,6 +55,12 @@ def host_of(request: Request, target: Target) -> Ref | None:
     if entry.kind in {TargetKind.URL, TargetKind.SENDER}:
         return None
     return Ref(MAILBOX, "", mailbox_of(target))
+
+
+def host_state(scene: Scene, request: Request, target: Target) -> State:
+    """The state of that device or mailbox; empty where there is none."""
+    host = host_of(request, target)
+    return (scene.get(host) if host is not None else None) or {}
 
 
 def owner_of(request: Request, target: Target) -> str:

@@ -78,6 +78,12 @@ def text(facts: Mapping[str, Any], *names: str) -> str:
     return ""
 
 
+def number(facts: Mapping[str, Any], name: str) -> int:
+    """A count or size; evidence may hold anything under that name."""
+    value = facts.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
 def done(case: Case, want: State) -> Change:
     """The thing gets these fields. `left` lets an undo see whether somebody touched them since."""
     now = {name: case.state.get(name) for name in want}

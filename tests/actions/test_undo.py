@@ -1,0 +1,104 @@
+"""Taking back: a new action of the inverse type, once, with a comment, and never for one-way types."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from actioncenter.actions.catalogue import CATALOGUE
+from actioncenter.actions.enums import ActionType, Decision, Execution
+from actioncenter.actions.models import Action, Conflict, Invalid
+from actioncenter.actions.models.undoing import why_not_undoable
+from actioncenter.actions.permissions import Refused
+from actioncenter.connectors.simulator.estate import Estate
+from investigations.enums import RemediationStatus
+from investigations.models import Evidence
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+Run = Callable[..., None]
+
+
+@pytest.fixture
+def done(run: Run) -> Action:
+    action = factories.waiting_action()
+    action.approve(by=factories.person("mira").actor())
+    run(action)
+    return action
+
+
+def test_undo_is_a_new_action_linked_both_ways(done: Action, run: Run, estate: Estate) -> None:
+    inverse = done.undo(by=factories.person("mira").actor(), comment="false positive")
+    assert (inverse.type, inverse.decision) == (ActionType.RELEASE_FILE, Decision.NOT_REQUIRED)
+    assert (inverse.undo_of, done.undone_by) == (done, inverse)
+    assert inverse.decided_by_name == "Mira Chen"
+    run(inverse)
+    assert inverse.execution == Execution.SUCCEEDED
+    assert Evidence.objects.get().remediation == RemediationStatus.ACTIVE
+
+
+def test_the_original_is_not_edited_except_for_the_link(done: Action, run: Run) -> None:
+    before = Action.objects.filter(pk=done.pk).values().get()
+    run(done.undo(by=factories.person("mira").actor(), comment="false positive"))
+    after = Action.objects.filter(pk=done.pk).values().get()
+    assert {name for name in before if before[name] != after[name]} == {"undone_by_id"}
+
+
+def test_a_second_undo_is_refused(done: Action) -> None:
+    done.undo(by=factories.person("mira").actor(), comment="false positive")
+    with pytest.raises(Conflict, match="Already undone"):
+        done.undo(by=factories.person("noa").actor(), comment="again")
+
+
+def test_a_failed_undo_may_be_tried_again(done: Action, run: Run, estate: Estate) -> None:
+    estate.behave("refuse", "locked")
+    first = done.undo(by=factories.person("mira").actor(), comment="false positive")
+    run(first, done)
+    assert first.execution == Execution.FAILED
+    estate.behave_normally()
+    first.retry(by=factories.person("mira").actor())
+    run(first)
+    assert first.execution == Execution.SUCCEEDED
+
+
+def test_undo_needs_a_comment(done: Action) -> None:
+    with pytest.raises(Invalid, match="comment"):
+        done.undo(by=factories.person("mira").actor(), comment="  ")
+
+
+def test_undo_needs_the_same_right_as_approving(done: Action) -> None:
+    with pytest.raises(Refused):
+        done.undo(by=factories.person("aiko").actor(), comment="false positive")
+
+
+def test_undo_ends_after_the_days_of_the_type(done: Action) -> None:
+    Action.objects.update(finished_at=timezone.now() - timedelta(days=31))
+    with pytest.raises(Conflict, match="30 days"):
+        done.undo(by=factories.person("mira").actor(), comment="too late")
+
+
+def test_undo_of_something_waiting_is_refused() -> None:
+    with pytest.raises(Conflict, match="succeeded"):
+        factories.waiting_action().undo(by=factories.person("mira").actor(), comment="x")
+
+
+def test_the_same_key_makes_one_undo(done: Action) -> None:
+    by = factories.person("mira").actor()
+    done.undo(by=by, comment="false positive", idempotency_key="k1")
+    with pytest.raises(Conflict):
+        done.undo(by=by, comment="false positive", idempotency_key="k1")
+    assert Action.objects.filter(undo_of=done).count() == 1
+
+
+def test_undo_in_bulk_reports_each_row(done: Action, run: Run) -> None:
+    waiting = factories.waiting_action()
+    results = Action.objects.undo_many([done.pk, waiting.pk], by=factories.person("mira").actor(), comment="fp")
+    assert [(row.ok, row.code) for row in results] == [(True, "undone"), (False, "not_undoable")]
+
+
+@pytest.mark.parametrize("kind", list(ActionType), ids=lambda kind: kind.name.lower())
+def test_a_type_without_inverse_has_no_undo_anywhere(kind: ActionType) -> None:
+    action = Action(pk=1, type=kind, execution=Execution.SUCCEEDED, finished_at=timezone.now())
+    one_way = CATALOGUE[kind].inverse is None
+    assert bool(why_not_undoable(action)) is one_way
