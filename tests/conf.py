@@ -25,7 +25,7 @@ if "ACTIONCENTER_TEST_DATA" not in os.environ:
         os.environ["ACTIONCENTER_DATABASE_URL"] = server.url
 
 from actioncenter.conf import *  # noqa: F403, TID251 - the settings themselves
-from actioncenter.conf import DATA_DIR, DATABASES, ON_POSTGRES, STORAGES  # noqa: TID251
+from actioncenter.conf import DATA_DIR, DATABASES, ON_POSTGRES, STATIC_ROOT, STORAGES  # noqa: TID251
 
 DEBUG = False
 # Nothing is collected for tests, and the server warns of a missing folder.
@@ -34,6 +34,8 @@ STORAGES = {
     **STORAGES,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+# The middleware warns about a missing folder, and warnings are errors here.
+STATIC_ROOT.mkdir(exist_ok=True)
 # The real one takes a tenth of a second on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

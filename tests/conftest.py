@@ -1,7 +1,5 @@
 """What every test shares: skips that explain themselves, the append-only triggers, services, the browser."""
 
-import importlib
-import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,6 +10,7 @@ from django.apps import apps
 from django.db import connection
 from django.test import TransactionTestCase
 
+from actioncenter.audit import triggers
 from actioncenter.environment import flag
 from actioncenter.estate.services import Postgres, RabbitMQ, Redis, Service, ServiceMissing
 from actioncenter.settings import installation
@@ -50,8 +49,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     missing = config.stash[MISSING_PACKAGES]
     if missing:
         count, packages = sum(missing.values()), " ".join(sorted(missing))
+        tests = "test" if count == 1 else "tests"
         terminalreporter.write_line(
-            f"Skipped {count} tests. To run them: apt install {packages}", yellow=True
+            f"Skipped {count} {tests}. To run all: apt install {packages}", yellow=True
         )
 
 
@@ -118,10 +118,6 @@ def browser_type_launch_args(browser_service: str) -> dict[str, Any]:
 @pytest.fixture(scope="session", autouse=True)
 def flush_past_triggers() -> Iterator[None]:
     """Audit rows refuse deletion, also by the flush after a transactional test."""
-    if importlib.util.find_spec("actioncenter.audit.triggers") is None:  # TODO: goes when audit stands
-        yield
-        return
-    triggers = importlib.import_module("actioncenter.audit.triggers")
     flush = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
 
     def teardown(case: TransactionTestCase) -> None:

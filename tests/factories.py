@@ -41,9 +41,15 @@ def person(username: str) -> User:
     return User.objects.enrol(username, by=SETUP, password=PASSWORD, roles=roles, display_name=name)
 
 
-def group(name: str = "Finance laptops", level: AutomationLevel = AutomationLevel.SEMI_ALL, **more: Any) -> DeviceGroup:
-    rank = (DeviceGroup.objects.exclude(rank=None).order_by("-rank").values_list("rank", flat=True).first() or 0) + 1
-    return DeviceGroup.objects.create(name=name, rank=more.pop("rank", rank), level=level, level_confirmed=True, **more)
+def group(
+    name: str = "Finance laptops", level: AutomationLevel = AutomationLevel.SEMI_ALL, **more: Any
+) -> DeviceGroup:
+    rank = (
+        DeviceGroup.objects.exclude(rank=None).order_by("-rank").values_list("rank", flat=True).first() or 0
+    ) + 1
+    return DeviceGroup.objects.create(
+        name=name, rank=more.pop("rank", rank), level=level, level_confirmed=True, **more
+    )
 
 
 def device(name: str = "", in_group: DeviceGroup | None = None, **more: Any) -> Device:

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from django.core import signing
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import BooleanField, Expression, F, QuerySet, TextField, Value
+from django.db.models import Aggregate, BooleanField, Expression, F, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -112,6 +112,12 @@ def counted(rows: QuerySet[Any, Any]) -> Compiled | None:
     """The number of rows; of a slice, at most its length."""
     part = compiled(rows)
     return (f"SELECT COUNT(*) FROM ({part[0]}) AS counted", part[1]) if part else None
+
+
+def figure(rows: QuerySet[Any, Any], aggregate: Aggregate) -> Compiled | None:
+    """One aggregate over the rows, without grouping."""
+    everything = rows.order_by().annotate(everything=Value(1)).values("everything")
+    return compiled(everything.annotate(figure=aggregate).values("figure"))
 
 
 def scalars(parts: Sequence[Compiled | None]) -> tuple[Any, ...]:

@@ -5,20 +5,26 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db.models.functions import Now
 
 from actioncenter.actions import housekeeping
+from actioncenter.actions.enums import AttemptState
 from actioncenter.actions.execution import loop
-from actioncenter.actions.models import Action
+from actioncenter.actions.models import Action, Attempt
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors.simulator.estate import Estate
+from actioncenter.settings.models import ConnectorInstance
 
 RUNNER = Actor.system("runner")
+LONGEST_JOB = 200
+"""Polls after which a job that doesn't end is a fault."""
 
 
 @pytest.fixture
-def estate() -> Iterator[Estate]:
-    """An empty estate; what an action names is made on first contact."""
+def estate(db: None) -> Iterator[Estate]:
+    """An empty estate without its simulated delays; what an action names is made on first contact."""
     path = Path(settings.DATA_DIR) / "simulator.sqlite3"
+    ConnectorInstance.objects.update(settings={"pace": 0})
     yield Estate(path)
     for file in path.parent.glob("simulator.sqlite3*"):
         file.unlink()
@@ -26,10 +32,14 @@ def estate() -> Iterator[Estate]:
 
 @pytest.fixture
 def run(estate: Estate) -> Callable[..., None]:
-    """Do what a runner would do now, then refresh the actions given."""
+    """Do what a runner would do, without its waits between polls, then refresh the actions given."""
 
     def once(*actions: Action) -> None:
-        loop.drain(by=RUNNER)
+        for _ in range(LONGEST_JOB):
+            loop.drain(by=RUNNER)
+            polling = Attempt.objects.filter(ended_at=None, state=AttemptState.POLLING)
+            if not polling.update(next_poll_at=Now()):
+                break
         housekeeping.tidy(by=RUNNER)
         loop.drain(by=RUNNER)
         for action in actions:

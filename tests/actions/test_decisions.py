@@ -18,7 +18,9 @@ pytestmark = pytest.mark.django_db
 
 
 def kinds(action: Action) -> list[str]:
-    return list(Event.objects.filter(stream=f"action:{action.pk}").order_by("seq").values_list("kind", flat=True))
+    return list(
+        Event.objects.filter(stream=f"action:{action.pk}").order_by("seq").values_list("kind", flat=True)
+    )
 
 
 def test_approval_queues_the_action_and_says_who() -> None:
@@ -50,7 +52,7 @@ def test_the_second_person_is_told_who_was_first() -> None:
     action = factories.waiting_action()
     stale = Action.objects.get(pk=action.pk)
     action.approve(by=factories.person("mira").actor())
-    with pytest.raises(Conflict, match="already approved by Mira Chen at .* UTC and is queued") as lost:
+    with pytest.raises(Conflict, match=r"already approved by Mira Chen at .* UTC and is queued") as lost:
         stale.approve(by=factories.person("sam").actor())
     assert lost.value.action.decided_by_name == "Mira Chen"
     assert Vote.objects.filter(action=action).count() == 1
@@ -155,7 +157,9 @@ def test_bulk_reports_every_row_and_keeps_the_good_ones() -> None:
     assert len(set(Action.objects.filter(decision=Decision.APPROVED).values_list("approval_id"))) == 1
 
 
-def test_bulk_needs_the_same_number_of_statements_for_many(django_assert_num_queries, django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
+def test_bulk_needs_the_same_number_of_statements_for_many(
+    django_assert_num_queries, django_assert_max_num_queries
+) -> None:  # type: ignore[no-untyped-def]
     by = factories.person("mira").actor()
     one, many = factories.waiting_actions(1), factories.waiting_actions(40)
     with django_assert_max_num_queries(30) as few:
@@ -191,7 +195,11 @@ ILLEGAL = [(d, e) for d in Decision for e in Execution if e not in LEGAL_PAIRS[d
 def test_the_database_refuses_illegal_pairs(decision: Decision, execution: Execution) -> None:
     action = factories.waiting_action()
     now = timezone.now()
-    ended = now if execution in ENDS or decision in (Decision.REJECTED, Decision.EXPIRED, Decision.WITHDRAWN) else None
+    ended = (
+        now
+        if execution in ENDS or decision in (Decision.REJECTED, Decision.EXPIRED, Decision.WITHDRAWN)
+        else None
+    )
     who = {} if decision == Decision.PENDING else {"decided_at": now, "decided_by_name": "x"}
     if decision == Decision.EXPIRED:
         who["decided_by_name"] = ""

@@ -93,7 +93,9 @@ def test_the_same_key_makes_one_undo(done: Action) -> None:
 
 def test_undo_in_bulk_reports_each_row(done: Action, run: Run) -> None:
     waiting = factories.waiting_action()
-    results = Action.objects.undo_many([done.pk, waiting.pk], by=factories.person("mira").actor(), comment="fp")
+    results = Action.objects.undo_many(
+        [done.pk, waiting.pk], by=factories.person("mira").actor(), comment="fp"
+    )
     assert [(row.ok, row.code) for row in results] == [(True, "undone"), (False, "not_undoable")]
 
 

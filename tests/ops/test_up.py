@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -35,21 +36,27 @@ def start(data: Path, port: int, *arguments: str) -> "subprocess.Popen[str]":
 def running(data: Path, port: int, *arguments: str) -> Iterator[str]:
     """Yield what it printed until it was ready; afterwards press Ctrl-C and demand that every process ends."""
     with start(data, port, *arguments) as process:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith("Ctrl-C"):
-                break
-        yield "".join(lines)
-        process.send_signal(signal.SIGINT)
-        # The children hold this pipe: its end means that none of them is left.
-        process.communicate(timeout=30)
+        try:
+            yield until_ready(process)
+        finally:
+            process.send_signal(signal.SIGINT)
+            # The children hold this pipe: its end means that none of them is left.
+            process.communicate(timeout=30)
         assert process.returncode == 0
 
 
+def until_ready(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Ctrl-C"):
+            return "".join(lines)
+    raise AssertionError("".join(lines))
+
+
 def fetch(port: int) -> tuple[int, str]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/sign-in", timeout=10) as response:
         return response.status, response.headers["Content-Security-Policy"]
 
 
@@ -79,12 +86,13 @@ def test_second_one_over_the_same_data_is_refused(tmp_path: Path) -> None:
     assert "already running" in text
 
 
-@pytest.mark.parametrize(("port", "message"), [("busy", "is in use"), ("70000", "is not a port")])
-def test_port_that_cannot_be_used_is_named(port: str, message: str, tmp_path: Path) -> None:
-    with running(tmp_path / "a", taken := free_port(), "--no-demo"):
-        number = taken if port == "busy" else int(port)
-        with start(tmp_path / "b", number) as refused:
-            text, _ = refused.communicate(timeout=60)
+@pytest.mark.parametrize(("port", "message"), [(None, "is in use"), (70000, "is not a port")])
+def test_port_that_cannot_be_used_is_named(port: int | None, message: str, tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        start(tmp_path, port or taken.getsockname()[1]) as refused,
+    ):
+        text, _ = refused.communicate(timeout=60)
 
     assert refused.returncode == 1
     assert message in text

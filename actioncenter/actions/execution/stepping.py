@@ -77,8 +77,9 @@ def _after_fault(attempt: Attempt, error: str) -> None:
 
 
 def _work(attempt: Attempt, *, by: Actor) -> None:
-    targets = list(attempt.targets.filter(state__in=OPEN).order_by("pk"))
-    if not targets:
+    # Always the whole attempt in one order: a cursor may count positions in it.
+    targets = list(attempt.targets.order_by("pk"))
+    if not any(target.state in OPEN for target in targets):
         running.close(attempt, AttemptState.FINISHED)
         return
     if attempt.instance is None:

@@ -5,17 +5,22 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('actions', '0003_initial'),
-        ('investigations', '0002_initial'),
-        ('settings', '0002_installation'),
+        ("actions", "0003_initial"),
+        ("investigations", "0002_initial"),
+        ("settings", "0002_installation"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='action',
-            index=models.Index(models.F('on_name'), models.F('history_at'), models.F('id'), condition=models.Q(('history_at__isnull', False)), name='action_place_time'),
+            model_name="action",
+            index=models.Index(
+                models.F("on_name"),
+                models.F("history_at"),
+                models.F("id"),
+                condition=models.Q(("history_at__isnull", False)),
+                name="action_place_time",
+            ),
         ),
     ]

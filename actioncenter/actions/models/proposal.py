@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from actioncenter.actions.catalogue import lane_of
+from actioncenter.actions.catalogue import clean_parameters, lane_of
 from actioncenter.actions.enums import ActionType, Area, Decision, Source, TargetKind
 
 
@@ -64,7 +64,9 @@ class Proposal:
 
     @property
     def intent_key(self) -> str:
-        return intent_key(self.type, [target.canonical for target in self.targets], self.parameters)
+        """Over the parameters as they will be stored. Raises catalogue.ParameterError."""
+        parameters = clean_parameters(self.type, self.parameters)
+        return intent_key(self.type, [target.canonical for target in self.targets], parameters)
 
 
 def canonical(kind: TargetKind, device_id: int | None, mailbox_id: int | None, entity: str) -> str:

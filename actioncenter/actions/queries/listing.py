@@ -86,4 +86,3 @@ class Listing:
 
     def _seen(self, rows: QuerySet[Action]) -> QuerySet[Action]:
         return narrow(within(rows, self.scope), self.criteria)
-

@@ -72,9 +72,7 @@ COMPUTED = frozenset({"branch", "done", "total", "undo_execution"})
 NULL = Value(None, output_field=SmallIntegerField())
 
 
-def columns(
-    rows: QuerySet[Action], *, branch: int = 0, progress: bool = False
-) -> QuerySet[Any, Any]:
+def columns(rows: QuerySet[Action], *, branch: int = 0, progress: bool = False) -> QuerySet[Any, Any]:
     """The columns of RawRow. Ordering and slicing stay the caller's."""
     computed: dict[str, Any] = {
         "raw_branch": Value(branch, output_field=SmallIntegerField()),

@@ -3,10 +3,10 @@
 Callers leave out targets whose results they have, so places in the list mean nothing; keys do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from actioncenter.connectors.base import Delivery, Json, Request, Result, Target, Unknown
+from actioncenter.connectors.base import Delivery, Json, Request, Target, Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Chosen:
 
 
 def remaining(
-    place: Place, request: Request, answers: Mapping[str, Result], delivery: Delivery
+    place: Place, request: Request, delivery: Delivery, answered: Callable[[], Collection[str]]
 ) -> tuple[list[Target], list[Target]]:
     """The rest of the list, and those passed over. Raises Unknown where nobody can tell.
 
@@ -58,7 +58,8 @@ def remaining(
         return [target for target in rest if target.key not in place.left], passed
     if delivery is Delivery.BLIND:
         raise Unknown("It can't be told how far it came.", {"request": request.id})
-    return [target for target in request.targets if target.key not in {*answers, *place.left}], passed
+    known = {*answered(), *place.left}
+    return [target for target in request.targets if target.key not in known], passed
 
 
 def choose(rest: Sequence[Target], passed: Sequence[Target], chunk: int) -> Chosen:

@@ -85,13 +85,15 @@ class Run:
         place = Place.read(cursor, self.request)
         with self.estate.reading() as scene:
             ledger, faults = Ledger(scene.sql, self.request), Faults(scene.sql)
-            answers = ledger.answers(keys(self.request.targets))
-            rest, passed = remaining(place, self.request, answers, self.options.delivery)
+            rest, passed = remaining(
+                place, self.request, self.options.delivery, lambda: ledger.answers(keys(self.request.targets))
+            )
             ended = self._ended(ledger, [*rest, *passed])
             if ended is not None:
                 return ended
             chosen = choose(rest, passed, self.options.chunk)
-            batch = self._sort(scene, faults, chosen, answers if self.keyed else {})
+            answers = ledger.answers(keys(chosen.now)) if self.keyed else {}
+            batch = self._sort(scene, faults, chosen, answers)
             self._raise_if_hopeless(batch, chosen)
             place = self._caught_up(ledger, place)
             stages, seconds = self._stages(faults, chosen.now)

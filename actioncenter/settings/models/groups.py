@@ -9,11 +9,13 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 
 from actioncenter.accounts import fence
+from actioncenter.accounts.models import RoleGrant
 from actioncenter.accounts.notices import notify_admins
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
-from actioncenter.settings.enums import AutomationLevel, is_raise
+from actioncenter.audit.models import Event
+from actioncenter.settings.enums import AutomationLevel, Role, is_raise
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -27,6 +29,12 @@ class LevelError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def _require_admin(by: Actor) -> None:
+    """A person must be an admin now, inside the fence; the product's own parts and commands may."""
+    if by.user_id is not None and Role.ADMIN not in RoleGrant.objects.held_by(by.user_id):
+        raise LevelError("role", "Only an admin changes an automation level.")
 
 
 class GroupError(Exception):
@@ -100,34 +108,46 @@ class DeviceGroup(models.Model):
             for at, group in enumerate(ranked, start=1):
                 DeviceGroup.objects.filter(pk=group.pk).update(rank=step + at)
         self.rank = rank
-        self._record(Kind.GROUP_CHANGED, by=by, before={"rank": old}, after={"rank": rank})
+        self.record(Kind.GROUP_CHANGED, by=by, before={"rank": old}, after={"rank": rank})
 
     def remove(self, *, by: Actor) -> None:
         """Delete it; what was decided under it keeps its name. Raises GroupError. As `promote`."""
         if self.is_default:
             raise GroupError("default", "The default group can't be deleted.")
         before = {"name": self.name, "rank": self.rank, "level": self.automation.name}
-        self._record(Kind.GROUP_DELETED, by=by, before=before, after=None)
+        self.record(Kind.GROUP_DELETED, by=by, before=before, after=None)
         self.delete()
 
     def pending_raise(self) -> "LevelRaise | None":
         return self.raises.filter(ended_at__isnull=True).first()
 
-    def change_level(self, new: AutomationLevel, *, by: Actor) -> "LevelRaise | None":
+    @property
+    def revision(self) -> int:
+        """How often it was changed: what a page has seen."""
+        newest = Event.objects.filter(stream=f"group:{self.pk}").aggregate(newest=models.Max("seq"))
+        return newest["newest"] or 0
+
+    def change_level(
+        self, new: AutomationLevel, *, by: Actor, comment: str = "", revision: int | None = None
+    ) -> "LevelRaise | None":
         """Lower at once, or ask for a raise (design §4). Never retroactive.
 
-        Returns the waiting raise, or None when the level is in force. Raises LevelError.
+        Returns the waiting raise, or None when the level is in force. Raises LevelError, with code
+        `changed` if somebody changed the group since the `revision` that was seen.
         """
         with fence.exclusive():
+            _require_admin(by)
             group = DeviceGroup.objects.select_for_update().get(pk=self.pk)
             old = group.automation
+            if revision is not None and revision != group.revision:
+                raise LevelError("changed", f"Somebody changed {group.name} since you opened this page.")
             if new == old:
                 raise LevelError("unchanged", f"{group.name} already has this level.")
             group._drop_waiting_raise(by=by)
             if is_raise(old, new):
-                waiting = LevelRaise.request(group, new, by=by)
+                waiting = LevelRaise.request(group, new, by=by, comment=comment)
             else:
-                group._set_level(new, by=by, kind=Kind.GROUP_LEVEL_LOWERED)
+                group._set_level(new, by=by, kind=Kind.GROUP_LEVEL_LOWERED, comment=comment)
                 waiting = None
         self.level = group.level
         return waiting
@@ -136,16 +156,24 @@ class DeviceGroup(models.Model):
         for waiting in self.raises.select_for_update().filter(ended_at__isnull=True):
             waiting.end(by=by, cancelled=True)
 
-    def _set_level(self, new: AutomationLevel, *, by: Actor, kind: Kind) -> None:
+    def _set_level(self, new: AutomationLevel, *, by: Actor, kind: Kind, comment: str = "") -> None:
         old = self.automation
         self.level = new
         self.level_confirmed = True
         self.save(update_fields=["level", "level_confirmed"])
-        self._record(kind, by=by, before={"level": old.name}, after={"level": new.name})
+        before, after = {"level": old.name}, {"level": new.name}
+        self.record(kind, by=by, before=before, after=after, comment=comment)
 
-    def _record(
-        self, kind: Kind, *, by: Actor, before: dict[str, Any] | None, after: dict[str, Any] | None
+    def record(
+        self,
+        kind: Kind,
+        *,
+        by: Actor,
+        before: dict[str, Any] | None,
+        after: dict[str, Any] | None,
+        comment: str = "",
     ) -> None:
+        """Write an audit event about this group."""
         log.record(
             kind,
             by=by,
@@ -153,6 +181,7 @@ class DeviceGroup(models.Model):
             subject_name=self.name,
             before=before,
             after=after,
+            detail={"comment": comment} if comment else None,
             group_id=self.pk,
         )
 
@@ -203,7 +232,9 @@ class LevelRaise(models.Model):
         return f"{self.group} to {AutomationLevel(self.new_level).name}"
 
     @classmethod
-    def request(cls, group: DeviceGroup, new: AutomationLevel, *, by: Actor) -> "LevelRaise":
+    def request(
+        cls, group: DeviceGroup, new: AutomationLevel, *, by: Actor, comment: str = ""
+    ) -> "LevelRaise":
         waiting = cls.objects.create(
             group=group,
             old_level=group.level,
@@ -213,14 +244,12 @@ class LevelRaise(models.Model):
             effective_at=Now() + RAISE_DELAY,
         )
         waiting.refresh_from_db()
-        log.record(
+        group.record(
             Kind.GROUP_LEVEL_RAISE_REQUESTED,
             by=by,
-            subject=f"group:{group.pk}",
-            subject_name=group.name,
             before={"level": group.automation.name},
             after={"level": new.name, "effective_at": waiting.effective_at.isoformat()},
-            group_id=group.pk,
+            comment=comment,
         )
         notify_admins(
             "level_raise",
@@ -246,6 +275,7 @@ class LevelRaise(models.Model):
     def cancel(self, *, by: Actor) -> None:
         """Any admin may. Raises LevelError if it has ended meanwhile."""
         with fence.exclusive():
+            _require_admin(by)
             self._lock().end(by=by, cancelled=True)
 
     def end(self, *, by: Actor, cancelled: bool) -> None:
@@ -254,14 +284,11 @@ class LevelRaise(models.Model):
         self.applied = not cancelled
         self.save(update_fields=["ended_at", "ended_by_name", "applied"])
         if cancelled:
-            log.record(
+            self.group.record(
                 Kind.GROUP_RAISE_CANCELLED,
                 by=by,
-                subject=f"group:{self.group_id}",
-                subject_name=self.group.name,
                 before={"level": AutomationLevel(self.new_level).name},
                 after={"level": AutomationLevel(self.old_level).name},
-                group_id=self.group_id,
             )
 
     def _lock(self, *, due_only: bool = False) -> "LevelRaise":
@@ -275,6 +302,7 @@ class LevelRaise(models.Model):
 
     def _apply(self, *, by: Actor, due_only: bool = False) -> None:
         with fence.exclusive():
+            _require_admin(by)
             locked = self._lock(due_only=due_only)
             group = DeviceGroup.objects.select_for_update().get(pk=locked.group_id)
             locked.end(by=by, cancelled=False)

@@ -1,0 +1,134 @@
+"""The filters of both tabs. What is wrong with a value is said and the value ignored."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import django_filters
+from django import forms
+from django.http import QueryDict
+
+from actioncenter.accounts.models import User
+from actioncenter.actions import words
+from actioncenter.actions.catalogue import BY_CODE, CATALOGUE
+from actioncenter.actions.enums import Source, TargetKind
+from actioncenter.actions.queries import Tab, Viewer
+from actioncenter.actions.queries.criteria import AUTOMATION, NOBODY, Criteria
+from actioncenter.settings.models import DeviceGroup
+from actioncenter.web.load import LARGEST
+from investigations.enums import Verdict
+
+SHORTEST_SEARCH: Final = 3
+PEOPLE_LISTED: Final = 500
+ANY: Final = "any"
+LINKED: Final = ("investigation", "device", "mailbox", "approval")
+"""Set by links from other pages; they have a chip but no field."""
+
+TYPES: Final = sorted(
+    ((entry.code, entry.short) for entry in CATALOGUE.values()), key=lambda choice: choice[1]
+)
+VERDICT_CODES: Final = {code: verdict for verdict, (code, _) in words.VERDICTS.items()}
+ENTITY_CODES: Final = {kind.name.lower(): kind for kind in TargetKind}
+SOURCE_CODES: Final = {source.name.lower(): source for source in Source}
+PERIODS: Final = [
+    ("day", "past day"),
+    ("week", "past week"),
+    ("month", "past 30 days"),
+    ("half", "past 6 months"),
+]
+
+
+def _choice(label: str, choices: Iterable[tuple[str, str]], **more: Any) -> Any:
+    return django_filters.TypedChoiceFilter(label=label, choices=list(choices), empty_label=ANY, **more)
+
+
+def _number(label: str) -> Any:
+    return django_filters.NumberFilter(
+        label=label, field_class=forms.IntegerField, min_value=1, max_value=LARGEST
+    )
+
+
+class SearchField(django_filters.CharFilter):  # type: ignore[misc]  # the library ships no types
+    field_class = forms.CharField
+
+
+class ActionFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Cleans what stands in an address into criteria for actions.queries."""
+
+    q = SearchField(label="Search", min_length=SHORTEST_SEARCH, max_length=200)
+    type = _choice("Action", TYPES, coerce=BY_CODE.__getitem__)
+    result = _choice("Result", words.RESULTS.items())
+    verdict = _choice(
+        "Verdict",
+        [words.VERDICTS[verdict] for verdict in reversed(Verdict)],
+        coerce=VERDICT_CODES.__getitem__,
+    )
+    group = _choice("Group", [], coerce=int)
+    entity = _choice(
+        "Entity",
+        [(code, words.ENTITIES[kind]) for code, kind in ENTITY_CODES.items()],
+        coerce=ENTITY_CODES.__getitem__,
+    )
+    by = _choice("Decided by", [], coerce=lambda value: int(value) if value.isdigit() else value)
+    source = _choice(
+        "Source",
+        [(code, words.SOURCES[source]) for code, source in SOURCE_CODES.items()],
+        coerce=SOURCE_CODES.__getitem__,
+    )
+    since = _choice("Time", PERIODS)
+    investigation = _number("Investigation")
+    device = _number("Device")
+    mailbox = _number("Mailbox")
+    approval = django_filters.UUIDFilter(label="Approval")
+
+    class Meta:
+        fields: Final[list[str]] = []
+
+    def __init__(self, data: QueryDict, *, tab: Tab, viewer: Viewer) -> None:
+        super().__init__(data, queryset=User.objects.none())
+        if tab is Tab.PENDING:
+            del self.filters["result"], self.filters["by"]
+        else:
+            self.filters["by"].extra["choices"] = _people(viewer)
+        self.filters["group"].extra["choices"] = _groups(viewer)
+        self.form.is_valid()
+        self.linked = {name: self.form.fields.pop(name) for name in LINKED}
+
+    @property
+    def criteria(self) -> Criteria:
+        cleaned: Mapping[str, Any] = self.form.cleaned_data
+        return {name: value for name, value in cleaned.items() if value not in (None, "")}
+
+    @property
+    def complaints(self) -> list[str]:
+        """One sentence per value that was ignored."""
+        return [
+            f"{self.filters[name].label}: {' '.join(map(str, errors))} This filter was ignored."
+            for name, errors in self.form.errors.items()
+        ]
+
+    def shown(self, name: str) -> str:
+        """A chosen value in words."""
+        value = self.data.get(name, "")
+        choices = dict(self.filters[name].extra.get("choices") or ())
+        if name == "investigation":
+            return f"INV-{value}"
+        return str(choices.get(value, value))
+
+
+def _groups(viewer: Viewer) -> list[tuple[str, str]]:
+    rows = DeviceGroup.objects.all()
+    if viewer.scope.groups is not None:
+        rows = rows.filter(pk__in=viewer.scope.groups)
+    return [(str(pk), name) for pk, name in rows.values_list("pk", "name")]
+
+
+def _people(viewer: Viewer) -> list[tuple[str, str]]:
+    """Automation and oneself first, then everybody."""
+    people = User.objects.exclude(pk=viewer.user.pk).order_by("display_name", "username")
+    names = people.values_list("pk", "display_name", "username")[:PEOPLE_LISTED]
+    return [
+        (AUTOMATION, "Automation"),
+        (NOBODY, "Nobody"),
+        (str(viewer.user.pk), f"{viewer.user.shown_name} (you)"),
+        *((str(pk), shown or username) for pk, shown, username in names),
+    ]

@@ -1,0 +1,226 @@
+"""A row of a list as its template shows it: ready text, no logic left.
+
+Plain dictionaries, because templates look keys up faster than attributes.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypedDict, cast
+
+from actioncenter.actions import reasons, words
+from actioncenter.actions.enums import Decision, Execution, Source, TargetKind
+from actioncenter.actions.models import Action
+from actioncenter.actions.models.undoing import why_not_undoable
+from actioncenter.actions.permissions import Verb
+from actioncenter.actions.queries import RawRow, Viewer, stamp
+from actioncenter.web.text import age_of, defanged
+from investigations.enums import Verdict
+
+SOON: Final = timedelta(hours=24)
+OWN_PROPOSAL: Final = "Whoever proposed an action may not decide it."
+LOOK_FIRST: Final = "Nobody knows yet whether it was done. Open it and say what you see."
+EXTRA_COLUMNS: Final = {
+    "entity": "Entity",
+    "investigation": "Investigation",
+    "approval": "Approval ID",
+    "source": "Source",
+    "group": "Group",
+    "verdict": "Verdict",
+    "created": "Proposed",
+}
+
+
+class Row(TypedDict):
+    """What templates/actions/_row_*.html use; empty means unknown."""
+
+    number: int
+    label: str
+    url: str
+    type_code: str
+    type_label: str
+    type_icon: str
+    target: str
+    target_extra: str
+    on: str
+    on_icon: str
+    critical: bool
+    why: str
+    verdict: str
+    verdict_label: str
+    group_name: str
+    level_code: int | None
+    age: str
+    age_iso: str
+    expires: str
+    expires_iso: str
+    expires_soon: bool
+    undo: str
+    undo_label: str
+    undo_url: str
+    result_code: str
+    result_label: str
+    progress: int | None
+    decided_by: str
+    decided_initials: str
+    automation: bool
+    source_label: str
+    ended: str
+    ended_iso: str
+    read_back: str
+    read_back_code: str
+    extras: list[str]
+    simulated: bool
+    can_decide: bool
+    disabled_reason: str
+    revision: int
+
+
+def rows_of(
+    raws: Sequence[RawRow], viewer: Viewer, url: Callable[[int], str], *, history: bool, extras: Sequence[str] = ()
+) -> list[Row]:
+    """`url` makes the address that opens a number beside this list."""
+    made = []
+    for raw in raws:
+        row = _row(raw, viewer, url)
+        blocked = _cannot_undo(raw, viewer) if history else _cannot_decide(raw, viewer)
+        row["can_decide"], row["disabled_reason"] = not blocked, blocked
+        row["extras"] = [_extra(raw, name, viewer) for name in extras]
+        made.append(row)
+    return made
+
+
+def iso(moment: datetime | None) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else ""
+
+
+def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str]) -> Row:
+    entry = raw.entry
+    created, expires, ended = stamp(raw.created_at), stamp(raw.expires_at), stamp(raw.history_at)
+    waits = raw.decision == Decision.PENDING and expires is not None
+    result = words.result_of(raw.decision, raw.execution, raw.undo_execution)
+    look = raw.execution == Execution.OUTCOME_UNKNOWN
+    if waits and expires and expires <= viewer.now:
+        result, waits = "expired", False
+    undo, undo_label, undo_url = _undo(raw, url)
+    automatic = raw.decision == Decision.NOT_REQUIRED and raw.requested_by_id is None
+    verdict, verdict_label = ("odd", "Unconfirmed") if look else words.VERDICTS[Verdict(raw.verdict)]
+    by = raw.decided_by_name or ("Nobody" if result == "expired" else "")
+    return {
+        "number": raw.id,
+        "label": raw.label,
+        "url": url(raw.id),
+        "type_code": entry.code,
+        "type_label": entry.short,
+        "type_icon": entry.icon,
+        "target": shown_target(raw.target_kind, raw.target_name),
+        "target_extra": "",
+        "on": raw.on_name,
+        "on_icon": "device" if raw.device_id else words.PLACE_ICONS.get(TargetKind(raw.target_kind), "device"),
+        "critical": bool(raw.critical),
+        "why": reasons.cause("outcome_unknown" if look else raw.reason_code) if raw.reason_code or look else "",
+        "verdict": verdict,
+        "verdict_label": verdict_label,
+        "group_name": raw.group_name,
+        "level_code": raw.level,
+        "age": age_of(created, viewer.now) if created else "",
+        "age_iso": iso(created),
+        "expires": age_of(expires, viewer.now) if waits and expires else "",
+        "expires_iso": iso(expires) if waits else "",
+        "expires_soon": bool(waits and expires and expires - viewer.now < SOON),
+        "undo": undo,
+        "undo_label": undo_label,
+        "undo_url": undo_url,
+        "result_code": result,
+        "result_label": _result_label(raw, result),
+        "progress": progress_of(raw.done, raw.total) if raw.execution == Execution.IN_PROGRESS else None,
+        "decided_by": "Automation" if automatic else by,
+        "decided_initials": words.initials(raw.decided_by_name) if raw.decided_by_name and not automatic else "",
+        "automation": automatic,
+        "source_label": words.SOURCES[Source(raw.source)],
+        "ended": f"{viewer.local(ended):%H:%M:%S}" if ended else "",
+        "ended_iso": iso(ended),
+        **_read_back(raw, viewer),
+        "extras": [],
+        "simulated": bool(raw.simulated),
+        "can_decide": False,
+        "disabled_reason": "",
+        "revision": raw.revision,
+    }  # fmt: skip
+
+
+def shown_target(kind: int, name: str) -> str:
+    return defanged(name) if kind == TargetKind.URL else name
+
+
+def progress_of(done: int | None, total: int | None) -> int | None:
+    """Per cent, or None when nothing is known."""
+    return min(100, 100 * (done or 0) // total) if total else None
+
+
+def _result_label(raw: RawRow, result: str) -> str:
+    if raw.target_count > 1 and result in {"succeeded", "partly_succeeded"}:
+        return f"{raw.succeeded_count:,} of {raw.target_count:,}"
+    return words.RESULTS.get(result, "")
+
+
+def _read_back(raw: RawRow, viewer: Viewer) -> Any:
+    read = stamp(raw.read_back_at)
+    if read:
+        return {"read_back": f"{viewer.local(read):%H:%M}", "read_back_code": "ok"}
+    done = raw.execution in (Execution.SUCCEEDED, Execution.PARTLY_SUCCEEDED)
+    return {"read_back": "", "read_back_code": "none" if done else ""}
+
+
+def _undo(raw: RawRow, url: Callable[[int], str]) -> tuple[str, str, str]:
+    """Code, text beside it, address: what the last column of a row says."""
+    if raw.undo_of_id:
+        return "of", f"A-{raw.undo_of_id}", url(raw.undo_of_id)
+    if raw.undone_by_id:
+        return "done", f"A-{raw.undone_by_id}", url(raw.undone_by_id)
+    if raw.entry.inverse is None:
+        return "oneway", "", ""
+    if raw.decision == Decision.PENDING or not _why_not(raw):
+        return "can", "", url(raw.id)
+    return "none", "", ""
+
+
+def _why_not(raw: RawRow) -> str:
+    # A raw row has the few fields the rule reads.
+    return why_not_undoable(cast(Action, _Ended(raw)))
+
+
+class _Ended:
+    """The part of an action that decides whether it can be undone."""
+
+    def __init__(self, raw: RawRow) -> None:
+        self.entry, self.execution, self.source = raw.entry, raw.execution, raw.source
+        self.undone_by_id, self.finished_at = raw.undone_by_id, stamp(raw.finished_at)
+
+
+def _cannot_decide(raw: RawRow, viewer: Viewer) -> str:
+    refusal = viewer.rights.refusal(Verb.APPROVE, raw)
+    if refusal:
+        return str(refusal)
+    if raw.decision != Decision.PENDING:
+        return LOOK_FIRST
+    if '"four_eyes": true' in raw.approval_rule and f'"{viewer.user.ref}"' in raw.proposers:
+        return OWN_PROPOSAL
+    return ""
+
+
+def _cannot_undo(raw: RawRow, viewer: Viewer) -> str:
+    refusal = viewer.rights.refusal(Verb.UNDO, raw)
+    return str(refusal) if refusal else _why_not(raw)
+
+
+def _extra(raw: RawRow, name: str, viewer: Viewer) -> str:
+    created = stamp(raw.created_at)
+    return {
+        "entity": lambda: words.ENTITIES[TargetKind(raw.target_kind)],
+        "investigation": lambda: f"INV-{raw.investigation_id}" if raw.investigation_id else "–",
+        "approval": lambda: str(raw.approval_id or "–"),
+        "source": lambda: words.SOURCES[Source(raw.source)],
+        "group": lambda: raw.group_name or "–",
+        "verdict": lambda: words.VERDICTS[Verdict(raw.verdict)][1],
+        "created": lambda: f"{viewer.local(created):%d %b %H:%M}" if created else "–",
+    }[name]()

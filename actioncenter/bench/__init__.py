@@ -1,0 +1,1 @@
+"""Benchmarks, with the peers they compare the product to. Only the command `bench` starts them."""

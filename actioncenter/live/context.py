@@ -1,0 +1,72 @@
+"""What every page shows beside its own content: who looks, what waits, what runs."""
+
+from typing import Any, TypedDict
+
+from django.http import HttpRequest
+
+from actioncenter.accounts.models import User
+from actioncenter.actions.queries import LiveCounts, Viewer, live_counts, viewer_of
+from actioncenter.live.tag import list_tag
+from actioncenter.settings.enums import Role
+
+ATTRIBUTE = "actioncenter_counts"
+ROLE_WORDS = {
+    Role.AUDITOR: "Auditor",
+    Role.ANALYST: "Analyst",
+    Role.RESPONDER: "Responder",
+    Role.EMAIL_RESPONDER: "Email responder",
+    Role.ADMIN: "Admin",
+}
+
+
+class Nav(TypedDict):
+    waiting: int
+    running: int
+    needs_look: int
+    me_name: str
+    me_initials: str
+    me_role: str
+    can_settings: bool
+    simulator: bool
+    ptag: str
+
+
+def counts_of(request: HttpRequest) -> LiveCounts:
+    """Read once per request, however many parts of the page show them."""
+    known: LiveCounts | None = getattr(request, ATTRIBUTE, None)
+    if known is None:
+        known = live_counts(viewer_of(request).scope)
+        setattr(request, ATTRIBUTE, known)
+    return known
+
+
+def nav(request: HttpRequest) -> dict[str, Any]:
+    """Context processor. Pages for errors before sign-in have no `nav`."""
+    if not isinstance(getattr(request, "user", None), User):
+        return {}
+    viewer, counts = viewer_of(request), counts_of(request)
+    return {"nav": nav_of(viewer, counts, list_tag(viewer, counts, "nav"))}
+
+
+def nav_of(viewer: Viewer, counts: LiveCounts, ptag: str) -> Nav:
+    return {
+        "waiting": counts.pending,
+        "running": counts.running,
+        "needs_look": counts.needs_look,
+        "me_name": viewer.user.shown_name,
+        "me_initials": viewer.user.initials,
+        "me_role": _role(viewer),
+        "can_settings": Role.ADMIN in viewer.rights.roles or Role.AUDITOR in viewer.rights.roles,
+        "simulator": counts.simulator,
+        "ptag": ptag,
+    }
+
+
+def _role(viewer: Viewer) -> str:
+    roles = ", ".join(words for role, words in ROLE_WORDS.items() if role in viewer.rights.roles)
+    if not roles:
+        return "No role"
+    groups = viewer.scope.groups
+    if groups is None:
+        return f"{roles}, all groups"
+    return f"{roles}, {len(groups)} group{'' if len(groups) == 1 else 's'}"

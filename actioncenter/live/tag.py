@@ -1,0 +1,68 @@
+"""Whether anything that somebody sees may have changed, without reading what they see.
+
+A tag covers the person's scope, the decision and execution events in it, progress of what runs, the
+next expiry, and the minute, because pages show ages. Newest id and number of the recent events are
+both in it: on PostgreSQL an event may commit late under an earlier id, and then only the number moves.
+Nothing is written for it, so no decision ever queues behind a counter.
+"""
+
+import hashlib
+from typing import Final
+
+from django.db.models import Count, Max, Sum
+from django.db.models.functions import Length
+
+from actioncenter.actions.enums import Execution
+from actioncenter.actions.models import Action, Attempt, ConnectorJob, Plan
+from actioncenter.actions.queries import LiveCounts, Viewer
+from actioncenter.audit.models import Event
+from actioncenter.settings.access import within
+from actioncenter.web.keyset import figure, scalars
+
+RECENT: Final = 600
+"""Events looked at. A bulk decision writes 500 in one transaction."""
+
+
+def list_tag(viewer: Viewer, counts: LiveCounts, address: str) -> str:
+    """For a list or the counts beside it, in the state that `address` gives."""
+    recent = Event.objects.filter(pk__in=Event.objects.order_by("-id").values("pk")[:RECENT])
+    events = within(recent.filter(kind__startswith="action."), viewer.scope)
+    running = Action.objects.filter(execution=Execution.IN_PROGRESS, history_at__isnull=True)
+    attempts = Attempt.objects.filter(ended_at__isnull=True, action__in=within(running, viewer.scope))
+    found = scalars(
+        [
+            figure(events, Max("pk")),
+            figure(events, Count("pk")),
+            figure(attempts, Sum("done")),
+            figure(attempts, Sum(Length("message"))),
+        ]
+    )
+    return _digest(address, *_person(viewer), counts, *found)
+
+
+def action_tag(viewer: Viewer, action: Action, address: str) -> str:
+    """For one action: its events, its progress, its plan."""
+    events = Event.objects.filter(stream=f"action:{action.pk}")
+    attempts = Attempt.objects.filter(action=action)
+    found = scalars(
+        [
+            figure(events, Max("seq")),
+            figure(attempts, Sum("done")),
+            figure(attempts, Sum(Length("message"))),
+            figure(Plan.objects.filter(action=action), Max("pk")),
+            figure(ConnectorJob.objects.filter(action=action), Sum("state")),
+        ]
+    )
+    return _digest(address, *_person(viewer), action.updated_at, action.undone_by_id, *found)
+
+
+def _person(viewer: Viewer) -> tuple[object, ...]:
+    scope = viewer.scope
+    groups = "all" if scope.groups is None else sorted(scope.groups)
+    minute = int(viewer.now.timestamp() // 60)
+    user = viewer.user
+    return user.pk, user.time_zone, groups, sorted(scope.areas), sorted(viewer.rights.roles), minute
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
