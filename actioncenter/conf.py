@@ -85,6 +85,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "actioncenter.accounts.context.theme",
+                "actioncenter.live.context.nav",
             ],
         },
     }

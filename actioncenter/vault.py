@@ -17,7 +17,7 @@ def seal(value: Any) -> bytes:
     return seal_bytes(json.dumps(value).encode())
 
 
-def unseal(token: bytes) -> Any:
+def unseal(token: bytes | memoryview) -> Any:
     """Raises cryptography.fernet.InvalidToken when the key is another or the text was changed."""
     return json.loads(unseal_bytes(token))
 
@@ -26,5 +26,5 @@ def seal_bytes(content: bytes) -> bytes:
     return _keys().encrypt(content)
 
 
-def unseal_bytes(token: bytes) -> bytes:
+def unseal_bytes(token: bytes | memoryview) -> bytes:
     return _keys().decrypt(bytes(token))

@@ -30,7 +30,7 @@ class Parameter:
 
     default: Any = None
     choices: tuple[str, ...] = ()
-    kind: type = str
+    kind: type[str] | type[int] = str
     limit: int = 512
     required: bool = False
 
@@ -39,10 +39,10 @@ class Parameter:
             if value not in self.choices:
                 raise ParameterError(name, f"must be one of {', '.join(self.choices)}")
             return value
-        if not isinstance(value, self.kind) or (self.kind is int and isinstance(value, bool)):
+        if not isinstance(value, self.kind) or isinstance(value, bool):
             raise ParameterError(name, f"must be of type {self.kind.__name__}")
-        size = value if self.kind is int else len(value) if self.kind is str else 0
-        if size > self.limit or (self.kind is int and size < 0):
+        size = value if isinstance(value, int) else len(value)
+        if not 0 <= size <= self.limit:
             raise ParameterError(name, f"is over the limit of {self.limit}")
         return value
 

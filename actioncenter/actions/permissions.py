@@ -43,9 +43,14 @@ class NotVisible(Exception):
 class Subject(Protocol):
     """What rights depend on; an Action has it."""
 
-    type: int
-    area: int
-    group_id: int | None
+    @property
+    def type(self) -> int: ...
+
+    @property
+    def area(self) -> int: ...
+
+    @property
+    def group_id(self) -> int | None: ...
 
 
 AREA_ROLES = {

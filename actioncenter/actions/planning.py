@@ -214,7 +214,9 @@ def _propose(wish: Wish, *, by: Actor) -> Action | None:
         return None
     existing = (
         Action.objects.filter(
-            investigation_id=proposal.investigation_id, proposal_key=proposal.intent_key, undo_of__isnull=True
+            investigation=wish.items[0][0].investigation_id,
+            proposal_key=proposal.intent_key,
+            undo_of__isnull=True,
         )
         .order_by("-round")
         .first()

@@ -76,7 +76,12 @@ class Row(TypedDict):
 
 
 def rows_of(
-    raws: Sequence[RawRow], viewer: Viewer, url: Callable[[int], str], *, history: bool, extras: Sequence[str] = ()
+    raws: Sequence[RawRow],
+    viewer: Viewer,
+    url: Callable[[int], str],
+    *,
+    history: bool,
+    extras: Sequence[str] = (),
 ) -> list[Row]:
     """`url` makes the address that opens a number beside this list."""
     made = []

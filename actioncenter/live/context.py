@@ -3,6 +3,7 @@
 from typing import Any, TypedDict
 
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 from actioncenter.accounts.models import User
 from actioncenter.actions.queries import LiveCounts, Viewer, live_counts, viewer_of
@@ -28,7 +29,7 @@ class Nav(TypedDict):
     me_role: str
     can_settings: bool
     simulator: bool
-    ptag: str
+    ptag: Any
 
 
 def counts_of(request: HttpRequest) -> LiveCounts:
@@ -44,11 +45,12 @@ def nav(request: HttpRequest) -> dict[str, Any]:
     """Context processor. Pages for errors before sign-in have no `nav`."""
     if not isinstance(getattr(request, "user", None), User):
         return {}
+    # Fragments are rendered with the same context and mostly show none of it.
+    return {"nav": SimpleLazyObject(lambda: nav_of(request))}
+
+
+def nav_of(request: HttpRequest) -> Nav:
     viewer, counts = viewer_of(request), counts_of(request)
-    return {"nav": nav_of(viewer, counts, list_tag(viewer, counts, "nav"))}
-
-
-def nav_of(viewer: Viewer, counts: LiveCounts, ptag: str) -> Nav:
     return {
         "waiting": counts.pending,
         "running": counts.running,
@@ -58,7 +60,7 @@ def nav_of(viewer: Viewer, counts: LiveCounts, ptag: str) -> Nav:
         "me_role": _role(viewer),
         "can_settings": Role.ADMIN in viewer.rights.roles or Role.AUDITOR in viewer.rights.roles,
         "simulator": counts.simulator,
-        "ptag": ptag,
+        "ptag": SimpleLazyObject(lambda: list_tag(viewer, counts, "nav")),
     }
 
 

@@ -1,9 +1,9 @@
 """What a person may see. The one predicate that every page, count, export and bulk goes through."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from actioncenter.actions.enums import Area
 from actioncenter.settings.enums import Role
@@ -12,7 +12,7 @@ from actioncenter.settings.models import DeviceGroup
 if TYPE_CHECKING:
     from actioncenter.accounts.models import User
 
-M = TypeVar("M", bound=Model)
+Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ def scope_for(user: "User") -> Scope:
     return Scope(groups=frozenset(open_to.values_list("pk", flat=True)), areas=frozenset(Area))
 
 
-def visible(rows: QuerySet[M], user: "User") -> QuerySet[M]:
+def visible(rows: Rows, user: "User") -> Rows:
     """Limit rows that carry `area` and `group_id` to what the user may see."""
     return within(rows, scope_for(user))
 
 
-def within(rows: QuerySet[M], scope: Scope) -> QuerySet[M]:
+def within(rows: Rows, scope: Scope) -> Rows:
     """The same for a scope that was read before, as a page does that shows several tables.
 
     Rows without a group (email, tenant) depend on the area alone (domain Q25).

@@ -103,5 +103,5 @@ def defanged(url: str) -> str:
     if not found:
         scheme, rest = "", url
     host, slash, path = rest.partition("/")
-    scheme = scheme.replace("tt", "xx", 1) if scheme.lower().startswith("http") else scheme
+    scheme = scheme.lower().replace("tt", "xx", 1) if scheme.lower().startswith("http") else scheme
     return f"{scheme}{found}{host.replace('.', '[.]')}{slash}{path}"

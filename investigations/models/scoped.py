@@ -1,6 +1,6 @@
 """The manager through which pages and API read scoped tables."""
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from django.db import models
 
@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from actioncenter.accounts.models import User
 
 
-class ScopedQuerySet(models.QuerySet):
+Row = TypeVar("Row", bound=models.Model)
+
+
+class ScopedQuerySet(models.QuerySet[Row]):
     """Rows with `area` and `group_id`."""
 
     def for_user(self, user: "User") -> Self:

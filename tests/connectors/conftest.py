@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from actioncenter.actions.enums import ActionType, TargetKind
-from actioncenter.connectors.base import Target
+from actioncenter.connectors.base import Request, Target
 from tests.connectors.simulator_harness import SimulatorHarness
 
 
@@ -50,5 +50,5 @@ def phish(simulated: SimulatorHarness) -> Callable[..., Target]:
 
 
 @pytest.fixture
-def isolate(simulated: SimulatorHarness) -> Callable[[int], object]:
-    return lambda targets=1: simulated.request(ActionType.ISOLATE_DEVICE, targets)
+def isolate(simulated: SimulatorHarness) -> Callable[[int], Request]:
+    return lambda targets: simulated.request(ActionType.ISOLATE_DEVICE, targets)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import Enum, auto
+from typing import Any
 
 from django.db import connection
 from django.db.models import Q
@@ -11,6 +12,7 @@ from django.db.models.functions import Now
 from actioncenter.accounts import fence
 from actioncenter.actions import planning
 from actioncenter.actions.enums import (
+    RUNNING,
     ActionType,
     Decision,
     Execution,
@@ -61,7 +63,7 @@ def claim_one(pk: int, runner: str, *, by: Actor) -> Attempt | None:
 
 
 def _judge(action: Action, *, by: Actor) -> Gate:
-    if action.execution not in running.RUNNING or action.history_at is not None:
+    if action.execution not in RUNNING or action.history_at is not None:
         return Gate.HOLD
     if action.cancel_requested_at is not None:
         return _stop(action, "cancelled_by", f"Cancelled by {action.cancel_requested_by_name}", by=by)
@@ -112,7 +114,7 @@ def _instances(action: Action, targets: Sequence[ActionTarget]) -> list[int | No
     return [target.instance_id for target in targets]
 
 
-def _planned_targets(action: Action) -> list[dict[str, str]]:
+def _planned_targets(action: Action) -> list[dict[str, Any]]:
     plan = action.approved_plan
     return plan.body.get("targets") or [] if plan else []
 
@@ -177,19 +179,17 @@ def _expand(action: Action) -> None:
     Action.objects.filter(pk=action.pk).update(target_count=len(drafts))
 
 
-def message_draft(cluster: ActionTarget, item: dict[str, object]) -> TargetDraft:
+def message_draft(cluster: ActionTarget, item: dict[str, Any]) -> TargetDraft:
     """A planned target as `jobs` wrote it into the plan's body."""
-    facts = item["facts"]
-    assert isinstance(facts, dict)  # noqa: S101 - written by ourselves
     return TargetDraft(
-        kind=TargetKind(int(str(item["kind"]))),
-        name=str(item["name"]),
-        entity=str(item["entity"]),
-        on_name=str(item["on"]),
+        kind=TargetKind(item["kind"]),
+        name=item["name"],
+        entity=item["entity"],
+        on_name=item["on"],
         instance_id=cluster.instance_id,
         instance_name=cluster.instance_name,
-        remote=str(item["remote"]),
-        facts=facts,
+        remote=item["remote"],
+        facts=item["facts"],
     )
 
 

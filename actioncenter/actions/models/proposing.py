@@ -176,7 +176,7 @@ def _target(action: "Action", draft: TargetDraft) -> ActionTarget:
 
 
 def _add_links(model: "type[Action]", action: "Action", proposal: Proposal) -> None:
-    link = model._meta.get_field("evidence").remote_field.through
+    link: Any = model.evidence.through
     link.objects.bulk_create(
         link(action=action, evidence_id=evidence_id, verdict=verdict, outcome_code=code)
         for evidence_id, verdict, code in proposal.evidence

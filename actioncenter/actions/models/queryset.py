@@ -20,7 +20,7 @@ WAITING = Q(decision=Decision.PENDING, history_at__isnull=True)
 UNKNOWN = Q(execution=Execution.OUTCOME_UNKNOWN, history_at__isnull=True)
 
 
-class ActionQuerySet(ScopedQuerySet):
+class ActionQuerySet(ScopedQuerySet["Action"]):
     def waiting(self) -> Self:
         """Undecided and not past expiry."""
         return self.filter(WAITING, expires_at__gt=Now())

@@ -120,7 +120,7 @@ def _blocked_lanes(action: "Action", targets: Sequence[ActionTarget]) -> set[str
     others = ActionTarget.objects.filter(lane__in={target.lane for target in targets}).exclude(action=action)
     allowed = others.filter(action__decision__in=sorted(ALLOWED))
     busy = allowed.filter(state=TargetState.IN_PROGRESS)
-    unknown = allowed.filter(state=TargetState.UNKNOWN).exclude(action_id=action.undo_of_id)
+    unknown = allowed.filter(state=TargetState.UNKNOWN).exclude(action=action.undo_of)
     earlier = allowed.filter(state=TargetState.QUEUED, action__history_at__isnull=True).filter(
         Q(action__queued_at__lt=action.queued_at)
         | Q(action__queued_at=action.queued_at, action_id__lt=action.pk)

@@ -121,7 +121,8 @@ class ActionTarget(models.Model):
 
     @property
     def before(self) -> dict[str, Any]:
-        return vault.unseal(self.restore) if self.restore else {}
+        found: dict[str, Any] = vault.unseal(self.restore) if self.restore else {}
+        return found
 
 
 class Artefact(models.Model):

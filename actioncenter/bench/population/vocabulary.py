@@ -108,7 +108,7 @@ GIVEN: Final = ("Ada", "Bo", "Carla", "Dev", "Elif", "Finn", "Grace", "Hugo", "I
 FAMILY: Final = ("Berg", "Costa", "Dahl", "Evans", "Fischer", "Garcia", "Haas", "Ito", "Jansen", "Kaya")
 WORDS: Final = (
     "invoice", "update", "report", "setup", "payment", "driver", "scan", "order", "notice", "salary", "backup",
-    "helper", "sync", "viewer", "loader", "agent", "contract", "survey", "ticket", "photo",
+    "codec", "sync", "viewer", "loader", "archive", "contract", "survey", "ticket", "photo",
 )  # fmt: skip
 FOLDERS: Final = (
     "C:\\Users\\Public\\Downloads", "C:\\Windows\\Temp", "C:\\ProgramData\\Cache", "C:\\Windows\\System32",

@@ -8,14 +8,12 @@ SETTINGS_SCHEMA: Final[dict[str, Any]] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "Simulator",
     "type": "object",
-    "required": ["path"],
     "additionalProperties": False,
     "properties": {
         "path": {
             "type": "string",
-            "minLength": 1,
             "title": "Estate file",
-            "description": "The SQLite file that holds the simulated devices and mailboxes.",
+            "description": "The SQLite file of the simulated devices and mailboxes; left out, it lies in the data folder.",
         },
         "delivery": {
             "enum": [delivery.value for delivery in Delivery],

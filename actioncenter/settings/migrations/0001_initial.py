@@ -10,222 +10,408 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='FolderExclusion',
+            name="FolderExclusion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('folder', models.CharField(blank=True, max_length=400)),
-                ('extensions', models.JSONField(blank=True, default=list)),
-                ('file_names', models.JSONField(blank=True, default=list)),
-                ('description', models.CharField(blank=True, max_length=500)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("folder", models.CharField(blank=True, max_length=400)),
+                ("extensions", models.JSONField(blank=True, default=list)),
+                ("file_names", models.JSONField(blank=True, default=list)),
+                ("description", models.CharField(blank=True, max_length=500)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),
         migrations.CreateModel(
-            name='SourceVerdicts',
+            name="SourceVerdicts",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(max_length=100, unique=True)),
-                ('verdicts', models.JSONField(default=dict)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("source", models.CharField(max_length=100, unique=True)),
+                ("verdicts", models.JSONField(default=dict)),
             ],
         ),
         migrations.CreateModel(
-            name='DeviceGroup',
+            name="DeviceGroup",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120)),
-                ('description', models.CharField(blank=True, max_length=500)),
-                ('rank', models.PositiveIntegerField(blank=True, null=True)),
-                ('level', models.PositiveSmallIntegerField(default=actioncenter.settings.enums.AutomationLevel['SEMI_ALL'])),
-                ('level_confirmed', models.BooleanField(default=False)),
-                ('is_default', models.BooleanField(default=False)),
-                ('critical', models.BooleanField(default=False)),
-                ('recipe_isolates', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('access', models.ManyToManyField(blank=True, related_name='device_groups', to='auth.group')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=120)),
+                ("description", models.CharField(blank=True, max_length=500)),
+                ("rank", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "level",
+                    models.PositiveSmallIntegerField(
+                        default=actioncenter.settings.enums.AutomationLevel["SEMI_ALL"]
+                    ),
+                ),
+                ("level_confirmed", models.BooleanField(default=False)),
+                ("is_default", models.BooleanField(default=False)),
+                ("critical", models.BooleanField(default=False)),
+                ("recipe_isolates", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("access", models.ManyToManyField(blank=True, related_name="device_groups", to="auth.group")),
             ],
             options={
-                'ordering': [models.OrderBy(models.F('rank'), nulls_last=True), 'id'],
+                "ordering": [models.OrderBy(models.F("rank"), nulls_last=True), "id"],
             },
         ),
         migrations.CreateModel(
-            name='ConnectorInstance',
+            name="ConnectorInstance",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=40)),
-                ('name', models.CharField(max_length=120)),
-                ('enabled', models.BooleanField(default=False)),
-                ('simulated', models.BooleanField(default=False)),
-                ('dry_run', models.BooleanField(default=False)),
-                ('priority', models.PositiveIntegerField(default=100)),
-                ('settings', models.JSONField(default=dict)),
-                ('secret', models.BinaryField(blank=True, default=b'')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('health', models.JSONField(default=dict)),
-                ('health_at', models.DateTimeField(null=True)),
-                ('groups', models.ManyToManyField(blank=True, related_name='connectors', to='settings.devicegroup')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=40)),
+                ("name", models.CharField(max_length=120)),
+                ("enabled", models.BooleanField(default=False)),
+                ("simulated", models.BooleanField(default=False)),
+                ("dry_run", models.BooleanField(default=False)),
+                ("priority", models.PositiveIntegerField(default=100)),
+                ("settings", models.JSONField(default=dict)),
+                ("secret", models.BinaryField(blank=True, default=b"")),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("health", models.JSONField(default=dict)),
+                ("health_at", models.DateTimeField(null=True)),
+                (
+                    "groups",
+                    models.ManyToManyField(blank=True, related_name="connectors", to="settings.devicegroup"),
+                ),
             ],
             options={
-                'ordering': ['priority', 'id'],
+                "ordering": ["priority", "id"],
             },
         ),
         migrations.CreateModel(
-            name='ApprovalRule',
+            name="ApprovalRule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('action_type', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('risk', models.PositiveSmallIntegerField(blank=True, choices=[(1, 'LOW'), (2, 'MEDIUM'), (3, 'HIGH')], null=True)),
-                ('quorum', models.PositiveSmallIntegerField(default=1)),
-                ('deny_quorum', models.PositiveSmallIntegerField(default=1)),
-                ('four_eyes', models.BooleanField(default=False)),
-                ('comment_on_approve', models.BooleanField(default=False)),
-                ('comment_on_reject', models.BooleanField(default=True)),
-                ('expiry_days', models.PositiveSmallIntegerField(default=7)),
-                ('answer_within_minutes', models.PositiveIntegerField(blank=True, null=True)),
-                ('group', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to='settings.devicegroup')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("action_type", models.PositiveSmallIntegerField(blank=True, null=True)),
+                (
+                    "risk",
+                    models.PositiveSmallIntegerField(
+                        blank=True, choices=[(1, "LOW"), (2, "MEDIUM"), (3, "HIGH")], null=True
+                    ),
+                ),
+                ("quorum", models.PositiveSmallIntegerField(default=1)),
+                ("deny_quorum", models.PositiveSmallIntegerField(default=1)),
+                ("four_eyes", models.BooleanField(default=False)),
+                ("comment_on_approve", models.BooleanField(default=False)),
+                ("comment_on_reject", models.BooleanField(default=True)),
+                ("expiry_days", models.PositiveSmallIntegerField(default=7)),
+                ("answer_within_minutes", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "group",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="settings.devicegroup",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='FolderRule',
+            name="FolderRule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('which', models.PositiveSmallIntegerField(choices=[(1, 'CORE'), (2, 'TEMP')])),
-                ('pattern', models.CharField(max_length=400)),
-                ('enabled', models.BooleanField(default=True)),
-                ('documented', models.BooleanField(default=False)),
-                ('note', models.CharField(blank=True, max_length=200)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("which", models.PositiveSmallIntegerField(choices=[(1, "CORE"), (2, "TEMP")])),
+                ("pattern", models.CharField(max_length=400)),
+                ("enabled", models.BooleanField(default=True)),
+                ("documented", models.BooleanField(default=False)),
+                ("note", models.CharField(blank=True, max_length=200)),
             ],
             options={
-                'ordering': ['which', 'id'],
-                'constraints': [models.UniqueConstraint(models.F('which'), models.F('pattern'), name='folder_rule_unique')],
+                "ordering": ["which", "id"],
+                "constraints": [
+                    models.UniqueConstraint(models.F("which"), models.F("pattern"), name="folder_rule_unique")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='GroupRule',
+            name="GroupRule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('property', models.CharField(choices=[('name', 'name'), ('domain', 'domain'), ('tag', 'tag'), ('os', 'os')], max_length=10)),
-                ('operator', models.CharField(choices=[('starts_with', 'starts_with'), ('ends_with', 'ends_with'), ('contains', 'contains'), ('equals', 'equals')], max_length=12)),
-                ('value', models.CharField(max_length=255)),
-                ('group', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rules', to='settings.devicegroup')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "property",
+                    models.CharField(
+                        choices=[("name", "name"), ("domain", "domain"), ("tag", "tag"), ("os", "os")],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "operator",
+                    models.CharField(
+                        choices=[
+                            ("starts_with", "starts_with"),
+                            ("ends_with", "ends_with"),
+                            ("contains", "contains"),
+                            ("equals", "equals"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("value", models.CharField(max_length=255)),
+                (
+                    "group",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rules",
+                        to="settings.devicegroup",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Indicator',
+            name="Indicator",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.PositiveSmallIntegerField(choices=[(1, 'FILE_HASH'), (2, 'IP'), (3, 'URL'), (4, 'CERTIFICATE'), (5, 'SENDER')])),
-                ('value', models.CharField(max_length=1024)),
-                ('effect', models.PositiveSmallIntegerField(choices=[(1, 'ALLOW'), (2, 'AUDIT'), (3, 'WARN'), (4, 'BLOCK'), (5, 'BLOCK_AND_REMEDIATE')])),
-                ('description', models.CharField(blank=True, max_length=500)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('group', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, to='settings.devicegroup')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.PositiveSmallIntegerField(
+                        choices=[(1, "FILE_HASH"), (2, "IP"), (3, "URL"), (4, "CERTIFICATE"), (5, "SENDER")]
+                    ),
+                ),
+                ("value", models.CharField(max_length=1024)),
+                (
+                    "effect",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (1, "ALLOW"),
+                            (2, "AUDIT"),
+                            (3, "WARN"),
+                            (4, "BLOCK"),
+                            (5, "BLOCK_AND_REMEDIATE"),
+                        ]
+                    ),
+                ),
+                ("description", models.CharField(blank=True, max_length=500)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "group",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        to="settings.devicegroup",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='LevelRaise',
+            name="LevelRaise",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('old_level', models.PositiveSmallIntegerField()),
-                ('new_level', models.PositiveSmallIntegerField()),
-                ('requested_by_name', models.CharField(max_length=200)),
-                ('requested_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('effective_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('ended_by_name', models.CharField(blank=True, max_length=200)),
-                ('applied', models.BooleanField(default=False)),
-                ('group', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='raises', to='settings.devicegroup')),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("old_level", models.PositiveSmallIntegerField()),
+                ("new_level", models.PositiveSmallIntegerField()),
+                ("requested_by_name", models.CharField(max_length=200)),
+                ("requested_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("effective_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("ended_by_name", models.CharField(blank=True, max_length=200)),
+                ("applied", models.BooleanField(default=False)),
+                (
+                    "group",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="raises",
+                        to="settings.devicegroup",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='RailUse',
+            name="RailUse",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('device_wide', models.BooleanField()),
-                ('minute', models.DateTimeField()),
-                ('used', models.PositiveIntegerField(default=0)),
-                ('group', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to='settings.devicegroup')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("device_wide", models.BooleanField()),
+                ("minute", models.DateTimeField()),
+                ("used", models.PositiveIntegerField(default=0)),
+                (
+                    "group",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.CASCADE, to="settings.devicegroup"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Stop',
+            name="Stop",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('scope', models.PositiveSmallIntegerField(choices=[(1, 'ALL'), (2, 'CONNECTOR'), (3, 'GROUP'), (4, 'TYPE')])),
-                ('value', models.BigIntegerField(blank=True, null=True)),
-                ('reason', models.CharField(blank=True, max_length=500)),
-                ('pulled_by_name', models.CharField(max_length=200)),
-                ('pulled_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('lifted_at', models.DateTimeField(null=True)),
-                ('lifted_by_name', models.CharField(blank=True, max_length=200)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "scope",
+                    models.PositiveSmallIntegerField(
+                        choices=[(1, "ALL"), (2, "CONNECTOR"), (3, "GROUP"), (4, "TYPE")]
+                    ),
+                ),
+                ("value", models.BigIntegerField(blank=True, null=True)),
+                ("reason", models.CharField(blank=True, max_length=500)),
+                ("pulled_by_name", models.CharField(max_length=200)),
+                ("pulled_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("lifted_at", models.DateTimeField(null=True)),
+                ("lifted_by_name", models.CharField(blank=True, max_length=200)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('lifted_at', None)), fields=['scope'], name='stop_live')],
+                "indexes": [
+                    models.Index(condition=models.Q(("lifted_at", None)), fields=["scope"], name="stop_live")
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='devicegroup',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('name'), name='group_name_unique'),
+            model_name="devicegroup",
+            constraint=models.UniqueConstraint(
+                django.db.models.functions.text.Lower("name"), name="group_name_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='devicegroup',
-            constraint=models.UniqueConstraint(models.F('rank'), name='group_rank_unique'),
+            model_name="devicegroup",
+            constraint=models.UniqueConstraint(models.F("rank"), name="group_rank_unique"),
         ),
         migrations.AddConstraint(
-            model_name='devicegroup',
-            constraint=models.UniqueConstraint(models.F('is_default'), condition=models.Q(('is_default', True)), name='group_one_default'),
+            model_name="devicegroup",
+            constraint=models.UniqueConstraint(
+                models.F("is_default"), condition=models.Q(("is_default", True)), name="group_one_default"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='devicegroup',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('is_default', True), ('rank__isnull', True)), models.Q(('is_default', False), ('rank__isnull', False)), _connector='OR'), name='group_default_has_no_rank'),
+            model_name="devicegroup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("is_default", True), ("rank__isnull", True)),
+                    models.Q(("is_default", False), ("rank__isnull", False)),
+                    _connector="OR",
+                ),
+                name="group_default_has_no_rank",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='devicegroup',
-            constraint=models.CheckConstraint(condition=models.Q(('level__in', [0, 1, 2, 3, 4])), name='group_level_known'),
+            model_name="devicegroup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("level__in", [0, 1, 2, 3, 4])), name="group_level_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='connectorinstance',
-            constraint=models.UniqueConstraint(django.db.models.functions.text.Lower('name'), name='connector_name_unique'),
+            model_name="connectorinstance",
+            constraint=models.UniqueConstraint(
+                django.db.models.functions.text.Lower("name"), name="connector_name_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='approvalrule',
-            constraint=models.CheckConstraint(condition=models.Q(('expiry_days__gte', 1), ('expiry_days__lte', 30)), name='rule_expiry_1_to_30'),
+            model_name="approvalrule",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("expiry_days__gte", 1), ("expiry_days__lte", 30)),
+                name="rule_expiry_1_to_30",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='approvalrule',
-            constraint=models.CheckConstraint(condition=models.Q(('deny_quorum__gte', 1), ('quorum__gte', 1)), name='rule_quorum_positive'),
+            model_name="approvalrule",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("deny_quorum__gte", 1), ("quorum__gte", 1)), name="rule_quorum_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='approvalrule',
-            constraint=models.UniqueConstraint(django.db.models.functions.comparison.Coalesce('action_type', 0), django.db.models.functions.comparison.Coalesce('group_id', 0), django.db.models.functions.comparison.Coalesce('risk', 0), name='rule_scope_unique'),
+            model_name="approvalrule",
+            constraint=models.UniqueConstraint(
+                django.db.models.functions.comparison.Coalesce("action_type", 0),
+                django.db.models.functions.comparison.Coalesce("group_id", 0),
+                django.db.models.functions.comparison.Coalesce("risk", 0),
+                name="rule_scope_unique",
+            ),
         ),
         migrations.AddIndex(
-            model_name='indicator',
-            index=models.Index(fields=['kind', 'value'], name='indicator_value'),
+            model_name="indicator",
+            index=models.Index(fields=["kind", "value"], name="indicator_value"),
         ),
         migrations.AddConstraint(
-            model_name='levelraise',
-            constraint=models.UniqueConstraint(models.F('group'), condition=models.Q(('ended_at__isnull', True)), name='raise_one_waiting_per_group'),
+            model_name="levelraise",
+            constraint=models.UniqueConstraint(
+                models.F("group"),
+                condition=models.Q(("ended_at__isnull", True)),
+                name="raise_one_waiting_per_group",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='railuse',
-            constraint=models.UniqueConstraint(django.db.models.functions.comparison.Coalesce('group_id', 0), models.F('device_wide'), models.F('minute'), name='rail_minute_unique'),
+            model_name="railuse",
+            constraint=models.UniqueConstraint(
+                django.db.models.functions.comparison.Coalesce("group_id", 0),
+                models.F("device_wide"),
+                models.F("minute"),
+                name="rail_minute_unique",
+            ),
         ),
     ]

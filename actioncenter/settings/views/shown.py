@@ -160,10 +160,13 @@ def _history(row: DeviceGroup) -> list[Shown]:
 
 
 def _change(event: Event) -> str:
+    before, after = event.before or {}, event.after or {}
+    if event.kind == Kind.GROUP_CHANGED and "rank" in after:
+        return f"Rank changed from {before.get('rank')} to {after['rank']}"
     text = CHANGES.get(event.kind, event.kind)
-    return text.format(before=_level_of(event.before), after=_level_of(event.after))
+    return text.format(before=_level_of(before), after=_level_of(after))
 
 
-def _level_of(side: Any) -> str:
-    name = side.get("level") if isinstance(side, dict) else None
+def _level_of(side: Mapping[str, Any]) -> str:
+    name = str(side.get("level"))
     return LEVEL_LABELS[AutomationLevel[name]] if name in AutomationLevel.__members__ else "?"

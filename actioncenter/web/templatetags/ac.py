@@ -77,6 +77,7 @@ def icon(name: str, css: str = "i") -> SafeString:
     return drawn(name, css) if name else SafeString()
 
 
+@lru_cache(maxsize=2048)
 def shaped(shape: tuple[str, str], label: str) -> SafeString:
     css, name = shape
     return format_html(
@@ -101,6 +102,7 @@ def severity(code: str, label: str) -> SafeString:
 
 
 @register.simple_tag
+@lru_cache(maxsize=8)
 def level(code: int | None) -> SafeString:
     """Four bars, filled = how much runs by itself. The word stands beside it."""
     bars = format_html_join(

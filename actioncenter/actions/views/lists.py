@@ -1,0 +1,195 @@
+"""Pending and History: one view, one context, the whole page or a fragment of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import uuid4
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from actioncenter.actions.permissions import Rights
+from actioncenter.actions.queries import ListCounts, Page, Tab, Viewer, list_counts, page, viewer_of
+from actioncenter.actions.rows import EXTRA_COLUMNS, Row, rows_of
+from actioncenter.actions.views.detail import pane_beside
+from actioncenter.actions.views.groups import grouped
+from actioncenter.actions.views.refusing import refused
+from actioncenter.actions.views.state import ListState
+from actioncenter.live.context import counts_of
+from actioncenter.live.tag import list_tag
+from actioncenter.settings.enums import Role
+from actioncenter.web import htmx
+from actioncenter.web.keyset import BadToken
+
+DECIDERS: Final = frozenset({Role.RESPONDER, Role.EMAIL_RESPONDER, Role.ADMIN})
+COLUMNS: Final[Mapping[Tab, Sequence[str]]] = {
+    Tab.PENDING: ("action", "target", "on", "why", "verdict", "group", "age", "expires"),
+    Tab.HISTORY: ("action", "target", "on", "result", "by", "source", "ended", "readback"),
+}
+CAPPED: Final = "10,000+"
+
+
+@require_safe
+def pending(request: HttpRequest) -> HttpResponse:
+    return listed(request, Tab.PENDING)
+
+
+@require_safe
+def history(request: HttpRequest) -> HttpResponse:
+    return listed(request, Tab.HISTORY)
+
+
+def listed(
+    request: HttpRequest,
+    tab: Tab,
+    *,
+    query: QueryDict | None = None,
+    results: Mapping[str, Any] | None = None,
+) -> HttpResponse:
+    """The list in the state of `query` (that of the request unless given)."""
+    viewer = viewer_of(request)
+    try:
+        state = ListState(tab=tab, query=query if query is not None else request.GET, viewer=viewer)
+        wanted = htmx.fragment(request)
+        if wanted == "pane" and state.open is not None:
+            return pane_beside(request, state)
+        return _list_response(request, state, wanted, results)
+    except BadToken:
+        return refused(
+            request, 400, "This page of the list can't be found", "Its address was changed or is too old. Start again from the first page."
+        )  # fmt: skip
+
+
+def _list_response(
+    request: HttpRequest, state: ListState, wanted: str, results: Mapping[str, Any] | None
+) -> HttpResponse:
+    tag = list_tag(state.viewer, counts_of(request), request.get_full_path())
+    if wanted == "rows":
+        if htmx.is_current(request, tag):
+            return htmx.not_modified(tag)
+        context = {**rows_context(request, state, tag), "fragment": "rows"}
+        return htmx.live(render(request, "actions/_table.html", context), tag)
+    context = rows_context(request, state, tag)
+    for complaint in state.complaints:
+        messages.warning(request, complaint)
+    action = None
+    if state.open is not None:
+        action = pane_beside(request, state, numbers=context["numbers"])
+    context |= {**_bar_context(state), "action": action, "results": results, "fragment": ""}
+    return htmx.live(render(request, "actions/list.html", context), tag)
+
+
+def rows_context(request: HttpRequest, state: ListState, tag: str) -> dict[str, Any]:
+    """What the table and its foot show."""
+    viewer, live = state.viewer, counts_of(request)
+    counts = list_counts(state.listing)
+    found = page(state.listing, counts)
+    if found.refused_sort:
+        state.complaints.append(
+            "Too many rows to sort them that way. Narrow the list first; the usual order is shown."
+        )
+    history, opener = state.tab is Tab.HISTORY, state.opener()
+    bands = [rows_of(band, viewer, opener, history=history, extras=state.columns) for band in found.bands]
+    rows = rows_of(found.rows, viewer, opener, history=history, extras=state.columns)
+    groups = grouped(state, found, counts, bands, rows)
+    return {
+        "tab": state.tab.value,
+        "groups": groups,
+        "numbers": [row["number"] for group in groups for row in group["rows"]],
+        "counts": {"pending": live.pending, "history": _shown(counts.history), "running": live.running},
+        "sort": {"key": found.sort.key, "direction": "desc" if found.sort.down else "asc"},
+        "sort_links": state.sort_links([*COLUMNS[state.tab], *state.columns]),
+        "page": _page_context(state, found, counts, bands),
+        "selected": state.open,
+        "ptag": tag,
+        "can_decide_any": can_decide_any(viewer.rights),
+        "list_url": state.here(),
+        "extra_columns": [{"key": key, "label": EXTRA_COLUMNS[key]} for key in state.columns],
+        "idempotency_key": uuid4().hex,
+        "empty": _empty(state),
+        "updated": f"{viewer.local(viewer.now):%H:%M:%S}",
+    }
+
+
+def can_decide_any(rights: Rights) -> bool:
+    """Whether lists offer boxes to tick at all."""
+    return bool(rights.roles & DECIDERS)
+
+
+def _bar_context(state: ListState) -> dict[str, Any]:
+    return {
+        "filter": state.filter,
+        "chips": state.chips(),
+        "clear_url": state.url(without=list(state.filter.criteria)),
+        "hidden_state": state.filter_state(),
+        "hidden_columns": state.column_state(),
+        "column_choices": [
+            {"key": key, "label": EXTRA_COLUMNS[key], "on": key in state.columns}
+            for key in state.offered_columns
+        ],
+        "views": _views(state),
+        "poll_url": state.here(),
+        "comment_required_for": ["undo"] if state.tab is Tab.HISTORY else ["reject"],
+    }
+
+
+def _views(state: ListState) -> list[dict[str, Any]]:
+    """Ready-made filters; the one in force is marked."""
+    offered = {
+        Tab.PENDING: [("All", {}), ("Malicious", {"verdict": "malicious"}), ("Suspicious", {"verdict": "suspicious"})],
+        Tab.HISTORY: [
+            ("All", {}),
+            ("Decided by me", {"by": str(state.viewer.user.pk)}),
+            ("Automation", {"by": "automation"}),
+            ("Failed", {"result": "failed"}),
+            ("Undone", {"result": "undone"}),
+        ],
+    }[state.tab]  # fmt: skip
+    names = list(state.filter.criteria)
+    now = {name: state.query.get(name) for name in names}
+    return [
+        {"label": label, "count": None, "active": now == chosen, "url": state.url(without=names, **chosen)}
+        for label, chosen in offered
+    ]
+
+
+def _page_context(
+    state: ListState, found: Page, counts: ListCounts, bands: Sequence[Sequence[Row]]
+) -> dict[str, Any]:
+    above = sum(map(len, bands))
+    total = counts.total + sum(counts.bands)
+    last = found.first + len(found.rows) - 1
+    return {
+        "next_url": state.page_url(found.after),
+        "prev_url": state.page_url(found.before),
+        "shown_from": f"{found.first if found.rows or above else 0:,}",
+        "shown_to": f"{last + above if found.first == 1 else last:,}",
+        "total_label": CAPPED if counts.capped and state.tab is Tab.HISTORY else f"{total:,}",
+        "size": state.size,
+    }
+
+
+def _shown(history: int) -> str:
+    return CAPPED if history > 10_000 else f"{history:,}"
+
+
+def _empty(state: ListState) -> dict[str, str]:
+    chips = state.chips()
+    if chips:
+        names = ", ".join(f"{chip['label']} {chip['value']}" for chip in chips)
+        return {
+            "title": "Nothing matches",
+            "text": f"No action fits {names}.",
+            "url": state.url(without=list(state.filter.criteria)),
+            "label": "Clear the filters",
+        }
+    if state.tab is Tab.PENDING:
+        text = "Nothing waits for a decision. What runs and what was done is in History."
+        return {"title": "Nothing waits", "text": text, "url": "", "label": ""}
+    return {
+        "title": "No history yet",
+        "text": "Nothing has been decided or done so far.",
+        "url": "",
+        "label": "",
+    }

@@ -1,0 +1,44 @@
+"""The empty, migrated database becomes the one that is measured."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from actioncenter.actions.enums import Execution
+from actioncenter.actions.models import Action, Attempt
+from actioncenter.bench.population.actions import Story
+from actioncenter.bench.population.loading import analyse, load
+from actioncenter.bench.population.world import World, build
+
+REPORTED_EVERY = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    world: World
+    rows: int
+    now: datetime
+    """The newest moment of the data, in the past when pages are read."""
+
+
+def fill(rows: int, *, seed: int, now: datetime, say: Callable[[str], None]) -> Filled:
+    """The same rows for the same `rows`, `seed` and `now`, on either database."""
+    rng = random.Random(seed)  # noqa: S311 - data, not secrets
+
+    def progress(done: int) -> None:
+        if done % REPORTED_EVERY == 0:
+            say(f"  {done:,} of {rows:,} actions")
+
+    world = build(rows, rng, now)
+    load(Action, Story(world, rows, rng, now).rows(), progress)
+    running = Action.objects.filter(execution=Execution.IN_PROGRESS).order_by("pk")
+    Attempt.objects.bulk_create(
+        Attempt(action_id=pk, runner="bench", done=pk % 10, total=10)
+        for pk in running.values_list("pk", flat=True)
+    )
+    analyse()
+    connection.close()
+    return Filled(world, rows, now)

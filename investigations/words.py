@@ -1,0 +1,116 @@
+"""What the pages call states, severities and the rest, and the codes under which they stand in addresses."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from investigations.enums import (
+    AlertStatus,
+    EvidenceType,
+    InvestigationState,
+    IsolationState,
+    RemediationStatus,
+    Severity,
+    Verdict,
+)
+
+S = InvestigationState
+R = RemediationStatus
+
+STATES: Final[Mapping[InvestigationState, tuple[str, str]]] = {
+    S.STARTING: ("active", "Starting"),
+    S.QUEUED: ("active", "Queued"),
+    S.RUNNING: ("active", "Running"),
+    S.PENDING_APPROVAL: ("waiting", "Pending action"),
+    S.PENDING_RESOURCE: ("waiting", "Waiting for device"),
+    S.REMEDIATED: ("remediated", "Remediated"),
+    S.PARTIALLY_REMEDIATED: ("partly", "Partially remediated"),
+    S.NO_THREATS_FOUND: ("clean", "No threats found"),
+    S.PARTIALLY_INVESTIGATED: ("partly", "Partially investigated"),
+    S.FAILED: ("failed", "Failed"),
+    S.TERMINATED_BY_SYSTEM: ("stopped", "Terminated by system"),
+    S.TERMINATED_BY_USER: ("stopped", "Terminated by user"),
+    S.TERMINATED_BY_THROTTLING: ("stopped", "Terminated by throttling"),
+}
+"""Code and label."""
+
+SEVERITIES: Final[Mapping[Severity, tuple[str, str]]] = {
+    Severity.CRITICAL: ("critical", "Critical"),
+    Severity.HIGH: ("high", "High"),
+    Severity.MEDIUM: ("medium", "Medium"),
+    Severity.LOW: ("low", "Low"),
+    Severity.INFORMATIONAL: ("info", "Informational"),
+    Severity.UNKNOWN: ("unknown", "Unknown"),
+}
+
+VERDICTS: Final[Mapping[Verdict, tuple[str, str]]] = {
+    Verdict.MALICIOUS: ("malicious", "Malicious"),
+    Verdict.SUSPICIOUS: ("suspicious", "Suspicious"),
+    Verdict.NO_THREATS_FOUND: ("clean", "No threats found"),
+    Verdict.UNKNOWN: ("unknown", "Unknown"),
+}
+
+REMEDIATIONS: Final[Mapping[RemediationStatus, tuple[str, str]]] = {
+    R.NONE: ("none", "None"),
+    R.REMEDIATED: ("remediated", "Remediated"),
+    R.PREVENTED: ("remediated", "Prevented"),
+    R.BLOCKED: ("remediated", "Blocked"),
+    R.NOT_FOUND: ("gone", "Not found"),
+    R.ACTIVE: ("failed", "Active"),
+    R.PENDING_APPROVAL: ("waiting", "Pending approval"),
+    R.DECLINED: ("rejected", "Declined"),
+    R.UNREMEDIATED: ("failed", "Unremediated"),
+    R.RUNNING: ("running", "Running"),
+    R.PARTIALLY_REMEDIATED: ("partly", "Partially remediated"),
+}
+
+KINDS: Final[Mapping[EvidenceType, tuple[str, str]]] = {
+    EvidenceType.FILE: ("file", "File"),
+    EvidenceType.PROCESS: ("kill", "Process"),
+    EvidenceType.REGISTRY: ("key", "Registry"),
+    EvidenceType.SERVICE: ("service", "Service"),
+    EvidenceType.DRIVER: ("driver", "Driver"),
+    EvidenceType.SCHEDULED_TASK: ("task", "Scheduled task"),
+    EvidenceType.PERSISTENCE: ("key", "Persistence"),
+    EvidenceType.IP: ("url", "IP address"),
+    EvidenceType.URL: ("url", "URL"),
+    EvidenceType.USER: ("user", "User"),
+    EvidenceType.MAILBOX: ("mail", "Mailbox"),
+    EvidenceType.MAIL_MESSAGE: ("mail", "Email message"),
+    EvidenceType.MAIL_CLUSTER: ("mail", "Email cluster"),
+    EvidenceType.SUBMISSION: ("mail", "Email submission"),
+    EvidenceType.SECURITY_GROUP: ("users", "Security group"),
+    EvidenceType.DEVICE: ("device", "Device"),
+    EvidenceType.ATTACHMENT: ("clip", "Attachment"),
+    EvidenceType.FORWARDING: ("forward", "Mail forwarding"),
+    EvidenceType.DELEGATION: ("user", "Delegation"),
+    EvidenceType.OTHER: ("info", "Other"),
+}
+"""Icon and label."""
+
+ALERTS: Final[Mapping[AlertStatus, str]] = {
+    AlertStatus.NEW: "New",
+    AlertStatus.ACTIVE: "Active",
+    AlertStatus.RESOLVED: "Resolved",
+}
+
+ISOLATIONS: Final[Mapping[IsolationState, str]] = {
+    IsolationState.NONE: "",
+    IsolationState.FULL: "Isolated",
+    IsolationState.SELECTIVE: "Isolated, selective",
+}
+
+REASONS: Final[Mapping[str, str]] = {
+    "undecided": "Waits for a decision.",
+    "executing": "Approved actions are carried out.",
+    "device_offline": "Waits for a device to come back.",
+    "analysing": "Still analysing.",
+    "expired": "The last waiting action expired undecided.",
+    "failed": "A problem prevented some remediation.",
+    "decided": "Every action was decided and is over.",
+    "by_source": "The source had taken care of it already.",
+    "no_action_available": "Threats were found for which there is no action.",
+    "verdict_unknown": "Some evidence has no verdict, so it doesn't count as clean.",
+    "clean": "No threats were found.",
+    "stopped": "Stopped by a person.",
+}
+"""Why it is in its state, by `state_reason`."""

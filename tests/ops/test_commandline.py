@@ -1,0 +1,54 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actioncenter.ops.management.commands import check_all
+from tests.architecture.tree import ROOT
+
+
+def manage(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ACTIONCENTER_", "DJANGO_"))
+    }
+    environment = inherited | {"ACTIONCENTER_NO_BOOTSTRAP": "1", "ACTIONCENTER_DATA": str(data)}
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_any_command_migrates_a_fresh_folder(tmp_path: Path) -> None:
+    result = manage(tmp_path, "showmigrations", "--plan")
+
+    assert result.returncode == 0, result.stderr
+    assert "[X]  audit.0001_initial" in result.stdout
+    assert "[ ]" not in result.stdout
+
+
+def test_suite_never_touches_the_installation(tmp_path: Path) -> None:
+    result = manage(tmp_path, "test", "--collect-only", "-q", "tests/ops/test_keys.py")
+
+    assert result.returncode == 0, result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_suite_passes_the_exit_status_on(tmp_path: Path) -> None:
+    nothing_collected = 5
+
+    assert manage(tmp_path, "test", "-k", "no_such_test", "tests/ops").returncode == nothing_collected
+
+
+def test_failed_check_is_named_and_fails_all(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = check_all.Step("good one", [sys.executable, "-c", ""])
+    bad = check_all.Step("bad one", [sys.executable, "-c", "raise SystemExit('what is wrong')"])
+    monkeypatch.setattr(check_all, "steps", lambda: [good, bad])
+
+    with pytest.raises(check_all.CommandError, match=r"^Failed: bad one$"):
+        check_all.Command().handle(no_audit=True)
+
+    output = capsys.readouterr().out
+    assert "good one                   ok" in output
+    assert "what is wrong" in output
