@@ -123,7 +123,8 @@ def _name(
     if kind == TargetKind.PROCESS:
         return str(facts.get("command_line") or evidence.name)
     if kind == TargetKind.FILE:
-        return str(facts.get("file_name") or facts.get("path") or evidence.name)
+        path = str(facts.get("path") or evidence.name)
+        return str(facts.get("file_name") or path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path)
     return evidence.name
 
 

@@ -91,6 +91,20 @@ def test_the_same_key_makes_one_undo(done: Action) -> None:
     assert Action.objects.filter(undo_of=done).count() == 1
 
 
+def test_what_another_action_had_done_already_is_not_taken_back(run: Run) -> None:
+    machine, same = factories.device(in_group=factories.group()), "9" * 64
+    by = factories.person("mira").actor()
+    first = factories.planned(factories.file_evidence(machine, sha256=same))[0]
+    second = factories.planned(
+        factories.file_evidence(machine, factories.investigation("again"), sha256=same)
+    )[0]
+    for action in (first, second):
+        run(action.approve(by=by))
+    run(first.undo(by=by, comment="false positive"))
+    with pytest.raises(Conflict, match="nothing to take back"):
+        second.undo(by=by, comment="false positive")
+
+
 def test_undo_in_bulk_reports_each_row(done: Action, run: Run) -> None:
     waiting = factories.waiting_action()
     results = Action.objects.undo_many(

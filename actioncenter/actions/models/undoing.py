@@ -16,7 +16,6 @@ from actioncenter.accounts import fence
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import (
     RUNNING,
-    TARGET_SUCCESS,
     ActionType,
     Area,
     Decision,
@@ -94,6 +93,10 @@ def _check(row: "Action", rights: Rights) -> None:
         if row.entry.inverse is None:
             raise Refused("one_way", reason)
         raise Conflict(row, "not_undoable", reason)
+    if not row.targets.filter(state=TargetState.SUCCEEDED).exists():
+        raise Conflict(
+            row, "not_undoable", "It found everything as wanted already, so there is nothing to take back."
+        )
     newer = _newer_on_same_lane(row)
     if newer:
         raise Conflict(
@@ -116,7 +119,7 @@ def _proposal(row: "Action", comment: str, idempotency_key: str) -> Proposal:
     if inverse is None:
         raise Refused("one_way", f"{row.entry.label} can't be undone.")
     area = Area(row.area)
-    done = row.targets.filter(state__in=sorted(TARGET_SUCCESS)).exclude(state=TargetState.GONE)
+    done = row.targets.filter(state=TargetState.SUCCEEDED)
     return Proposal(
         type=inverse,
         area=area,

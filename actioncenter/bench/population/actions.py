@@ -34,6 +34,8 @@ SPAN: Final = 180 * DAY
 EXPIRY: Final = 7 * DAY
 CHUNK: Final = 5_000
 PENDING: Final = 1_950
+NOT_SWEPT: Final = 0.002
+"""Share of what waits that is past expiry and not yet written as expired."""
 TENANT: Final = frozenset({TargetKind.URL, TargetKind.SENDER, TargetKind.CLUSTER})
 RULE: Final = json.dumps(
     {
@@ -147,6 +149,8 @@ class Story:
     def _wait(self, row: Row, created: int) -> None:
         code = WAITS_BECAUSE[_level(row)]
         expires = max(created + EXPIRY, self.now + int((1 + 24 * self.rng.random()) * HOUR))
+        if self.rng.random() < NOT_SWEPT:
+            expires = self.now - MINUTE
         row.update(
             decision=Decision.PENDING, execution=Execution.NONE, expires_at=text(expires), updated_at=row["created_at"],
             source=_automated(row), policy=_policy(row, code), reason_code=code,
