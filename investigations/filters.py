@@ -104,7 +104,11 @@ class InvestigationFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 
 def _sources(rows: QuerySet[Investigation]) -> list[tuple[str, str]]:
-    names = rows.exclude(detection_source="").order_by("detection_source").values_list("detection_source", flat=True)
+    names = (
+        rows.exclude(detection_source="")
+        .order_by("detection_source")
+        .values_list("detection_source", flat=True)
+    )
     return [(name, name) for name in names.distinct()[:SOURCES_LISTED]]
 
 

@@ -10,7 +10,6 @@ from investigations.enums import (
     IsolationState,
     RemediationStatus,
     Severity,
-    Verdict,
 )
 
 S = InvestigationState
@@ -42,13 +41,6 @@ SEVERITIES: Final[Mapping[Severity, tuple[str, str]]] = {
     Severity.UNKNOWN: ("unknown", "Unknown"),
 }
 
-VERDICTS: Final[Mapping[Verdict, tuple[str, str]]] = {
-    Verdict.MALICIOUS: ("malicious", "Malicious"),
-    Verdict.SUSPICIOUS: ("suspicious", "Suspicious"),
-    Verdict.NO_THREATS_FOUND: ("clean", "No threats found"),
-    Verdict.UNKNOWN: ("unknown", "Unknown"),
-}
-
 REMEDIATIONS: Final[Mapping[RemediationStatus, tuple[str, str]]] = {
     R.NONE: ("none", "None"),
     R.REMEDIATED: ("remediated", "Remediated"),
@@ -63,29 +55,28 @@ REMEDIATIONS: Final[Mapping[RemediationStatus, tuple[str, str]]] = {
     R.PARTIALLY_REMEDIATED: ("partly", "Partially remediated"),
 }
 
-KINDS: Final[Mapping[EvidenceType, tuple[str, str]]] = {
-    EvidenceType.FILE: ("file", "File"),
-    EvidenceType.PROCESS: ("kill", "Process"),
-    EvidenceType.REGISTRY: ("key", "Registry"),
-    EvidenceType.SERVICE: ("service", "Service"),
-    EvidenceType.DRIVER: ("driver", "Driver"),
-    EvidenceType.SCHEDULED_TASK: ("task", "Scheduled task"),
-    EvidenceType.PERSISTENCE: ("key", "Persistence"),
-    EvidenceType.IP: ("url", "IP address"),
-    EvidenceType.URL: ("url", "URL"),
-    EvidenceType.USER: ("user", "User"),
-    EvidenceType.MAILBOX: ("mail", "Mailbox"),
-    EvidenceType.MAIL_MESSAGE: ("mail", "Email message"),
-    EvidenceType.MAIL_CLUSTER: ("mail", "Email cluster"),
-    EvidenceType.SUBMISSION: ("mail", "Email submission"),
-    EvidenceType.SECURITY_GROUP: ("users", "Security group"),
-    EvidenceType.DEVICE: ("device", "Device"),
-    EvidenceType.ATTACHMENT: ("clip", "Attachment"),
-    EvidenceType.FORWARDING: ("forward", "Mail forwarding"),
-    EvidenceType.DELEGATION: ("user", "Delegation"),
-    EvidenceType.OTHER: ("info", "Other"),
+ICONS: Final[Mapping[EvidenceType, str]] = {
+    EvidenceType.FILE: "file",
+    EvidenceType.PROCESS: "kill",
+    EvidenceType.REGISTRY: "key",
+    EvidenceType.SERVICE: "service",
+    EvidenceType.DRIVER: "driver",
+    EvidenceType.SCHEDULED_TASK: "task",
+    EvidenceType.PERSISTENCE: "key",
+    EvidenceType.IP: "url",
+    EvidenceType.URL: "url",
+    EvidenceType.USER: "user",
+    EvidenceType.MAILBOX: "mail",
+    EvidenceType.MAIL_MESSAGE: "mail",
+    EvidenceType.MAIL_CLUSTER: "mail",
+    EvidenceType.SUBMISSION: "mail",
+    EvidenceType.SECURITY_GROUP: "users",
+    EvidenceType.DEVICE: "device",
+    EvidenceType.ATTACHMENT: "clip",
+    EvidenceType.FORWARDING: "forward",
+    EvidenceType.DELEGATION: "user",
+    EvidenceType.OTHER: "info",
 }
-"""Icon and label."""
 
 ALERTS: Final[Mapping[AlertStatus, str]] = {
     AlertStatus.NEW: "New",

@@ -7,12 +7,12 @@ from typing import Any
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Area, TargetKind
 from actioncenter.actions.models import TargetDraft
-from investigations.enums import EvidenceType
+from investigations.enums import EvidenceType, OsFamily
 from investigations.models import Evidence
 
 FILE_FACTS = ("path", "file_name", "sha256", "sha1", "md5", "size")
 FACTS: Mapping[TargetKind, tuple[str, ...]] = {
-    TargetKind.DEVICE: ("os_family",),
+    TargetKind.DEVICE: (),
     TargetKind.FILE: FILE_FACTS,
     TargetKind.PROCESS: (*FILE_FACTS, "pid", "created", "command_line", "parent_pid"),
     TargetKind.SERVICE: ("name", *FILE_FACTS),
@@ -69,7 +69,8 @@ def draft(action: ActionType, evidence: Evidence, parameters: Mapping[str, Any],
     if mailbox:
         facts.setdefault("address", mailbox.address)
     if device:
-        facts["os_family"] = device.os_family
+        facts["os_family"] = OsFamily(device.os_family).name.lower()
+    facts.setdefault("folder", facts.get("delivery_location"))
     if kind == TargetKind.CLUSTER:
         facts["messages"] = facts.get("members") or facts.get("message_ids")
         facts["count"] = facts.get("email_count")
@@ -83,7 +84,9 @@ def draft(action: ActionType, evidence: Evidence, parameters: Mapping[str, Any],
         instance_id=place.instance_id,
         instance_name=place.instance_name,
         remote=place.remote,
-        facts={name: facts[name] for name in FACTS[kind] if facts.get(name) not in (None, "", [])},
+        facts={
+            name: facts[name] for name in (*FACTS[kind], "os_family") if facts.get(name) not in (None, "", [])
+        },
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from actioncenter.actions.enums import ALLOWED, Decision, Execution, Source, TargetKind, TargetState
+from actioncenter.actions.enums import ALLOWED, Decision, Execution, Risk, Source, TargetKind, TargetState
 from investigations.enums import EvidenceType, Verdict
 
 VERDICTS: Final[Mapping[Verdict, tuple[str, str]]] = {
@@ -42,6 +42,8 @@ ENTITIES: Final[Mapping[TargetKind, str]] = {
     TargetKind.SENDER: "Sender",
     TargetKind.INVESTIGATION: "Investigation",
 }
+
+RISKS: Final[Mapping[Risk, str]] = {Risk.LOW: "Low", Risk.MEDIUM: "Medium", Risk.HIGH: "High"}
 
 PLACE_ICONS: Final[Mapping[TargetKind, str]] = {
     TargetKind.URL: "url",

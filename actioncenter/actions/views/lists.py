@@ -12,12 +12,12 @@ from django.views.decorators.http import require_safe
 from actioncenter.actions.permissions import Rights
 from actioncenter.actions.queries import ListCounts, Page, Tab, Viewer, list_counts, page, viewer_of
 from actioncenter.actions.rows import EXTRA_COLUMNS, Row, rows_of
-from actioncenter.actions.views.detail import pane_beside
+from actioncenter.actions.views.detail import pane_context, pane_response, visible_action
 from actioncenter.actions.views.groups import grouped
 from actioncenter.actions.views.refusing import refused
 from actioncenter.actions.views.state import ListState
 from actioncenter.live.context import counts_of
-from actioncenter.live.tag import list_tag
+from actioncenter.live.tag import action_tag, list_tag
 from actioncenter.settings.enums import Role
 from actioncenter.web import htmx
 from actioncenter.web.keyset import BadToken
@@ -53,7 +53,7 @@ def listed(
         state = ListState(tab=tab, query=query if query is not None else request.GET, viewer=viewer)
         wanted = htmx.fragment(request)
         if wanted == "pane" and state.open is not None:
-            return pane_beside(request, state)
+            return pane_response(request, state)
         return _list_response(request, state, wanted, results)
     except BadToken:
         return refused(
@@ -73,10 +73,12 @@ def _list_response(
     context = rows_context(request, state, tag)
     for complaint in state.complaints:
         messages.warning(request, complaint)
-    action = None
+    context |= {**_bar_context(state), "action": None, "results": results}
     if state.open is not None:
-        action = pane_beside(request, state, numbers=context["numbers"])
-    context |= {**_bar_context(state), "action": action, "results": results, "fragment": ""}
+        action = visible_action(state.viewer, state.open)
+        opened = action_tag(state.viewer, action, state.here(open=action.pk))
+        context |= pane_context(state, action, opened, numbers=context["numbers"])
+    context["fragment"] = ""
     return htmx.live(render(request, "actions/list.html", context), tag)
 
 

@@ -1,0 +1,315 @@
+"""One action as its pane and its page show it: ready text, bounded, no logic left."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from uuid import uuid4
+
+from django.urls import reverse
+
+from actioncenter.actions import reasons, words
+from actioncenter.actions.abilities import comments_required, judge
+from actioncenter.actions.catalogue import CATALOGUE
+from actioncenter.actions.enums import ENDS, RUNNING, ActionType, Decision, Execution, Risk, TargetKind, TargetState
+from actioncenter.actions.models import Action, ActionTarget
+from actioncenter.actions.models.undoing import why_not_undoable
+from actioncenter.actions.queries import Viewer
+from actioncenter.actions.queries.details import Details
+from actioncenter.actions.rows import iso, rows_of, shown_target
+from actioncenter.actions.timeline import attempts_of, timeline_of
+from actioncenter.web.text import age_of
+from investigations.enums import EvidenceType, Verdict
+
+FACTS: Final[Mapping[str, tuple[str, bool]]] = {
+    "path": ("Path", True),
+    "sha256": ("SHA-256", True),
+    "sha1": ("SHA-1", True),
+    "command_line": ("Command line", True),
+    "pid": ("Process id", True),
+    "hive": ("Hive", True),
+    "key": ("Key", True),
+    "value_name": ("Value", True),
+    "url": ("URL", True),
+    "sender": ("Sender", False),
+    "recipient": ("Recipient", False),
+    "subject": ("Subject", False),
+    "folder": ("Folder", False),
+    "cluster_by": ("Grouped by", False),
+    "email_count": ("Messages when found", False),
+    "delegate": ("Delegate", False),
+    "rule_name": ("Rule", False),
+}
+"""Label and whether it is set in the monospaced face."""
+SHOWN_VALUES: Final = 3
+
+
+def pane_of(
+    details: Details, viewer: Viewer, *, url: Callable[[int], str], tag: str, around: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What templates/actions/_pane.html calls `action`.
+
+    `url` opens other actions the same way; `around` is the list beside it (close_url, prev_url,
+    next_url, position), absent on a page of its own.
+    """
+    action = details.action
+    history = action.history_at is not None
+    (row,) = rows_of([details.raw], viewer, url, history=history)
+    judged = judge(details, viewer)
+    around = around or {"prev_url": "", "next_url": "", "close_url": "", "position": ""}
+    return {
+        **row,
+        **around,
+        **_heading(details, viewer, url),
+        **_decisions(details, viewer),
+        **_touched(details),
+        **_record(details, viewer),
+        "can": judged.can,
+        "why_not": judged.why_not,
+        "votes": judged.votes,
+        "notes": _notes(details, viewer),
+        "comment_required_for": comments_required(action),
+        "comment_hint": _comment_hint(comments_required(action)),
+        "idempotency_key": uuid4().hex,
+        "timeline": timeline_of(details.events, viewer),
+        "attempts": attempts_of(details.attempts, viewer),
+        "similar": [_similar(other, viewer, url) for other in details.similar],
+        "raw_links": [],
+        "live": bool(row["expires"]) or action.execution in RUNNING,
+        "ptag": tag,
+    }
+
+
+def title_of(action: Action) -> str:
+    """E.g. "Quarantine file svchost.exe on fin-db-02"."""
+    target, place = shown_target(action.target_kind, action.target_name), action.on_name
+    if action.entry.kind == TargetKind.DEVICE and place:
+        return f"{action.entry.short}: {place}"
+    where = f" on {place}" if place and action.device_id else f", {place}" if place else ""
+    return f"{action.entry.short}: {target}{where}"
+
+
+def sentence_of(action: Action) -> str:
+    """Why it waits, ran or was taken back."""
+    if not action.reason_code:
+        return action.requested_comment
+    params = {"by": action.requested_by_name, "group": action.group_name, "device": action.on_name}
+    params |= action.policy.get("params", {})
+    if action.undo_of is not None:
+        params["action"] = action.undo_of.entry.code
+    return reasons.render(action.reason_code, params)
+
+
+def _heading(details: Details, viewer: Viewer, url: Callable[[int], str]) -> dict[str, Any]:
+    action = details.action
+    return {
+        "title": title_of(action),
+        "sentence": sentence_of(action),
+        "reversibility": _reversibility(action),
+        "proposed": f"Proposed {_when(action.created_at, viewer)}",
+        "undo_of": _link(action.undo_of_id, url),
+        "undone_by": _link(action.undone_by_id, url),
+        "undo_button": _undo_button(action),
+        "breadcrumb": {
+            "label": "History" if action.history_at else "Pending",
+            "url": reverse("actions:history" if action.history_at else "actions:pending"),
+        },
+    }
+
+
+def _decisions(details: Details, viewer: Viewer) -> dict[str, Any]:
+    action = details.action
+    if action.decision == Decision.PENDING or action.decided_at is None:
+        return {"decision": None}
+    code, label = words.DECISIONS[Decision(action.decision)]
+    if action.decision == Decision.NOT_REQUIRED and not action.automatic:
+        label = "Taken directly"
+    return {
+        "decision": {
+            "label": label,
+            "code": code,
+            "by": action.decided_by_name or "Nobody",
+            "at": _when(action.decided_at, viewer),
+            "at_iso": iso(action.decided_at),
+            "comment": action.decision_comment,
+        }
+    }
+
+
+def _touched(details: Details) -> dict[str, Any]:
+    """Targets, figures, facts and evidence."""
+    action, shown = details.action, details.targets
+    started = action.execution != Execution.NONE or len(shown) > 1
+    return {
+        "targets": [_target(target, simulated=action.simulated) for target in shown] if started else [],
+        "targets_more": max(0, sum(details.target_states.values()) - len(shown)) if started else 0,
+        "targets_summary": _summary(details.target_states) if len(details.target_states) > 1 else [],
+        "facts": _facts(details),
+        "blast": _blast(details),
+        "evidence": [_evidence(item) for item in details.evidence],
+        "evidence_total": details.evidence_total,
+    }
+
+
+def _record(details: Details, viewer: Viewer) -> dict[str, Any]:
+    action = details.action
+    connectors = list(dict.fromkeys(t.instance_name for t in details.targets if t.instance_name))
+    return {
+        "plan": _plan(details, viewer),
+        "approval_id": str(action.approval_id or ""),
+        "entity_type_label": words.ENTITIES[TargetKind(action.target_kind)],
+        "investigation_label": f"INV-{action.investigation_id}" if action.investigation_id else "",
+        "investigation_url": reverse("investigations:detail", args=[action.investigation_id])
+        if action.investigation_id
+        else "",
+        "connector_label": ", ".join(connectors[:SHOWN_VALUES]),
+    }
+
+
+def _plan(details: Details, viewer: Viewer) -> dict[str, Any] | None:
+    plan = details.plan
+    if plan is None:
+        return None
+    return {
+        "made": _when(plan.made_at, viewer),
+        "made_iso": iso(plan.made_at),
+        "age": f"{age_of(plan.made_at, viewer.now)} ago",
+        "digest": plan.digest[:8],
+        "warnings": [str(text) for text in plan.body.get("warnings", [])][:5],
+        "stale": plan.expires_at <= viewer.now,
+    }
+
+
+def _reversibility(action: Action) -> dict[str, str]:
+    entry = action.entry
+    if entry.is_inverse:
+        return {"kind": "none", "text": "This takes something back.", "detail": "Take the action again to reverse it."}
+    if entry.inverse is None:
+        return {"kind": "oneway", "text": "Can't be undone.", "detail": "Nothing brings back what it changes."}
+    if action.execution in ENDS or action.undone_by_id:
+        reason = why_not_undoable(action)
+        if reason:
+            return {"kind": "none", "text": reason, "detail": ""}
+    days = f"Can be undone for {entry.undo_days} days." if entry.undo_days else "Can be undone."
+    return {"kind": "can", "text": days, "detail": entry.undo_note}
+
+
+def _undo_button(action: Action) -> str:
+    inverse = action.entry.inverse
+    return f"Undo: {CATALOGUE[inverse].short.lower()}" if inverse else "Undo"
+
+
+def _notes(details: Details, viewer: Viewer) -> list[dict[str, str]]:
+    action, notes = details.action, []
+    if action.execution == Execution.OUTCOME_UNKNOWN:
+        notes.append({"tone": "odd", "text": reasons.render("outcome_unknown")})
+    elif action.code and action.execution in ENDS and action.execution != Execution.SUCCEEDED:
+        params = {"by": action.cancel_requested_by_name, "device": action.on_name, "group": action.group_name}
+        params |= {"done": action.succeeded_count, "total": action.target_count}
+        notes.append({"tone": "stop", "text": action.status_detail or reasons.render(action.code, params)})
+    if action.decision in (Decision.EXPIRED, Decision.WITHDRAWN) and action.code:
+        params = {"days": action.approval_rule.get("expiry_days", 7), "device": action.on_name}
+        notes.append({"tone": "", "text": reasons.render(action.code, params)})
+    if action.cancel_requested_at and action.execution in RUNNING:
+        notes.append({"tone": "warn", "text": f"{action.cancel_requested_by_name} asked to cancel this."})
+    if action.decision == Decision.PENDING and action.expires_at and action.expires_at <= viewer.now:
+        notes.append({"tone": "", "text": "It expired undecided. That counts as a rejection; nothing was done."})
+    return notes
+
+
+def _target(target: ActionTarget, *, simulated: bool) -> dict[str, Any]:
+    code, label = words.TARGET_STATES[TargetState(target.state)]
+    return {
+        "name": shown_target(target.kind, target.name),
+        "on": target.on_name,
+        "state_code": code,
+        "state_label": label,
+        "before": "",
+        "after": _in_words(target.after),
+        "error": target.error,
+        "simulated": simulated,
+    }
+
+
+def _in_words(state: Any) -> str:
+    """A read-back state as short text: "status quarantined"."""
+    if not isinstance(state, dict):
+        return ""
+    simple = [(name, value) for name, value in state.items() if isinstance(value, str | int | bool)]
+    return ", ".join(f"{name.replace('_', ' ')} {_word(value)}" for name, value in simple[:SHOWN_VALUES])
+
+
+def _word(value: str | int | bool) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)[:80]
+
+
+def _summary(states: Mapping[TargetState, int]) -> list[dict[str, str]]:
+    return [
+        {"figure": f"{states[state]:,}", "label": label, "code": code}
+        for state, (code, label) in words.TARGET_STATES.items()
+        if states.get(state)
+    ]
+
+
+def _facts(details: Details) -> list[dict[str, Any]]:
+    action = details.action
+    first = details.targets[0].facts if details.targets else {}
+    facts = [
+        {"label": label, "value": str(first[name]), "mono": mono}
+        for name, (label, mono) in FACTS.items()
+        if isinstance(first.get(name), str | int) and first[name] != ""
+    ]
+    if action.group_name:
+        level = reasons.LEVEL_LABELS.get(action.level) if action.level is not None else ""  # type: ignore[call-overload]
+        facts.append({"label": "Group", "value": f"{action.group_name}{f', {level}' if level else ''}", "mono": False})
+    for name, value in action.parameters.items():
+        if value not in (None, "", 0):
+            facts.append({"label": name.replace("_", " ").capitalize(), "value": str(value), "mono": False})
+    if details.plan:
+        changes = [str(text) for text in details.plan.body.get("changes", [])]
+        facts += [{"label": "Changes", "value": text, "mono": False} for text in changes[:SHOWN_VALUES]]
+    return facts
+
+
+def _blast(details: Details) -> list[dict[str, str]]:
+    action = details.action
+    figures = [{"figure": f"{action.target_count:,}", "label": "target" if action.target_count == 1 else "targets", "tone": ""}]
+    if action.critical:
+        figures.append({"figure": "Critical", "label": "asset", "tone": "mal"})
+    affected = len(details.plan.body.get("affected", [])) if details.plan else 0
+    if affected:
+        figures.append({"figure": f"{affected:,}", "label": "also affected", "tone": ""})
+    figures.append({"figure": words.RISKS[Risk(action.risk)], "label": "risk", "tone": ""})
+    return figures
+
+
+def _evidence(item: Any) -> dict[str, Any]:
+    code, label = words.VERDICTS[Verdict(item.verdict)]
+    return {
+        "verdict": code,
+        "verdict_label": label,
+        "kind_label": words.EVIDENCE_KINDS[EvidenceType(item.type)],
+        "name": item.name,
+        "hash_short": f"{item.sha256[:8]}…{item.sha256[-4:]}" if item.sha256 else "",
+        "origin": item.detection_origin,
+        "altered": item.altered,
+    }
+
+
+def _similar(raw: Any, viewer: Viewer, url: Callable[[int], str]) -> dict[str, str]:
+    entry = CATALOGUE[ActionType(raw.type)]
+    return {"label": raw.label, "url": url(raw.id), "text": f"{entry.short} {shown_target(raw.target_kind, raw.target_name)}"}
+
+
+def _comment_hint(required: Sequence[str]) -> str:
+    return f"Comment, required to {' or '.join(required[:2])}" if required else "Comment"
+
+
+def _link(number: int | None, url: Callable[[int], str]) -> dict[str, str] | None:
+    return {"label": f"A-{number}", "url": url(number)} if number else None
+
+
+def _when(moment: Any, viewer: Viewer) -> str:
+    """Time alone today, with the day otherwise."""
+    local = viewer.local(moment)
+    return f"{local:%H:%M}" if local.date() == viewer.local(viewer.now).date() else f"{local:%d %b %H:%M}"

@@ -1,0 +1,110 @@
+"""Everything the pane shows of one action, each part bounded however large the action is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import Case, Count, IntegerField, Q, Value, When
+
+from actioncenter.actions.enums import Choice, TargetKind, TargetState
+from actioncenter.actions.models import Action, ActionEvidence, ActionTarget, Attempt, Plan, Vote
+from actioncenter.actions.queries.raw import RawRow, columns, read
+from actioncenter.actions.queries.viewer import Viewer
+from actioncenter.audit.models import Event
+from actioncenter.settings.access import within
+from investigations.models import Evidence
+
+TARGETS_SHOWN: Final = 20
+EVIDENCE_SHOWN: Final = 12
+EVENTS_SHOWN: Final = 40
+ATTEMPTS_SHOWN: Final = 10
+SIMILAR_SHOWN: Final = 5
+WORST_FIRST: Final = (
+    TargetState.UNKNOWN, TargetState.FAILED, TargetState.TIMED_OUT, TargetState.CANCELLED,
+    TargetState.IN_PROGRESS, TargetState.QUEUED,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """`targets` are the worst first; `events` the newest, in the order they happened."""
+
+    action: Action
+    raw: RawRow
+    targets: Sequence[ActionTarget]
+    target_states: dict[TargetState, int]
+    unrouted: bool
+    evidence: Sequence[Evidence]
+    evidence_total: int
+    plan: Plan | None
+    votes: Sequence[Vote]
+    events: Sequence[Event]
+    attempts: Sequence[Attempt]
+    similar: Sequence[RawRow]
+
+    @property
+    def approvals(self) -> int:
+        return sum(1 for vote in self.votes if vote.choice == Choice.APPROVE)
+
+
+def details(action: Action, viewer: Viewer) -> Details:
+    """`action` was loaded among what the viewer may see."""
+    (raw,) = read([columns(Action.objects.filter(pk=action.pk), progress=True)])
+    evidence = within(Evidence.objects.filter(links__action=action), viewer.scope)
+    events = Event.objects.filter(stream=f"action:{action.pk}").order_by("-seq")[:EVENTS_SHOWN]
+    counted = action.targets.order_by().values_list("state").annotate(number=Count("pk"))
+    return Details(
+        action=action,
+        raw=raw,
+        targets=_worst_targets(action),
+        target_states={TargetState(state): number for state, number in counted},
+        unrouted=action.targets.filter(instance__isnull=True).exclude(kind=TargetKind.INVESTIGATION).exists(),
+        evidence=list(evidence.order_by("-verdict", "pk")[:EVIDENCE_SHOWN]),
+        evidence_total=evidence.count(),
+        plan=action.plans.filter(revision=action.revision).order_by("-id").first(),
+        votes=list(action.votes.filter(revision=action.revision)),
+        events=list(reversed(events)),
+        attempts=list(action.attempts.order_by("-id")[:ATTEMPTS_SHOWN]),
+        similar=_similar(action, viewer),
+    )
+
+
+def verdicts_then(action: Action, evidence: Sequence[Evidence]) -> dict[int, int]:
+    """Evidence -> its verdict when the action was proposed."""
+    links = ActionEvidence.objects.filter(action=action, evidence__in=evidence)
+    return dict(links.values_list("evidence_id", "verdict"))
+
+
+def _worst_targets(action: Action) -> list[ActionTarget]:
+    badness = Case(
+        *(When(state=state, then=Value(at)) for at, state in enumerate(WORST_FIRST)),
+        default=Value(len(WORST_FIRST)),
+        output_field=IntegerField(),
+    )
+    return list(action.targets.order_by(badness, "pk")[:TARGETS_SHOWN])
+
+
+def _similar(action: Action, viewer: Viewer) -> list[RawRow]:
+    """Others that wait in the same investigation or on the same device."""
+    same = Q(pk__in=[])
+    if action.investigation_id:
+        same |= Q(investigation=action.investigation_id)
+    if action.device_id:
+        same |= Q(device=action.device_id)
+    others = within(Action.objects.waiting().filter(same), viewer.scope).exclude(pk=action.pk)
+    return read([columns(others.order_by("expires_at", "id"))[:SIMILAR_SHOWN]])
+
+
+def changed_since(action: Action, revision: int) -> dict[str, tuple[Any, Any]]:
+    """Parameter -> (value then, value now) for edits after a revision."""
+    edits = Event.objects.filter(stream=f"action:{action.pk}", kind="action.edited").order_by("-seq")
+    missed = list(edits[: max(0, action.revision - revision)])
+    if not missed:
+        return {}
+    then: dict[str, Any] = (missed[-1].before or {}).get("parameters", {})
+    now: dict[str, Any] = action.parameters
+    return {
+        name: (then.get(name), now.get(name))
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
+    }

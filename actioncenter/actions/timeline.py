@@ -1,0 +1,104 @@
+"""What happened to an action, told from its audit events."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from actioncenter.actions.enums import AttemptState
+from actioncenter.actions.models import Attempt
+from actioncenter.actions.queries import Viewer
+from actioncenter.actions.rows import iso
+from actioncenter.audit.enums import Kind
+from actioncenter.audit.models import Event
+
+TOLD: Final[Mapping[str, tuple[str, str]]] = {
+    Kind.ACTION_PROPOSED: ("pending", "Proposed"),
+    Kind.ACTION_EDITED: ("clip", "Changed"),
+    Kind.ACTION_VOTED: ("users", "Vote"),
+    Kind.ACTION_APPROVED: ("check", "Approved"),
+    Kind.ACTION_REJECTED: ("x", "Rejected"),
+    Kind.ACTION_EXPIRED: ("s-exp", "Expired undecided"),
+    Kind.ACTION_WITHDRAWN: ("s-rej", "Withdrawn"),
+    Kind.ACTION_ESCALATED: ("warn", "Escalated"),
+    Kind.ACTION_COMMENTED: ("info", "Comment"),
+    Kind.ACTION_QUEUED: ("s-queued", "Queued"),
+    Kind.ACTION_CLAIMED: ("s-run", "Taken up"),
+    Kind.ACTION_STARTED: ("s-run", "Started"),
+    Kind.ACTION_SUCCEEDED: ("s-ok", "Succeeded"),
+    Kind.ACTION_PARTLY_SUCCEEDED: ("s-part", "Partly done"),
+    Kind.ACTION_FAILED: ("s-fail", "Failed"),
+    Kind.ACTION_TIMED_OUT: ("s-exp", "Timed out"),
+    Kind.ACTION_UNKNOWN: ("s-odd", "Outcome unknown"),
+    Kind.ACTION_RECONCILED: ("readback", "Confirmed by a person"),
+    Kind.ACTION_CANCEL_REQUESTED: ("x", "Cancel asked for"),
+    Kind.ACTION_CANCELLED: ("s-rej", "Cancelled"),
+    Kind.ACTION_REFUSED: ("lock", "Refused"),
+    Kind.ACTION_RETRIED: ("undo", "Retried"),
+    Kind.ACTION_UNDONE: ("undo", "Undo asked for"),
+    Kind.ACTION_DRIFTED: ("warn", "No longer in force"),
+    Kind.ACTION_BREAK_GLASS: ("warn", "Break glass"),
+    Kind.PLAN_MADE: ("lock", "Plan made"),
+}
+"""Icon and text by kind of event."""
+
+ATTEMPTS: Final[Mapping[AttemptState, tuple[str, str]]] = {
+    AttemptState.CLAIMED: ("queued", "Taken up"),
+    AttemptState.SENT: ("running", "Sent"),
+    AttemptState.POLLING: ("running", "In progress"),
+    AttemptState.FINISHED: ("succeeded", "Finished"),
+    AttemptState.UNKNOWN: ("outcome_unknown", "No answer came"),
+}
+
+
+def timeline_of(events: Sequence[Event], viewer: Viewer) -> list[dict[str, str]]:
+    return [_told(event, viewer) for event in events]
+
+
+def attempts_of(attempts: Sequence[Attempt], viewer: Viewer) -> list[dict[str, Any]]:
+    """Newest first."""
+    return [
+        {
+            "n": attempt.number,
+            "state_code": ATTEMPTS[AttemptState(attempt.state)][0],
+            "text": _attempt(attempt),
+            "at": f"{viewer.local(attempt.started_at):%H:%M:%S}",
+            "at_iso": iso(attempt.started_at),
+        }
+        for attempt in attempts
+    ]
+
+
+def _told(event: Event, viewer: Viewer) -> dict[str, str]:
+    icon, text = TOLD.get(event.kind, ("info", event.kind.replace(".", " ").replace("_", " ").capitalize()))
+    detail = event.detail or {}
+    return {
+        "icon": icon,
+        "text": text,
+        "detail": _detail(event),
+        "who": event.actor_name,
+        "at": f"{viewer.local(event.at):%H:%M:%S}",
+        "at_iso": iso(event.at),
+        "note": str(detail.get("comment") or ""),
+    }
+
+
+def _detail(event: Event) -> str:
+    after = event.after or {}
+    if event.kind == Kind.ACTION_VOTED:
+        return "to approve" if after.get("choice") == "APPROVE" else "to reject"
+    if event.kind == Kind.ACTION_UNDONE:
+        return f"with A-{after.get('undone_by')}"
+    if event.kind == Kind.PLAN_MADE:
+        return str(after.get("digest", ""))[:8]
+    if event.kind == Kind.ACTION_PARTLY_SUCCEEDED:
+        return f"{after.get('succeeded', 0)} done, {after.get('failed', 0)} not"
+    if event.kind == Kind.ACTION_EDITED:
+        return ", ".join(f"{name} {value}" for name, value in after.get("parameters", {}).items())
+    return str((event.detail or {}).get("detail") or "")
+
+
+def _attempt(attempt: Attempt) -> str:
+    text = ATTEMPTS[AttemptState(attempt.state)][1]
+    where = f" through {attempt.instance_name}" if attempt.instance_name else ""
+    done = f", {attempt.done} of {attempt.total}" if attempt.total > 1 else ""
+    said = attempt.error or attempt.message
+    return f"{text}{where}{done}{f': {said}' if said else ''}"
