@@ -2,8 +2,13 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from actioncenter.actions import dashboard
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", dashboard.home, name="home"),
     path("", include("actioncenter.accounts.urls")),
     path("", include("actioncenter.actions.urls")),
     path("", include("actioncenter.live.urls")),
+    path("investigations/", include("investigations.urls")),
+    path("settings/", include("actioncenter.settings.urls")),
 ]

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import DurationField, ExpressionWrapper, F, QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models import DateTimeField, DurationField, ExpressionWrapper, F, QuerySet, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from actioncenter.web.keyset import BadToken, Beyond, as_text, seal, unseal
 from investigations.models import Investigation
@@ -30,9 +31,6 @@ COLUMNS: Final[Mapping[str, str]] = {
 }
 """Sort key -> column. `waiting` is an annotation of the caller's."""
 MOMENTS: Final = frozenset({"created", "changed"})
-LASTED: Final = ExpressionWrapper(
-    Coalesce(F("ended_at"), Now()) - F("started_at"), output_field=DurationField()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,9 @@ def page(rows: QuerySet[Investigation], order: Order, token: str = "") -> Page:
     back = bool(position and position["back"])
     column = COLUMNS[order.key]
     total = rows.order_by().values("pk")[: COUNT_CAP + 1].count()
-    keyed = _keyed(rows, order.key)
+    # What is open grows older: all pages of one walk measure it at the same moment.
+    at = datetime.fromisoformat(position["at"]) if position else timezone.now()
+    keyed = _keyed(rows, order.key, at)
     down = order.down != back
     if position:
         values = (_value(position["value"], order.key), position["id"])
@@ -83,14 +83,15 @@ def page(rows: QuerySet[Investigation], order: Order, token: str = "") -> Page:
         rows=found,
         first=first,
         total=total,
-        after=_token(found[-1], order, first + len(found), back=False) if found and after else "",
-        before=_token(found[0], order, first - PAGE_SIZE, back=True) if found and before else "",
+        after=_token(found[-1], order, first + len(found), at, back=False) if found and after else "",
+        before=_token(found[0], order, first - PAGE_SIZE, at, back=True) if found and before else "",
     )
 
 
-def _keyed(rows: QuerySet[Investigation], key: str) -> QuerySet[Investigation]:
+def _keyed(rows: QuerySet[Investigation], key: str, at: datetime) -> QuerySet[Investigation]:
     if key == "duration":
-        rows = rows.annotate(lasted=LASTED)
+        end = Coalesce(F("ended_at"), Value(at, output_field=DateTimeField()))
+        rows = rows.annotate(lasted=ExpressionWrapper(end - F("started_at"), output_field=DurationField()))
     return rows.annotate(sort_value=as_text(COLUMNS[key]) if key in MOMENTS else F(COLUMNS[key]))
 
 
@@ -103,12 +104,20 @@ def _position(token: str, order: Order) -> Mapping[str, Any] | None:
     return position
 
 
-def _token(row: Any, order: Order, first: int, *, back: bool) -> str:
+def _token(row: Any, order: Order, first: int, at: datetime, *, back: bool) -> str:
     value = row.sort_value
     if isinstance(value, timedelta):
         value = value // timedelta(microseconds=1)
     return seal(
-        {"list": LIST, "sort": str(order), "value": value, "id": row.pk, "back": back, "first": first}
+        {
+            "list": LIST,
+            "sort": str(order),
+            "value": value,
+            "id": row.pk,
+            "back": back,
+            "first": first,
+            "at": at.isoformat(),
+        }
     )
 
 

@@ -26,7 +26,7 @@ BUTTONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`can` has every button under its name with "_" for "-"; `why_not` only what the person might expect."""
+    """`can` has every button under its name ("_" for "-"); `why_not` only what the person might expect."""
 
     can: dict[str, bool]
     why_not: dict[str, str]

@@ -1,6 +1,6 @@
 """The filters of both tabs. What is wrong with a value is said and the value ignored."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import django_filters
@@ -29,6 +29,19 @@ TYPES: Final = sorted(
 VERDICT_CODES: Final = {code: verdict for verdict, (code, _) in words.VERDICTS.items()}
 ENTITY_CODES: Final = {kind.name.lower(): kind for kind in TargetKind}
 SOURCE_CODES: Final = {source.name.lower(): source for source in Source}
+MEANINGS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "type": BY_CODE.__getitem__,
+    "verdict": VERDICT_CODES.__getitem__,
+    "entity": ENTITY_CODES.__getitem__,
+    "source": SOURCE_CODES.__getitem__,
+    "group": int,
+    "by": lambda value: int(value) if value.isdigit() else value,
+    "investigation": int,
+    "device": int,
+    "mailbox": int,
+    "approval": lambda value: value,
+}
+"""From the codes in an address to what the columns hold; the rest is text."""
 PERIODS: Final = [
     ("day", "past day"),
     ("week", "past week"),
@@ -37,47 +50,34 @@ PERIODS: Final = [
 ]
 
 
-def _choice(label: str, choices: Iterable[tuple[str, str]], **more: Any) -> Any:
-    return django_filters.TypedChoiceFilter(label=label, choices=list(choices), empty_label=ANY, **more)
+def _choice(label: str, choices: Iterable[tuple[str, str]]) -> Any:
+    return django_filters.ChoiceFilter(label=label, choices=list(choices), empty_label=ANY)
 
 
-def _number(label: str) -> Any:
-    return django_filters.NumberFilter(
-        label=label, field_class=forms.IntegerField, min_value=1, max_value=LARGEST
-    )
+class NumberOf(django_filters.Filter):  # type: ignore[misc]  # the library ships no types
+    """A number in an address, within what a key can hold."""
 
+    field_class = forms.IntegerField
 
-class SearchField(django_filters.CharFilter):  # type: ignore[misc]  # the library ships no types
-    field_class = forms.CharField
+    def __init__(self, label: str) -> None:
+        super().__init__(label=label, min_value=1, max_value=LARGEST)
 
 
 class ActionFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Cleans what stands in an address into criteria for actions.queries."""
 
-    q = SearchField(label="Search", min_length=SHORTEST_SEARCH, max_length=200)
-    type = _choice("Action", TYPES, coerce=BY_CODE.__getitem__)
+    q = django_filters.CharFilter(label="Search", min_length=SHORTEST_SEARCH, max_length=200)
+    type = _choice("Action", TYPES)
     result = _choice("Result", words.RESULTS.items())
-    verdict = _choice(
-        "Verdict",
-        [words.VERDICTS[verdict] for verdict in reversed(Verdict)],
-        coerce=VERDICT_CODES.__getitem__,
-    )
-    group = _choice("Group", [], coerce=int)
-    entity = _choice(
-        "Entity",
-        [(code, words.ENTITIES[kind]) for code, kind in ENTITY_CODES.items()],
-        coerce=ENTITY_CODES.__getitem__,
-    )
-    by = _choice("Decided by", [], coerce=lambda value: int(value) if value.isdigit() else value)
-    source = _choice(
-        "Source",
-        [(code, words.SOURCES[source]) for code, source in SOURCE_CODES.items()],
-        coerce=SOURCE_CODES.__getitem__,
-    )
+    verdict = _choice("Verdict", [words.VERDICTS[verdict] for verdict in reversed(Verdict)])
+    group = _choice("Group", [])
+    entity = _choice("Entity", [(code, words.ENTITIES[kind]) for code, kind in ENTITY_CODES.items()])
+    by = _choice("Decided by", [])
+    source = _choice("Source", [(code, words.SOURCES[source]) for code, source in SOURCE_CODES.items()])
     since = _choice("Time", PERIODS)
-    investigation = _number("Investigation")
-    device = _number("Device")
-    mailbox = _number("Mailbox")
+    investigation = NumberOf("Investigation")
+    device = NumberOf("Device")
+    mailbox = NumberOf("Mailbox")
     approval = django_filters.UUIDFilter(label="Approval")
 
     class Meta:
@@ -96,7 +96,9 @@ class ActionFilter(django_filters.FilterSet):  # type: ignore[misc]
     @property
     def criteria(self) -> Criteria:
         cleaned: Mapping[str, Any] = self.form.cleaned_data
-        return {name: value for name, value in cleaned.items() if value not in (None, "")}
+        return {
+            name: MEANINGS.get(name, str)(value) for name, value in cleaned.items() if value not in (None, "")
+        }
 
     @property
     def complaints(self) -> list[str]:

@@ -9,7 +9,16 @@ from django.urls import reverse
 from actioncenter.actions import reasons, words
 from actioncenter.actions.abilities import comments_required, judge
 from actioncenter.actions.catalogue import CATALOGUE
-from actioncenter.actions.enums import ENDS, RUNNING, ActionType, Decision, Execution, Risk, TargetKind, TargetState
+from actioncenter.actions.enums import (
+    ENDS,
+    RUNNING,
+    ActionType,
+    Decision,
+    Execution,
+    Risk,
+    TargetKind,
+    TargetState,
+)
 from actioncenter.actions.models import Action, ActionTarget
 from actioncenter.actions.models.undoing import why_not_undoable
 from actioncenter.actions.queries import Viewer
@@ -39,11 +48,18 @@ FACTS: Final[Mapping[str, tuple[str, bool]]] = {
     "rule_name": ("Rule", False),
 }
 """Label and whether it is set in the monospaced face."""
+PAST: Final = (("Waiting ", "Waited "), ("Runs ", "Ran "))
+"""How a reason begins while it holds, and afterwards."""
 SHOWN_VALUES: Final = 3
 
 
 def pane_of(
-    details: Details, viewer: Viewer, *, url: Callable[[int], str], tag: str, around: Mapping[str, Any] | None = None
+    details: Details,
+    viewer: Viewer,
+    *,
+    url: Callable[[int], str],
+    tag: str,
+    around: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What templates/actions/_pane.html calls `action`.
 
@@ -67,7 +83,7 @@ def pane_of(
         "votes": judged.votes,
         "notes": _notes(details, viewer),
         "comment_required_for": comments_required(action),
-        "comment_hint": _comment_hint(comments_required(action)),
+        "comment_hint": _comment_hint(action, judged.can),
         "idempotency_key": uuid4().hex,
         "timeline": timeline_of(details.events, viewer),
         "attempts": attempts_of(details.attempts, viewer),
@@ -82,9 +98,9 @@ def title_of(action: Action) -> str:
     """E.g. "Quarantine file svchost.exe on fin-db-02"."""
     target, place = shown_target(action.target_kind, action.target_name), action.on_name
     if action.entry.kind == TargetKind.DEVICE and place:
-        return f"{action.entry.short}: {place}"
+        return f"{action.entry.short} {place}"
     where = f" on {place}" if place and action.device_id else f", {place}" if place else ""
-    return f"{action.entry.short}: {target}{where}"
+    return f"{action.entry.short} {target}{where}"
 
 
 def sentence_of(action: Action) -> str:
@@ -95,7 +111,10 @@ def sentence_of(action: Action) -> str:
     params |= action.policy.get("params", {})
     if action.undo_of is not None:
         params["action"] = action.undo_of.entry.code
-    return reasons.render(action.reason_code, params)
+    text = reasons.render(action.reason_code, params)
+    for now, then in () if action.decision == Decision.PENDING else PAST:
+        text = f"{then}{text.removeprefix(now)}" if text.startswith(now) else text
+    return text
 
 
 def _heading(details: Details, viewer: Viewer, url: Callable[[int], str]) -> dict[str, Any]:
@@ -181,9 +200,17 @@ def _plan(details: Details, viewer: Viewer) -> dict[str, Any] | None:
 def _reversibility(action: Action) -> dict[str, str]:
     entry = action.entry
     if entry.is_inverse:
-        return {"kind": "none", "text": "This takes something back.", "detail": "Take the action again to reverse it."}
+        return {
+            "kind": "none",
+            "text": "This takes something back.",
+            "detail": "Take the action again to reverse it.",
+        }
     if entry.inverse is None:
-        return {"kind": "oneway", "text": "Can't be undone.", "detail": "Nothing brings back what it changes."}
+        return {
+            "kind": "oneway",
+            "text": "Can't be undone.",
+            "detail": "Nothing brings back what it changes.",
+        }
     if action.execution in ENDS or action.undone_by_id:
         reason = why_not_undoable(action)
         if reason:
@@ -211,7 +238,9 @@ def _notes(details: Details, viewer: Viewer) -> list[dict[str, str]]:
     if action.cancel_requested_at and action.execution in RUNNING:
         notes.append({"tone": "warn", "text": f"{action.cancel_requested_by_name} asked to cancel this."})
     if action.decision == Decision.PENDING and action.expires_at and action.expires_at <= viewer.now:
-        notes.append({"tone": "", "text": "It expired undecided. That counts as a rejection; nothing was done."})
+        notes.append(
+            {"tone": "", "text": "It expired undecided. That counts as a rejection; nothing was done."}
+        )
     return notes
 
 
@@ -261,7 +290,9 @@ def _facts(details: Details) -> list[dict[str, Any]]:
     ]
     if action.group_name:
         level = reasons.LEVEL_LABELS.get(action.level) if action.level is not None else ""  # type: ignore[call-overload]
-        facts.append({"label": "Group", "value": f"{action.group_name}{f', {level}' if level else ''}", "mono": False})
+        facts.append(
+            {"label": "Group", "value": f"{action.group_name}{f', {level}' if level else ''}", "mono": False}
+        )
     for name, value in action.parameters.items():
         if value not in (None, "", 0):
             facts.append({"label": name.replace("_", " ").capitalize(), "value": str(value), "mono": False})
@@ -273,7 +304,13 @@ def _facts(details: Details) -> list[dict[str, Any]]:
 
 def _blast(details: Details) -> list[dict[str, str]]:
     action = details.action
-    figures = [{"figure": f"{action.target_count:,}", "label": "target" if action.target_count == 1 else "targets", "tone": ""}]
+    figures = [
+        {
+            "figure": f"{action.target_count:,}",
+            "label": "target" if action.target_count == 1 else "targets",
+            "tone": "",
+        }
+    ]
     if action.critical:
         figures.append({"figure": "Critical", "label": "asset", "tone": "mal"})
     affected = len(details.plan.body.get("affected", [])) if details.plan else 0
@@ -298,11 +335,18 @@ def _evidence(item: Any) -> dict[str, Any]:
 
 def _similar(raw: Any, viewer: Viewer, url: Callable[[int], str]) -> dict[str, str]:
     entry = CATALOGUE[ActionType(raw.type)]
-    return {"label": raw.label, "url": url(raw.id), "text": f"{entry.short} {shown_target(raw.target_kind, raw.target_name)}"}
+    return {
+        "label": raw.label,
+        "url": url(raw.id),
+        "text": f"{entry.short} {shown_target(raw.target_kind, raw.target_name)}",
+    }
 
 
-def _comment_hint(required: Sequence[str]) -> str:
-    return f"Comment, required to {' or '.join(required[:2])}" if required else "Comment"
+def _comment_hint(action: Action, can: Mapping[str, bool]) -> str:
+    if can["happened"]:
+        return "What you saw, required"
+    required = [verb for verb in comments_required(action) if can.get(verb)]
+    return f"Comment, required to {' or '.join(required)}" if required else "Comment"
 
 
 def _link(number: int | None, url: Callable[[int], str]) -> dict[str, str] | None:

@@ -16,6 +16,7 @@ from actioncenter.actions.queries import RawRow, Viewer, stamp
 from actioncenter.web.text import age_of, defanged
 from investigations.enums import Verdict
 
+DONE: Final = (Execution.SUCCEEDED, Execution.PARTLY_SUCCEEDED)
 SOON: Final = timedelta(hours=24)
 OWN_PROPOSAL: Final = "Whoever proposed an action may not decide it."
 LOOK_FIRST: Final = "Nobody knows yet whether it was done. Open it and say what you see."
@@ -107,6 +108,7 @@ def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str]) -> Row:
     if waits and expires and expires <= viewer.now:
         result, waits = "expired", False
     undo, undo_label, undo_url = _undo(raw, url)
+    read = stamp(raw.read_back_at)
     automatic = raw.decision == Decision.NOT_REQUIRED and raw.requested_by_id is None
     verdict, verdict_label = ("odd", "Unconfirmed") if look else words.VERDICTS[Verdict(raw.verdict)]
     by = raw.decided_by_name or ("Nobody" if result == "expired" else "")
@@ -144,9 +146,10 @@ def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str]) -> Row:
         "source_label": words.SOURCES[Source(raw.source)],
         "ended": f"{viewer.local(ended):%H:%M:%S}" if ended else "",
         "ended_iso": iso(ended),
-        **_read_back(raw, viewer),
+        "read_back": f"{viewer.local(read):%H:%M}" if read else "",
+        "read_back_code": "ok" if read else "none" if raw.execution in DONE else "",
         "extras": [],
-        "simulated": bool(raw.simulated),
+        "simulated": bool(raw.simulated) and raw.execution != Execution.NONE,
         "can_decide": False,
         "disabled_reason": "",
         "revision": raw.revision,
@@ -166,14 +169,6 @@ def _result_label(raw: RawRow, result: str) -> str:
     if raw.target_count > 1 and result in {"succeeded", "partly_succeeded"}:
         return f"{raw.succeeded_count:,} of {raw.target_count:,}"
     return words.RESULTS.get(result, "")
-
-
-def _read_back(raw: RawRow, viewer: Viewer) -> Any:
-    read = stamp(raw.read_back_at)
-    if read:
-        return {"read_back": f"{viewer.local(read):%H:%M}", "read_back_code": "ok"}
-    done = raw.execution in (Execution.SUCCEEDED, Execution.PARTLY_SUCCEEDED)
-    return {"read_back": "", "read_back_code": "none" if done else ""}
 
 
 def _undo(raw: RawRow, url: Callable[[int], str]) -> tuple[str, str, str]:

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 import django
-from django.conf import settings
 from django.core.management import call_command, execute_from_command_line
+from django.db import connection
 
 # These make or inspect the database themselves, or need none.
 WITHOUT_DATABASE = frozenset(
@@ -51,8 +51,7 @@ def _prepare_and_execute(argv: list[str], command: str) -> None:
 
 
 def _database_is_fresh() -> bool:
-    database = settings.DATABASES["default"]
-    if not database["ENGINE"].endswith("sqlite3"):
+    if connection.vendor != "sqlite":
         return False
-    path = Path(database["NAME"])
+    path = Path(connection.settings_dict["NAME"])
     return not path.exists() or path.stat().st_size == 0

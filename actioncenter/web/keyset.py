@@ -66,7 +66,8 @@ class Beyond(Expression):
         return twin
 
     def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[Any, ...]]:
-        parts, params = [], []
+        parts: list[str] = []
+        params: list[Any] = []
         for side in self.sides:
             sql, more = compiler.compile(side)
             parts.append(sql)
@@ -84,9 +85,10 @@ def as_text(column: str) -> Cast:
 def compiled(rows: QuerySet[Any, Any]) -> Compiled | None:
     """None where the set is known to be empty without asking."""
     try:
-        return rows.query.get_compiler(rows.db).as_sql()
+        sql, params = rows.query.get_compiler(rows.db).as_sql()
     except EmptyResultSet:
         return None
+    return sql, tuple(params)
 
 
 def fetch(branches: Iterable[QuerySet[Any, Any]]) -> list[tuple[Any, ...]]:
@@ -101,17 +103,20 @@ def fetch(branches: Iterable[QuerySet[Any, Any]]) -> list[tuple[Any, ...]]:
     if len(parts) == 1:
         sql, params = parts[0]
     else:
-        sql = " UNION ALL ".join(f"SELECT * FROM ({text}) AS branch_{at}" for at, (text, _) in enumerate(parts))
+        sql = " UNION ALL ".join(
+            f"SELECT * FROM ({text}) AS branch_{at}" for at, (text, _) in enumerate(parts)
+        )  # noqa: S608 - compiled by Django
         params = tuple(param for _, more in parts for param in more)
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def counted(rows: QuerySet[Any, Any]) -> Compiled | None:
     """The number of rows; of a slice, at most its length."""
     part = compiled(rows)
-    return (f"SELECT COUNT(*) FROM ({part[0]}) AS counted", part[1]) if part else None
+    return (f"SELECT COUNT(*) FROM ({part[0]}) AS counted", part[1]) if part else None  # noqa: S608 - compiled by Django
 
 
 def figure(rows: QuerySet[Any, Any], aggregate: Aggregate) -> Compiled | None:
@@ -125,6 +130,6 @@ def scalars(parts: Sequence[Compiled | None]) -> tuple[Any, ...]:
     sql = ", ".join(f"({part[0]})" if part else "NULL" for part in parts)
     params = [param for part in parts if part for param in part[1]]
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {sql}", params)  # noqa: S608 - compiled by Django
+        cursor.execute(f"SELECT {sql}", params)
         row: tuple[Any, ...] = cursor.fetchone()
-        return row
+    return row

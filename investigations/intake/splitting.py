@@ -14,9 +14,11 @@ DOCUMENT_LIMIT = 64 * 1024 * 1024
 NATIVE_MARK = b'"actioncenter/'
 _LISTS = (b'"value"', b'"incidents"')
 _NESTING = 10_000
+MOST_ITEMS = 500_000
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],"]', re.DOTALL)
 _CLOSING = {b"{": b"}", b"[": b"]"}
 _SPACE = b" \t\r\n"
+_SOLID = re.compile(rb"[^ \t\r\n]")
 
 Span = tuple[int, int]
 
@@ -98,23 +100,25 @@ def _lines(data: bytes) -> Iterator[Slice | ItemError]:
 
 
 def _values(data: bytes) -> Iterator[Slice | ItemError]:
-    position = _start(data, 0)
+    position, line = 0, 1
     try:
-        while position < len(data):
-            end = _pieces(data, position)[1]
-            yield from _items(data, position, 1)
-            position = _start(data, end)
+        while (start := _start(data, position)) < len(data):
+            line += data.count(b"\n", position, start)
+            yield from _items(data, start, line)
+            position = _pieces(data, start)[1]
+            line += data.count(b"\n", start, position)
     except _Broken as broken:
         yield ItemError(1 + data.count(b"\n", 0, broken.offset), "", str(broken))
 
 
 def _items(data: bytes, start: int, line: int) -> Iterator[Slice]:
-    """The items of the value at `start`; `line` is the number of the first line of `data`."""
+    """The items of the value at `start`, which stands in this line."""
     pieces, end = _pieces(data, start)
-    if data[end:].strip(_SPACE)[:1] not in (b"", b"{", b"["):
+    behind = _start(data, end)
+    if data[behind : behind + 1] not in (b"", b"{", b"["):
         raise _Broken(end, "has something behind the JSON value")
     if data[start : start + 1] == b"[":
-        yield from _elements(data, pieces, line, "")
+        yield from _elements(data, start, pieces, line, "")
         return
     members = {_key(data, piece): piece for piece in pieces}
     native = b'"alerts"' in members and _is_native(data, members.get(b'"format"'))
@@ -123,16 +127,15 @@ def _items(data: bytes, start: int, line: int) -> Iterator[Slice]:
         if listed is None:
             continue
         envelope = [data[slice(*piece)] for name, piece in members.items() if name != key] if native else None
-        yield from _elements(data, listed, line, key.strip(b'"').decode(), envelope)
+        yield from _elements(data, start, listed, line, key.strip(b'"').decode(), envelope)
         return
-    yield Slice(line + data.count(b"\n", 0, start), data[start:end])
+    yield Slice(line, data[start:end])
 
 
 def _elements(
-    data: bytes, pieces: list[Span], line: int, place: str, envelope: list[bytes] | None = None
+    data: bytes, position: int, pieces: list[Span], line: int, place: str, envelope: list[bytes] | None = None
 ) -> Iterator[Slice]:
-    """With an envelope (own format) every element becomes a whole document of its own."""
-    position = 0
+    """`line` is that of `position`. With an envelope (own format) every element becomes a whole document."""
     head = b", ".join(part.strip(_SPACE).replace(b"\n", b" ") for part in envelope or ())
     for index, (start, end) in enumerate(pieces):
         start = min(_start(data, start), end)
@@ -169,9 +172,8 @@ def _list(data: bytes, piece: Span | None) -> list[Span] | None:
 
 def _start(data: bytes, position: int) -> int:
     """The first position from here on that isn't white space."""
-    while position < len(data) and data[position : position + 1] in (b" ", b"\t", b"\r", b"\n"):
-        position += 1
-    return position
+    match = _SOLID.search(data, position)
+    return match.start() if match else len(data)
 
 
 def _pieces(data: bytes, start: int) -> tuple[list[Span], int]:
@@ -188,6 +190,8 @@ def _pieces(data: bytes, start: int) -> tuple[list[Span], int]:
         elif mark == b"," and len(stack) == 1:
             found.append((begin, match.start()))
             begin = match.end()
+            if len(found) > MOST_ITEMS:
+                raise _Broken(begin, f"holds more than {MOST_ITEMS:,} items; send it in parts")
         elif mark in (b"}", b"]") and mark == stack[-1]:
             stack.pop()
             if not stack:

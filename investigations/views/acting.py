@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.urls import reverse
 
 from actioncenter.actions.models import Action
@@ -66,21 +66,21 @@ def history(part: Part) -> Table:
 
 
 def actions_of(part: Part) -> QuerySet[Action]:
-    return within(Action.objects.filter(investigation=part.investigation), part.viewer.scope)
+    return _seen(part, Action.objects.all())
 
 
 def _pending(part: Part) -> QuerySet[Action]:
-    return actions_of(part).pending()
+    return _seen(part, Action.objects.pending())
 
 
 def _history(part: Part) -> QuerySet[Action]:
-    """Everything that isn't on the other tab, as in the lists."""
-    return actions_of(part).filter(Q(history_at__isnull=False) | Q(pk__in=_past_pending(part)))
+    """What the tab History shows: the ended, and what runs or expired but isn't written so yet."""
+    every = Action.objects
+    return _seen(part, every.ended() | every.running() | every.past_expiry())
 
 
-def _past_pending(part: Part) -> QuerySet[Any, Any]:
-    own = actions_of(part)
-    return (own.running() | own.past_expiry()).exclude(pk__in=_pending(part).values("pk")).values("pk")
+def _seen(part: Part, rows: QuerySet[Action]) -> QuerySet[Action]:
+    return within(rows.filter(investigation=part.investigation), part.viewer.scope)
 
 
 def _rows(part: Part, found: QuerySet[Action], name: str) -> Table:

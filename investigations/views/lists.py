@@ -34,7 +34,7 @@ BAD_SORT: Final = "This list can't be sorted that way; the usual order is shown.
 @require_safe
 def listed(request: Request) -> HttpResponse:
     viewer = viewer_of(request)
-    rows = within(Investigation.objects.all(), viewer.scope)
+    rows: QuerySet[Investigation] = within(Investigation.objects.all(), viewer.scope)
     narrowing = InvestigationFilter(request.GET, rows=rows, scope=viewer.scope)
     wanted = request.GET.get("sort", "")
     order = pages.order_of(wanted or pages.DEFAULT_SORT)

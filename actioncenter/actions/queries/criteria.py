@@ -6,6 +6,7 @@ treat those two themselves.
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -73,10 +74,8 @@ def _text(value: str) -> Q:
     number = LABELLED.fullmatch(value)
     if number:
         found |= Q(pk=int(number[1]))
-    try:
+    with suppress(ValueError):
         found |= Q(approval_id=UUID(value))
-    except ValueError:
-        pass
     return found
 
 

@@ -76,8 +76,14 @@ def _result(result: RowResult) -> dict[str, str]:
         "url": page_url(result.number),
         "target": shown_target(action.target_kind, action.target_name) if action else "",
         "code": "done" if result.ok else CODES.get(result.code, "failed"),
-        "text": result.message,
+        "text": _said(result),
     }
+
+
+def _said(result: RowResult) -> str:
+    """The message without the number that stands before it anyway."""
+    text = result.message.removeprefix(f"A-{result.number}").lstrip(": ")
+    return text[:1].upper() + text[1:]
 
 
 def _answer(request: HttpRequest, wanted: str, results: Mapping[str, Any]) -> HttpResponse:

@@ -104,7 +104,9 @@ def decide(request: HttpRequest, number: int, verb: str) -> HttpResponse:
     except Refused as refusal:
         return refused(request, 403, "Not allowed", f"{refusal} Nothing was recorded.")
     except Invalid as invalid:
-        return refused(request, 422, "Something is missing", f"{invalid.name}: {invalid.reason} Nothing was recorded.")
+        return refused(
+            request, 422, "Something is missing", f"{invalid.name}: {invalid.reason} Nothing was recorded."
+        )
     except NotVisible as gone:
         raise Http404 from gone
     return _done(request, viewer, number, sent["next"], said)

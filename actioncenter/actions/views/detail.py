@@ -58,7 +58,11 @@ def pane_context(
         found = page(state.listing, list_counts(state.listing))
         numbers = [row.id for rows in (*found.bands, found.rows) for row in rows]
     opened = pane_of(
-        details(action, state.viewer), state.viewer, url=state.opener(), tag=tag, around=_around(state, action.pk, numbers)
+        details(action, state.viewer),
+        state.viewer,
+        url=state.opener(),
+        tag=tag,
+        around=_around(state, action.pk, numbers),
     )
     return {"action": opened, "fragment": "pane"}
 

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from actioncenter.actions.permissions import Rights
-from actioncenter.actions.queries import ListCounts, Page, Tab, Viewer, list_counts, page, viewer_of
+from actioncenter.actions.queries import ListCounts, Page, Tab, list_counts, page, viewer_of
 from actioncenter.actions.rows import EXTRA_COLUMNS, Row, rows_of
 from actioncenter.actions.views.detail import pane_context, pane_response, visible_action
 from actioncenter.actions.views.groups import grouped

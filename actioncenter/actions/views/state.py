@@ -68,7 +68,7 @@ class ListState:
         """What every address of this list carries: valid filters and how the list is shown."""
         kept = QueryDict(mutable=True)
         for name in self.filter.criteria:
-            kept[name] = self.query[name]
+            kept[name] = self.query.get(name, "")
         if self.sort != DEFAULT_SORT[self.tab]:
             kept["sort"] = str(self.sort)
         if self.columns:

@@ -1,4 +1,4 @@
-"""Rows of the actions table as dictionaries, oldest first, ids from 1.
+"""Rows of the actions table as dictionaries of plain values, oldest first, ids from 1.
 
 What belongs together is drawn together: the level of the device's group says who decided, the
 type says what the target is called, an undo stands beside what it undid.
@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from actioncenter.actions.catalogue import CATALOGUE, Entry
 from actioncenter.actions.enums import ActionType, Area, Decision, Execution, Source, TargetKind
-from actioncenter.bench.population.moments import DAY, HOUR, MINUTE, SECOND, millis, text
+from actioncenter.bench.population.moments import DAY, HOUR, MINUTE, SECOND, SPAN, millis, text
 from actioncenter.bench.population.vocabulary import (
     ALONE,
     AUTOMATIC,
@@ -30,7 +30,6 @@ from investigations.enums import Verdict
 Row = dict[str, Any]
 V = TypeVar("V")
 
-SPAN: Final = 180 * DAY
 EXPIRY: Final = 7 * DAY
 CHUNK: Final = 5_000
 PENDING: Final = 1_950
@@ -44,9 +43,9 @@ RULE: Final = json.dumps(
     }
 )  # fmt: skip
 BLANK: Final[Row] = {
-    "critical": False, "decided_by_id": None, "decided_by_name": "", "decided_at": None, "expires_at": None,
+    "critical": 0, "decided_by_id": None, "decided_by_name": "", "decided_at": None, "expires_at": None,
     "approval_id": None, "approval_rule": RULE, "code": "", "queued_at": None, "started_at": None,
-    "finished_at": None, "history_at": None, "read_back_at": None, "simulated": True, "requested_by_id": None,
+    "finished_at": None, "history_at": None, "read_back_at": None, "simulated": 1, "requested_by_id": None,
     "requested_by_name": "Automation", "proposers": '["automation"]', "investigation_id": None, "group_id": None,
     "group_name": "", "level": None, "device_id": None, "mailbox_id": None, "on_name": "", "target_count": 1,
     "succeeded_count": 0, "failed_count": 0, "unknown_count": 0, "approved_fingerprint": "", "undo_of_id": None,
@@ -67,7 +66,7 @@ class Story:
         levels = {group.pk: group.level for group in world.groups}
         self.devices: list[Row] = [
             {
-                "device_id": device.pk, "on_name": device.name, "critical": device.critical,
+                "device_id": device.pk, "on_name": device.name, "critical": int(device.critical),
                 "group_id": device.group_id, "group_name": group_names[device.group_id],
                 "level": levels[device.group_id],
             }
@@ -152,13 +151,13 @@ class Story:
         if self.rng.random() < NOT_SWEPT:
             expires = self.now - MINUTE
         row.update(
-            decision=Decision.PENDING, execution=Execution.NONE, expires_at=text(expires), updated_at=row["created_at"],
+            decision=Decision.PENDING.value, execution=Execution.NONE.value, expires_at=text(expires), updated_at=row["created_at"],
             source=_automated(row), policy=_policy(row, code), reason_code=code,
         )  # fmt: skip
 
     def _run(self, row: Row, state: Execution | Decision, created: int) -> None:
         self._decide(row, Ending(Decision.NOT_REQUIRED, Execution.QUEUED), created)
-        row["execution"] = state
+        row["execution"] = state.value
         row["queued_at"] = row["decided_at"]
         if state is not Execution.QUEUED:
             row["started_at"] = row["decided_at"]
@@ -172,7 +171,7 @@ class Story:
         if undone:
             ending = Ending(Decision.NOT_REQUIRED, Execution.SUCCEEDED)
         decided = self._decide(row, ending, created)
-        row["execution"] = ending.execution
+        row["execution"] = ending.execution.value
         row["history_at"] = row["decided_at"]
         if ending.execution is not Execution.NONE:
             self._carry_out(row, ending, decided)
@@ -184,7 +183,7 @@ class Story:
         code = (RUNS_BECAUSE if ending.automatic else WAITS_BECAUSE).get(_level(row), "by_person")
         decided = created if ending.automatic else created + self._within(created, 6 * HOUR)
         row.update(
-            decision=ending.decision, decided_at=text(decided), decided_by_name="Automation", source=_automated(row),
+            decision=ending.decision.value, decided_at=text(decided), decided_by_name="Automation", source=_automated(row),
             policy=_policy(row, code), reason_code=code,
         )  # fmt: skip
         if ending.decision is Decision.EXPIRED:
@@ -205,7 +204,7 @@ class Story:
         elif ending.decision is Decision.NOT_REQUIRED:
             row.update(
                 requested_by_id=person.pk, requested_by_name=person.shown_name, reason_code="by_person",
-                source=Source.MANUAL_DEVICE if row["area"] == Area.DEVICE else Source.EXPLORER,
+                source=(Source.MANUAL_DEVICE if row["area"] == Area.DEVICE else Source.EXPLORER).value,
                 proposers=f'["{person.ref}"]',
             )  # fmt: skip
 
@@ -253,8 +252,8 @@ def _level(row: Row) -> AutomationLevel | None:
     return None if row["level"] is None else AutomationLevel(row["level"])
 
 
-def _automated(row: Row) -> Source:
-    return Source.AUTOMATED_DEVICE if row["area"] == Area.DEVICE else Source.AUTOMATED_EMAIL
+def _automated(row: Row) -> int:
+    return (Source.AUTOMATED_DEVICE if row["area"] == Area.DEVICE else Source.AUTOMATED_EMAIL).value
 
 
 def _policy(row: Row, code: str) -> str:

@@ -9,6 +9,12 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.db.models import Field, JSONField, Model
 
+LOADING_PRAGMAS: Final = (
+    "foreign_keys = OFF", "journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE",
+    "cache_size = -400000", "temp_store = MEMORY",
+)  # fmt: skip
+"""Nothing is worth saving in a file that is thrown away when anything goes wrong."""
+
 Rows = Iterator[Sequence[dict[str, Any]]]
 
 _SQLITE_INDEXES: Final = """
@@ -118,12 +124,13 @@ def _without_sqlite_guards(table: str) -> Iterator[None]:
         indexes = cursor.fetchall()
         for name, _ in indexes:
             cursor.execute(f'DROP INDEX "{name}"')
-        for pragma in ("foreign_keys = OFF", "synchronous = OFF", "cache_size = -400000"):
+        for pragma in LOADING_PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         yield
         for _, sql in indexes:
             cursor.execute(sql)
-    # The product's own pragmas come back with a new connection.
+        cursor.execute("PRAGMA locking_mode = NORMAL")
+    # The product's own pragmas, WAL among them, come back with a new connection.
     connection.close()
 
 

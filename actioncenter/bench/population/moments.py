@@ -8,6 +8,8 @@ SECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
+SPAN: Final = 180 * DAY
+"""How far back the made-up history reaches."""
 
 
 def millis(moment: datetime) -> int:

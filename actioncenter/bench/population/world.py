@@ -3,17 +3,18 @@
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import cycle, islice
 from typing import TypeVar
 
 from django.db.models import Model
 
 from actioncenter.accounts.models import User
-from actioncenter.actions.enums import Area
+from actioncenter.bench.population.loading import load
+from actioncenter.bench.population.moments import SPAN, millis, text
 from actioncenter.bench.population.vocabulary import DOMAIN, FAMILY, GIVEN, LEVELS, PLACES, TEAMS, WORDS
 from actioncenter.settings.models import DeviceGroup
-from investigations.enums import InvestigationState, OsFamily, Severity
+from investigations.enums import InvestigationState, OsFamily
 from investigations.models import Device, Investigation, Mailbox
 
 M = TypeVar("M", bound=Model)
@@ -43,7 +44,7 @@ def build(rows: int, rng: random.Random, now: datetime) -> World:
         people=_people(min(150, max(5, rows // 100))),
         devices=_devices(min(20_000, max(20, rows // 10)), groups, rng),
         mailboxes=_mailboxes(min(5_000, max(10, rows // 40))),
-        investigations=_investigations(max(1, rows // 8), rng, now),
+        investigations=_investigations(max(1, rows // 20), rng, now),
     )
 
 
@@ -107,26 +108,14 @@ def _mailboxes(count: int) -> list[Mailbox]:
 def _investigations(count: int, rng: random.Random, now: datetime) -> range:
     states = [InvestigationState.REMEDIATED, InvestigationState.PARTIALLY_REMEDIATED, InvestigationState.FAILED]
     chosen = rng.choices(states, [90, 8, 2], k=count)
-    started = now - timedelta(days=180)
-    first = _create(Investigation, [_investigation(0, states[0], started)])[0].pk
-    _create(
-        Investigation,
-        (_investigation(at, state, started) for at, state in enumerate(chosen[1:], start=1)),
-    )
-    return range(first, first + count)
-
-
-def _investigation(at: int, state: InvestigationState, started: datetime) -> Investigation:
-    word = WORDS[at % len(WORDS)]
-    return Investigation(
-        source="bench",
-        external_id=f"bench-{at}",
-        title=f"Suspicious {word} was seen",
-        state=state,
-        severity=Severity.MEDIUM,
-        area=Area.DEVICE,
-        started_at=started,
-        changed_at=started,
-        ended_at=started,
-        dirty_at=None,
-    )
+    ended = text(millis(now) - SPAN)
+    rows = [
+        {
+            "id": number, "public_id": f"{number:032x}", "source": "bench", "external_id": f"bench-{number}",
+            "title": f"Suspicious {WORDS[number % len(WORDS)]} was seen", "state": state.value,
+            "started_at": ended, "changed_at": ended, "ended_at": ended, "dirty_at": None,
+        }
+        for number, state in enumerate(chosen, start=1)
+    ]  # fmt: skip
+    load(Investigation, iter([rows]), lambda done: None)
+    return range(1, count + 1)

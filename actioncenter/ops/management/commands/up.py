@@ -58,16 +58,7 @@ class Command(BaseCommand):
         if not no_demo:
             self.say("Loading the demo estate ...")
             call_command("demo", verbosity=0)
-        names = ", ".join(
-            users.filter(is_active=True).order_by("username").values_list("username", flat=True)[:12]
-        )
-        if is_first:
-            return f"Sign in as one of: {names}\nPassword (shown only now): {password}"
-        first = names.split(",")[0]
-        return (
-            f"Sign in as one of: {names}\nUse the password shown on the first start, "
-            f"or set a new one: python3 manage.py changepassword {first}"
-        )
+        return sign_in_lines(password if is_first else None)
 
     def run(self, port: int, sign_in: str) -> None:
         announced = False
@@ -85,6 +76,20 @@ class Command(BaseCommand):
     def say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def sign_in_lines(password: str | None) -> str:
+    """Say who may sign in, and with what: the password itself on the first start, how to set one later."""
+    people = list(User.objects.filter(is_active=True).order_by("pk")[:10])
+    lines = [f"  {person.username:10}{roles_of(person)}" for person in people]
+    if password:
+        return "\n".join([f"Password (shown only now): {password}", "Sign in as", *lines])
+    hint = f"or set a new one: python3 manage.py changepassword {people[0].username}" if people else ""
+    return "\n".join(["Sign in with the password shown on the first start,", hint, *lines])
+
+
+def roles_of(person: User) -> str:
+    return ", ".join(role.name.replace("_", " ").capitalize() for role in sorted(person.roles))
 
 
 def web_command(port: int) -> list[str]:

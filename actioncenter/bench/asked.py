@@ -1,0 +1,15 @@
+"""What somebody asked a benchmark to do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`say` tells a person how far it is; results don't go there."""
+
+    rows: int
+    rounds: int
+    seed: int
+    database: str
+    say: Callable[[str], None]

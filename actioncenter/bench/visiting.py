@@ -1,0 +1,56 @@
+"""A signed-in person's requests, through the whole stack below the server: WSGI handler and middleware."""
+
+from http.cookies import SimpleCookie
+from io import BytesIO
+from typing import Any, Final, Self
+
+from django.core.handlers.wsgi import WSGIHandler
+from django.test import Client, RequestFactory
+
+from actioncenter.accounts.models import User
+from actioncenter.audit.actor import Actor
+from actioncenter.settings.enums import Role
+
+HOST: Final = "localhost"
+
+
+class WrongAnswer(RuntimeError):
+    """A page that was to be measured didn't answer 200."""
+
+
+class Visitor:
+    """Sends requests the way a server would, so that nothing of a test client is measured."""
+
+    def __init__(self, user: User, cookies: SimpleCookie) -> None:
+        self.user = user
+        self.cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in cookies.items())
+        self.handler = WSGIHandler()
+        self.environ: dict[str, dict[str, Any]] = {}
+
+    @classmethod
+    def enrol(cls) -> Self:
+        """The demo's night shift: both responder roles. The flags are for the peers and mean nothing to us."""
+        roles = [Role.RESPONDER, Role.EMAIL_RESPONDER]
+        user = User.objects.enrol("bench", by=Actor.command("bench"), roles=roles)
+        user.is_staff = user.is_superuser = True
+        user.save()
+        client = Client()
+        client.force_login(user)
+        return cls(user, client.cookies)
+
+    def get(self, address: str) -> bytes:
+        """The body. Raises WrongAnswer unless the status is 200."""
+        environ = self.environ.get(address)
+        if environ is None:
+            made = RequestFactory().get(address, HTTP_HOST=HOST, HTTP_COOKIE=self.cookies)
+            environ = self.environ[address] = made.environ
+        response = self.handler({**environ, "wsgi.input": BytesIO()}, _ignore)
+        body = b"".join(response)
+        response.close()
+        if response.status_code != 200:
+            raise WrongAnswer(f"{address} answered {response.status_code}: {body[-300:].decode(errors='replace')}")
+        return body
+
+
+def _ignore(status: str, headers: list[tuple[str, str]], error: Any = None) -> Any:
+    return None

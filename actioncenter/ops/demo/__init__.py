@@ -1,0 +1,1 @@
+"""The demo: an invented company whose devices and mailboxes exist only in the simulator."""
