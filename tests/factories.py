@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
+from django.contrib.auth.models import Group
+
 from actioncenter.accounts.models import User
 from actioncenter.actions import planning
 from actioncenter.actions.models import Action
@@ -50,6 +52,13 @@ def group(
     return DeviceGroup.objects.create(
         name=name, rank=more.pop("rank", rank), level=level, level_confirmed=True, **more
     )
+
+
+def closed_group(name: str = "Board members") -> DeviceGroup:
+    """A group that only a user group nobody is in may see."""
+    made = group(name)
+    made.access.add(Group.objects.create(name=f"{name} response"))
+    return made
 
 
 def device(name: str = "", in_group: DeviceGroup | None = None, **more: Any) -> Device:

@@ -6,6 +6,8 @@ from typing import Any, Final
 import django_filters
 from django import forms
 from django.http import QueryDict
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from actioncenter.accounts.models import User
 from actioncenter.actions import words
@@ -19,6 +21,7 @@ from investigations.enums import Verdict
 
 SHORTEST_SEARCH: Final = 3
 PEOPLE_LISTED: Final = 500
+SELECTED: Final = SafeString(" selected")
 ANY: Final = "any"
 LINKED: Final = ("investigation", "device", "mailbox", "approval")
 """Set by links from other pages; they have a chip but no field."""
@@ -50,8 +53,23 @@ PERIODS: Final = [
 ]
 
 
+class Select(forms.Select):
+    """The same element without a template per option; a list has hundreds of them."""
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
+    ) -> SafeString:
+        chosen = "" if value is None else str(value)
+        options = format_html_join(
+            "",
+            '<option value="{}"{}>{}</option>',
+            ((key, SELECTED if str(key) == chosen else "", label) for key, label in self.choices),
+        )
+        return format_html('<select name="{}" id="{}">{}</select>', name, (attrs or {}).get("id", ""), options)
+
+
 def _choice(label: str, choices: Iterable[tuple[str, str]]) -> Any:
-    return django_filters.ChoiceFilter(label=label, choices=list(choices), empty_label=ANY)
+    return django_filters.ChoiceFilter(label=label, choices=list(choices), empty_label=ANY, widget=Select)
 
 
 class NumberOf(django_filters.Filter):  # type: ignore[misc]  # the library ships no types

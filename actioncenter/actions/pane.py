@@ -1,6 +1,6 @@
 """One action as its pane and its page show it: ready text, bounded, no logic left."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import uuid4
 
@@ -25,6 +25,7 @@ from actioncenter.actions.queries import Viewer
 from actioncenter.actions.queries.details import Details
 from actioncenter.actions.rows import iso, rows_of, shown_target
 from actioncenter.actions.timeline import attempts_of, timeline_of
+from actioncenter.settings.enums import AutomationLevel
 from actioncenter.web.text import age_of
 from investigations.enums import EvidenceType, Verdict
 
@@ -225,23 +226,44 @@ def _undo_button(action: Action) -> str:
 
 
 def _notes(details: Details, viewer: Viewer) -> list[dict[str, str]]:
-    action, notes = details.action, []
-    if action.execution == Execution.OUTCOME_UNKNOWN:
-        notes.append({"tone": "odd", "text": reasons.render("outcome_unknown")})
-    elif action.code and action.execution in ENDS and action.execution != Execution.SUCCEEDED:
-        params = {"by": action.cancel_requested_by_name, "device": action.on_name, "group": action.group_name}
-        params |= {"done": action.succeeded_count, "total": action.target_count}
-        notes.append({"tone": "stop", "text": action.status_detail or reasons.render(action.code, params)})
-    if action.decision in (Decision.EXPIRED, Decision.WITHDRAWN) and action.code:
-        params = {"days": action.approval_rule.get("expiry_days", 7), "device": action.on_name}
-        notes.append({"tone": "", "text": reasons.render(action.code, params)})
-    if action.cancel_requested_at and action.execution in RUNNING:
-        notes.append({"tone": "warn", "text": f"{action.cancel_requested_by_name} asked to cancel this."})
-    if action.decision == Decision.PENDING and action.expires_at and action.expires_at <= viewer.now:
-        notes.append(
-            {"tone": "", "text": "It expired undecided. That counts as a rejection; nothing was done."}
-        )
-    return notes
+    """What went wrong or is still open, the gravest first."""
+    action = details.action
+    notes = {
+        "odd": reasons.render("outcome_unknown") if action.execution == Execution.OUTCOME_UNKNOWN else "",
+        "stop": _why_not_done(action),
+        "warn": f"{action.cancel_requested_by_name} asked to cancel this."
+        if action.cancel_requested_at and action.execution in RUNNING
+        else "",
+        "": _why_closed(action, viewer),
+    }
+    return [{"tone": tone, "text": text} for tone, text in notes.items() if text]
+
+
+def _why_not_done(action: Action) -> str:
+    if not action.code or action.execution not in ENDS or action.execution == Execution.SUCCEEDED:
+        return ""
+    if action.status_detail:
+        return action.status_detail
+    return reasons.render(
+        action.code,
+        {
+            "by": action.cancel_requested_by_name,
+            "device": action.on_name,
+            "group": action.group_name,
+            "done": action.succeeded_count,
+            "total": action.target_count,
+        },
+    )
+
+
+def _why_closed(action: Action, viewer: Viewer) -> str:
+    """Of what nobody decided."""
+    overdue = action.decision == Decision.PENDING and action.expires_at and action.expires_at <= viewer.now
+    if action.decision == Decision.EXPIRED or overdue:
+        return reasons.render("expired_undecided", {"days": action.approval_rule.get("expiry_days", 7)})
+    if action.decision == Decision.WITHDRAWN and action.code:
+        return reasons.render(action.code, {"device": action.on_name, "by": action.decided_by_name})
+    return ""
 
 
 def _target(target: ActionTarget, *, simulated: bool) -> dict[str, Any]:
@@ -289,7 +311,7 @@ def _facts(details: Details) -> list[dict[str, Any]]:
         if isinstance(first.get(name), str | int) and first[name] != ""
     ]
     if action.group_name:
-        level = reasons.LEVEL_LABELS.get(action.level) if action.level is not None else ""  # type: ignore[call-overload]
+        level = reasons.LEVEL_LABELS[AutomationLevel(action.level)] if action.level is not None else ""
         facts.append(
             {"label": "Group", "value": f"{action.group_name}{f', {level}' if level else ''}", "mono": False}
         )

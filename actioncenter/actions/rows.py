@@ -5,7 +5,7 @@ Plain dictionaries, because templates look keys up faster than attributes.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypedDict, cast
+from typing import Final, TypedDict, cast
 
 from actioncenter.actions import reasons, words
 from actioncenter.actions.enums import Decision, Execution, Source, TargetKind
@@ -31,7 +31,21 @@ EXTRA_COLUMNS: Final = {
 }
 
 
-class Row(TypedDict):
+class RowTimes(TypedDict):
+    """Short texts with the moment itself beside them; empty where it doesn't apply."""
+
+    age: str
+    age_iso: str
+    expires: str
+    expires_iso: str
+    expires_soon: bool
+    ended: str
+    ended_iso: str
+    read_back: str
+    read_back_code: str
+
+
+class Row(RowTimes):
     """What templates/actions/_row_*.html use; empty means unknown."""
 
     number: int
@@ -50,11 +64,6 @@ class Row(TypedDict):
     verdict_label: str
     group_name: str
     level_code: int | None
-    age: str
-    age_iso: str
-    expires: str
-    expires_iso: str
-    expires_soon: bool
     undo: str
     undo_label: str
     undo_url: str
@@ -65,10 +74,6 @@ class Row(TypedDict):
     decided_initials: str
     automation: bool
     source_label: str
-    ended: str
-    ended_iso: str
-    read_back: str
-    read_back_code: str
     extras: list[str]
     simulated: bool
     can_decide: bool
@@ -101,14 +106,10 @@ def iso(moment: datetime | None) -> str:
 
 def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str]) -> Row:
     entry = raw.entry
-    created, expires, ended = stamp(raw.created_at), stamp(raw.expires_at), stamp(raw.history_at)
-    waits = raw.decision == Decision.PENDING and expires is not None
-    result = words.result_of(raw.decision, raw.execution, raw.undo_execution)
     look = raw.execution == Execution.OUTCOME_UNKNOWN
-    if waits and expires and expires <= viewer.now:
-        result, waits = "expired", False
+    overdue = raw.decision == Decision.PENDING and not _waits(raw, viewer)
+    result = "expired" if overdue else words.result_of(raw.decision, raw.execution, raw.undo_execution)
     undo, undo_label, undo_url = _undo(raw, url)
-    read = stamp(raw.read_back_at)
     automatic = raw.decision == Decision.NOT_REQUIRED and raw.requested_by_id is None
     verdict, verdict_label = ("odd", "Unconfirmed") if look else words.VERDICTS[Verdict(raw.verdict)]
     by = raw.decided_by_name or ("Nobody" if result == "expired" else "")
@@ -129,11 +130,7 @@ def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str]) -> Row:
         "verdict_label": verdict_label,
         "group_name": raw.group_name,
         "level_code": raw.level,
-        "age": age_of(created, viewer.now) if created else "",
-        "age_iso": iso(created),
-        "expires": age_of(expires, viewer.now) if waits and expires else "",
-        "expires_iso": iso(expires) if waits else "",
-        "expires_soon": bool(waits and expires and expires - viewer.now < SOON),
+        **_times(raw, viewer),
         "undo": undo,
         "undo_label": undo_label,
         "undo_url": undo_url,
@@ -144,16 +141,34 @@ def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str]) -> Row:
         "decided_initials": words.initials(raw.decided_by_name) if raw.decided_by_name and not automatic else "",
         "automation": automatic,
         "source_label": words.SOURCES[Source(raw.source)],
-        "ended": f"{viewer.local(ended):%H:%M:%S}" if ended else "",
-        "ended_iso": iso(ended),
-        "read_back": f"{viewer.local(read):%H:%M}" if read else "",
-        "read_back_code": "ok" if read else "none" if raw.execution in DONE else "",
         "extras": [],
         "simulated": bool(raw.simulated) and raw.execution != Execution.NONE,
         "can_decide": False,
         "disabled_reason": "",
         "revision": raw.revision,
     }  # fmt: skip
+
+
+def _times(raw: RawRow, viewer: Viewer) -> RowTimes:
+    created, ended, read = stamp(raw.created_at), stamp(raw.history_at), stamp(raw.read_back_at)
+    expires = stamp(raw.expires_at) if _waits(raw, viewer) else None
+    return {
+        "age": age_of(created, viewer.now) if created else "",
+        "age_iso": iso(created),
+        "expires": age_of(expires, viewer.now) if expires else "",
+        "expires_iso": iso(expires),
+        "expires_soon": bool(expires and expires - viewer.now < SOON),
+        "ended": f"{viewer.local(ended):%H:%M:%S}" if ended else "",
+        "ended_iso": iso(ended),
+        "read_back": f"{viewer.local(read):%H:%M}" if read else "",
+        "read_back_code": "ok" if read else "none" if raw.execution in DONE else "",
+    }
+
+
+def _waits(raw: RawRow, viewer: Viewer) -> bool:
+    """Undecided and not past expiry, whether or not the sweeper has come by."""
+    expires = stamp(raw.expires_at)
+    return raw.decision == Decision.PENDING and expires is not None and expires > viewer.now
 
 
 def shown_target(kind: int, name: str) -> str:

@@ -5,6 +5,7 @@ the machine does meanwhile hits all of them alike; medians are compared.
 """
 
 import gc
+import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -52,28 +53,35 @@ def _is_postgres(pid: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """`times` is how often it runs per round; quick ones are repeated."""
+    """Runs `times` in every `every`th round: quick ones are repeated, slow ones spared."""
 
-    name: str
+    case: str
+    who: str
     run: Callable[[], object]
     times: int = 1
+    every: int = 1
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.case, self.who
 
 
-def interleave(
-    variants: Sequence[Variant], clock: CpuClock, *, rounds: int, rng: random.Random
-) -> Mapping[str, float]:
-    """Median CPU milliseconds of each variant, by name."""
+Times = Mapping[tuple[str, str], float]
+"""Median CPU milliseconds by case and who."""
+
+
+def interleave(variants: Sequence[Variant], clock: CpuClock, *, rounds: int, rng: random.Random) -> Times:
+    taken: dict[tuple[str, str], list[int]] = {variant.key: [] for variant in variants}
     for variant in variants:
         variant.run()
-    taken: dict[str, list[int]] = {variant.name: [] for variant in variants}
     gc.collect()
     gc.freeze()
-    for _ in range(rounds):
+    for turn in range(rounds):
         for variant in rng.sample(list(variants), len(variants)):
-            for _ in range(variant.times):
-                taken[variant.name].append(cost(variant.run, clock))
+            if turn % variant.every == 0:
+                taken[variant.key] += [cost(variant.run, clock) for _ in range(variant.times)]
     gc.unfreeze()
-    return {name: median(values) / NANO_IN_MILLI for name, values in taken.items()}
+    return {key: median(values) / NANO_IN_MILLI for key, values in taken.items()}
 
 
 def cost(run: Callable[[], object], clock: CpuClock) -> int:
@@ -85,5 +93,4 @@ def cost(run: Callable[[], object], clock: CpuClock) -> int:
 
 def percentile(values: Sequence[float], share: float) -> float:
     """The smallest value that `share` of all values don't exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, -(-int(share * 100) * len(ordered) // 100) - 1))]
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]

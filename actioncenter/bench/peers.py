@@ -47,7 +47,7 @@ FILTERS: Final = (
 )
 
 
-class DefaultAdmin(ModelAdmin[Action]):
+class DefaultAdmin(ModelAdmin):  # type: ignore[type-arg]  # not generic when it runs
     list_display = (
         "id", "type", "target_name", "on_name", "decision", "execution", "decided_by_name", "source",
         "history_at", "read_back_at", "group_name",

@@ -104,8 +104,8 @@ def fetch(branches: Iterable[QuerySet[Any, Any]]) -> list[tuple[Any, ...]]:
         sql, params = parts[0]
     else:
         sql = " UNION ALL ".join(
-            f"SELECT * FROM ({text}) AS branch_{at}" for at, (text, _) in enumerate(parts)
-        )  # noqa: S608 - compiled by Django
+            f"SELECT * FROM ({text}) AS branch_{at}" for at, (text, _) in enumerate(parts)  # noqa: S608 - compiled by Django
+        )
         params = tuple(param for _, more in parts for param in more)
     with connection.cursor() as cursor:
         cursor.execute(sql, params)

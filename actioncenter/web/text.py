@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 CAP = 300
 TAIL = 12
+HEAD = 4
 PATH_TAIL = 24
 INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 """Assigned letters, marks and symbols that draw nothing."""
@@ -73,7 +74,7 @@ def cut(text: str) -> tuple[str, str]:
     """Head that may shrink, and tail that must stay. Right-to-left text is never cut: its order would change."""
     if len(text) <= TAIL or any(unicodedata.bidirectional(char) in RIGHT_TO_LEFT for char in text):
         return text, ""
-    at = len(text) - TAIL
+    at = max(len(text) - TAIL, HEAD)
     separator = max(text.rfind("\\"), text.rfind("/"))
     if 0 < len(text) - separator <= PATH_TAIL and separator > 0:
         at = separator

@@ -58,9 +58,9 @@ def area_of(kind: EvidenceType) -> Area:
 def store(investigation: int, alert: Alert, doc: AlertDoc, owners: Owners, *, by: Actor) -> Stored:
     """The caller holds the intake lock."""
     values = {}
-    for item in doc.evidence:
-        row = _values(doc, item, owners)
-        values[row["key"]] = row | {"cluster": item} if item.type == _T.MAIL_CLUSTER else row
+    for told in doc.evidence:
+        row = _values(doc, told, owners)
+        values[row["key"]] = row | {"cluster": told} if told.type == _T.MAIL_CLUSTER else row
     there = {
         item.key: item
         for item in Evidence.objects.select_for_update().filter(

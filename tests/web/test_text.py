@@ -106,6 +106,10 @@ def test_cut_keeps_what_tells_the_kind(name: str, tail: str) -> None:
     assert head + end == name
 
 
+def test_cut_leaves_something_of_the_beginning() -> None:
+    assert texts.cut("invoice_9.exe") == ("invo", "ice_9.exe")
+
+
 def test_cut_never_parts_a_letter_from_its_accent() -> None:
     _, tail = texts.cut("x" * 20 + "e" + "\u0301" + "y" * 11)
 

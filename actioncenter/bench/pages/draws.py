@@ -42,7 +42,7 @@ class Case:
 def usual(filled: Filled) -> Sequence[Case]:
     """State, one rare type, one small group, source with who decided and when, text; for either tab."""
     group = str(filled.world.groups[-1].pk)
-    day, month = (f"{filled.now - timedelta(days=days):%Y-%m-%d}" for days in (1, 30))
+    day, month = ((filled.now - timedelta(days=days)).isoformat() for days in (1, 30))
     text = f"{WORDS[0]}_{WORDS[1]}"
     waits = {"decision": Decision.PENDING.value}
     return [

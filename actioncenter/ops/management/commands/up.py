@@ -84,7 +84,14 @@ def sign_in_lines(password: str | None) -> str:
     lines = [f"  {person.username:10}{roles_of(person)}" for person in people]
     if password:
         return "\n".join([f"Password (shown only now): {password}", "Sign in as", *lines])
-    hint = f"or set a new one: python3 manage.py changepassword {people[0].username}" if people else ""
+    elsewhere = (
+        "" if settings.DATA_DIR == settings.BASE_DIR / "var" else f"ACTIONCENTER_DATA={settings.DATA_DIR} "
+    )
+    hint = (
+        f"or set a new one: {elsewhere}python3 manage.py changepassword {people[0].username}"
+        if people
+        else ""
+    )
     return "\n".join(["Sign in with the password shown on the first start,", hint, *lines])
 
 

@@ -1,0 +1,76 @@
+"""A real browser against a real server with a real runner. Any console error fails the test."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from pytest_django.live_server_helper import LiveServer
+
+from actioncenter.actions import housekeeping
+from actioncenter.actions.execution.loop import Runner
+from actioncenter.audit.actor import Actor
+from actioncenter.settings.models import ConnectorInstance
+from tests import factories
+
+SignIn = Callable[..., Page]
+EXPECTED = ("Failed to load resource",)
+"""What Chromium itself writes about a 4xx answer that a test asked for."""
+
+
+@pytest.fixture
+def runner(transactional_db: None) -> Iterator[Runner]:
+    """Carries out what is decided in the browser, in threads of this process."""
+    by = Actor.system("runner")
+    ConnectorInstance.objects.update(settings={"pace": 0})
+    working = Runner(by=by, threads=2)
+    threads = [
+        threading.Thread(target=_run, args=(working,), name="runner"),
+        threading.Thread(target=housekeeping.run_until, args=(working.stopping,), kwargs={"by": by}),
+    ]
+    for thread in threads:
+        thread.start()
+    yield working
+    working.stop()
+    for thread in threads:
+        thread.join()
+    for file in Path(settings.DATA_DIR).glob("simulator.sqlite3*"):
+        file.unlink()
+
+
+def _run(working: Runner) -> None:
+    try:
+        working.run()
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def sign_in(
+    live_server: LiveServer, browser_service: str, new_context: Callable[..., BrowserContext]
+) -> Iterator[SignIn]:
+    """Sign somebody of the cast in, in a browser of their own; gives the page they land on."""
+    complaints: list[str] = []
+
+    def complain(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not message.text.startswith(EXPECTED):
+            complaints.append(message.text)
+
+    def enter(username: str, **options: object) -> Page:
+        factories.person(username)
+        context = new_context(base_url=live_server.url, **options)
+        page = context.new_page()
+        page.on("console", complain)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto("/sign-in")
+        page.get_by_label("User name").fill(username)
+        page.get_by_label("Password").fill(factories.PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(live_server.url + "/")
+        return page
+
+    yield enter
+    assert complaints == []
