@@ -65,7 +65,9 @@ class Select(forms.Select):
             '<option value="{}"{}>{}</option>',
             ((key, SELECTED if str(key) == chosen else "", label) for key, label in self.choices),
         )
-        return format_html('<select name="{}" id="{}">{}</select>', name, (attrs or {}).get("id", ""), options)
+        return format_html(
+            '<select name="{}" id="{}">{}</select>', name, (attrs or {}).get("id", ""), options
+        )
 
 
 def _choice(label: str, choices: Iterable[tuple[str, str]]) -> Any:

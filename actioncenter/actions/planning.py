@@ -31,6 +31,10 @@ from investigations.queries import NoRoute, Routes, routes_for
 
 CHUNK = 500
 EXPANSION_DEVICES = 10
+DONE_BY_THE_SOURCE = frozenset(
+    {RemediationStatus.REMEDIATED, RemediationStatus.PREVENTED, RemediationStatus.BLOCKED}
+)
+"""What arrives so needs nothing from us; afterwards the status is our own."""
 ASKED_AGAIN = frozenset({"level_lowered", "plan_changed", "plan_expired", "stale_approval"})
 """Codes with which the runner refused; the same evidence may ask a person then."""
 
@@ -108,6 +112,8 @@ def _plan_chunk(ids: Sequence[int], *, by: Actor) -> list[Action]:
 
 def _wishes(evidence: Evidence, rules: Rules) -> list[Wish]:
     """What one finding asks for, with the facts that policy will judge."""
+    if evidence.remediation in DONE_BY_THE_SOURCE and evidence.planned_verdict is None:
+        return []
     effect = _indicator(evidence, rules)
     verdict = Verdict(evidence.verdict)
     if effect in {IndicatorEffect.BLOCK, IndicatorEffect.BLOCK_AND_REMEDIATE}:
@@ -164,6 +170,7 @@ def _facts(
         critical=bool(device and device.critical) or bool(group and group.critical),
         membership_stale=bool(device and device.membership_stale),
         identity_confidence=evidence.identity_confidence,
+        altered=evidence.altered,
         expansion=_on_many_devices(evidence),
         routable=routable,
         group_name=group.name if group else "",

@@ -59,6 +59,7 @@ class Facts:
     `level` is None only where no device is concerned (email, accounts). `user_compromised` says
     that the finding is a compromised account. `folder` is the folder a list matched, `path` the
     whole path; both only explain. `rejected_before` names who rejected the same intent.
+    `altered` says that a text was cut or cleaned on the way in, so the target may be another.
     """
 
     area: Area
@@ -70,6 +71,7 @@ class Facts:
     excluded: bool = False
     critical: bool = False
     membership_stale: bool = False
+    altered: bool = False
     identity_confidence: int = 100
     expansion: bool = False
     user_compromised: bool = False
@@ -173,6 +175,7 @@ TIGHTENING: Mapping[str, Callable[[Facts], bool]] = {
     "offboard": lambda facts: facts.action_type == ActionType.OFFBOARD_DEVICE,
     "mail_action": _mail_by_another_way,
     "identity_unsure": lambda facts: facts.identity_confidence < TRUSTED_CONFIDENCE,
+    "altered_text": lambda facts: facts.altered,
     "membership_stale": lambda facts: facts.membership_stale,
     "irreversible": _irreversible,
     "rejected_before": lambda facts: bool(facts.rejected_before),

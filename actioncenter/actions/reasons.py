@@ -90,6 +90,7 @@ POLICY: Mapping[str, Reason] = {
     "identity_unsure": Reason(
         "Unsure which device", "Waiting because it isn't certain enough that {device} is the one meant ({confidence} of 100)."
     ),
+    "altered_text": Reason("Text was altered at intake", "Waiting because a text that names the target was cut or cleaned when it came in."),
     "membership_stale": Reason("Device group being recomputed", "Waiting because the device group of {device} is being recomputed."),
     "irreversible": Reason("Can't be undone", "Waiting because this can't be undone."),
     "rejected_before": Reason("Rejected before", "Waiting because {by} rejected the same action before."),

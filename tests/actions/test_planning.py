@@ -7,7 +7,7 @@ from actioncenter.actions.enums import ActionType, Decision, Execution, Source
 from actioncenter.actions.models import Action, ActionEvidence, Conflict
 from actioncenter.settings.enums import AutomationLevel, IndicatorEffect, IndicatorKind
 from actioncenter.settings.models import FolderExclusion, Indicator
-from investigations.enums import EvidenceType, Verdict
+from investigations.enums import EvidenceType, RemediationStatus, Verdict
 from investigations.models import Evidence
 from tests import factories
 
@@ -121,6 +121,19 @@ def test_a_block_indicator_makes_an_unknown_item_bad() -> None:
     item = factories.file_evidence(machine, sha256="e" * 64, verdict=Verdict.UNKNOWN)
     Indicator.objects.create(kind=IndicatorKind.FILE_HASH, value="e" * 64, effect=IndicatorEffect.BLOCK)
     assert [action.type for action in factories.planned(item)] == [ActionType.QUARANTINE_FILE]
+
+
+def test_an_altered_text_waits_for_a_person() -> None:
+    full = factories.group("Kiosks", AutomationLevel.FULL)
+    (action,) = factories.planned(factories.file_evidence(factories.device(in_group=full), altered=True))
+    assert (action.decision, action.reason_code) == (Decision.PENDING, "altered_text")
+
+
+@pytest.mark.parametrize("status", list(RemediationStatus), ids=lambda status: status.name.lower())
+def test_what_the_source_has_dealt_with_is_not_proposed_again(status: RemediationStatus) -> None:
+    machine = factories.device(in_group=factories.group())
+    proposed = factories.planned(factories.file_evidence(machine, remediation=status))
+    assert bool(proposed) is (status not in planning.DONE_BY_THE_SOURCE)
 
 
 def test_isolation_comes_only_from_a_recommendation_or_the_recipe_of_the_group() -> None:

@@ -60,6 +60,7 @@ TIGHTENED: dict[str, dict[str, Any]] = {
     "mail_action": {"action_type": ActionType.BLOCK_URL},
     "identity_unsure": {"identity_confidence": 74},
     "membership_stale": {"membership_stale": True},
+    "altered_text": {"altered": True},
     "irreversible": {"reversible": False},
     "rejected_before": {"rejected_before": "Mira Chen"},
     "no_route": {"routable": False},
@@ -237,6 +238,7 @@ ANY_FACTS = st.builds(
     excluded=st.booleans(),
     critical=st.booleans(),
     membership_stale=st.booleans(),
+    altered=st.booleans(),
     identity_confidence=st.integers(0, 100),
     expansion=st.booleans(),
     user_compromised=st.booleans(),
@@ -277,4 +279,4 @@ def test_nothing_runs_by_itself_in_mail_or_on_suspicion(facts: Facts) -> None:
     if decide(facts).kind == AUTO:
         assert facts.area == DEVICE
         assert facts.verdict == MALICIOUS or facts.indicator in BLOCKING
-        assert not any([facts.critical, facts.membership_stale, facts.rejected_before, facts.expansion])
+        assert not any([facts.critical, facts.membership_stale, facts.altered, facts.rejected_before, facts.expansion])

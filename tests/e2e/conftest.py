@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.db import connection
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from actioncenter.actions import housekeeping
@@ -48,20 +49,28 @@ def _run(working: Runner) -> None:
         connection.close()
 
 
+@pytest.fixture(scope="session")
+def chromium(browser_type_launch_args: dict[str, Any]) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(**browser_type_launch_args)
+        yield started
+        started.close()
+
+
 @pytest.fixture
-def sign_in(
-    live_server: LiveServer, browser_service: str, new_context: Callable[..., BrowserContext]
-) -> Iterator[SignIn]:
+def sign_in(live_server: LiveServer, chromium: Browser) -> Iterator[SignIn]:
     """Sign somebody of the cast in, in a browser of their own; gives the page they land on."""
     complaints: list[str] = []
+    opened: list[BrowserContext] = []
 
     def complain(message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"} and not message.text.startswith(EXPECTED):
             complaints.append(message.text)
 
-    def enter(username: str, **options: object) -> Page:
+    def enter(username: str, **options: Any) -> Page:
         factories.person(username)
-        context = new_context(base_url=live_server.url, **options)
+        context = chromium.new_context(base_url=live_server.url, **options)
+        opened.append(context)
         page = context.new_page()
         page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -73,4 +82,6 @@ def sign_in(
         return page
 
     yield enter
+    for context in opened:
+        context.close()
     assert complaints == []

@@ -72,13 +72,14 @@ def page(listing: Listing, counts: ListCounts) -> Page:
         raise BadToken
     keys = INDEXED[listing.tab].get(sort.key) if listing.live_result is None else None
     walk = Along(listing, sort, keys, position) if keys else Offset(listing, sort, position)
-    bands = [_band(rows, at) for at, rows in enumerate(listing.bands())] if position is None else []
-    found = read([*bands, walk.rows(len(bands))])
-    rows = [row for row in found if row.branch == len(bands)]
+    above = list(enumerate(listing.bands())) if position is None else []
+    bands = [_band(rows, at) for at, rows in above if counts.bands[at]]
+    found = read([*bands, walk.rows(len(above))])
+    rows = [row for row in found if row.branch == len(above)]
     after, before = walk.neighbours(rows)
     return Page(
         rows=walk.shown(rows),
-        bands=[[row for row in found if row.branch == at] for at in range(len(bands))],
+        bands=[[row for row in found if row.branch == at] for at, _ in above],
         first=walk.first,
         after=after,
         before=before,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.fields import SmallIntegerField
+from django.db.models.functions import Cast
 
 from actioncenter.actions.catalogue import CATALOGUE, Entry
 from actioncenter.actions.enums import ActionType
@@ -69,7 +70,8 @@ class RawRow(NamedTuple):
 
 MOMENTS = frozenset({"created_at", "expires_at", "history_at", "finished_at", "read_back_at"})
 COMPUTED = frozenset({"branch", "done", "total", "undo_execution"})
-NULL = Value(None, output_field=SmallIntegerField())
+# Cast, because PostgreSQL takes a bare NULL in a union for text.
+NULL = Cast(Value(None), SmallIntegerField())
 
 
 def columns(rows: QuerySet[Action], *, branch: int = 0, progress: bool = False) -> QuerySet[Any, Any]:
