@@ -1,4 +1,4 @@
-"""The entrance for ASGI servers."""
+"""The entrance for ASGI servers. Refuses to start on an audit log that could be rewritten."""
 
 import os
 
@@ -7,3 +7,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "actioncenter.conf")
 
 application = get_asgi_application()
+
+from actioncenter.audit import triggers  # noqa: E402 - models load only once Django is set up
+
+triggers.require()

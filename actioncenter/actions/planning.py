@@ -245,7 +245,7 @@ def _asks_again(existing: Action, proposal: Proposal) -> bool:
         return True
     if existing.decision in ALLOWED:
         return False
-    return existing.decision == Decision.WITHDRAWN or proposal.verdict > existing.verdict
+    return bool(existing.decision == Decision.WITHDRAWN or proposal.verdict > existing.verdict)
 
 
 def _link(action: Action, proposal: Proposal) -> None:

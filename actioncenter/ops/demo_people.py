@@ -1,6 +1,6 @@
 """The people of the demo."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from django.contrib.auth.models import Group
@@ -41,9 +41,3 @@ def ensure(password: str | None) -> list[str]:
         user = User.objects.enrol(username, by=BY, password=password, roles=roles, display_name=name)
         user.groups.set([Group.objects.get_or_create(name=group)[0] for group in user_groups])
     return missing
-
-
-def in_order(usernames: Iterable[str]) -> list[str]:
-    """Those to show first come first; people who aren't of the demo follow as they were."""
-    order = list(PEOPLE)
-    return sorted(usernames, key=lambda name: order.index(name) if name in PEOPLE else len(order))

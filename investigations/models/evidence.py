@@ -11,7 +11,6 @@ from investigations.models.assets import Device, Mailbox
 from investigations.models.investigation import Investigation
 from investigations.models.scoped import ScopedQuerySet
 
-
 UNPLANNED = models.Q(planned_verdict__isnull=True) | ~models.Q(planned_verdict=models.F("verdict"))
 
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from actioncenter.actions.models import Action
 from actioncenter.actions.queries.raw import columns, read
 from actioncenter.actions.rows import rows_of
-from actioncenter.audit.enums import Kind
+from actioncenter.audit.enums import Kind, Via
 from actioncenter.audit.models import Event
 from actioncenter.settings.access import within
 from actioncenter.settings.enums import Role
@@ -31,7 +31,7 @@ EVENTS: Final[Mapping[str, tuple[str, str]]] = {
     Kind.EVIDENCE_ADDED: ("file", "Evidence added"),
     Kind.EVIDENCE_CHANGED: ("file", "Evidence changed"),
     Kind.VERDICT_SET: ("shield", "Verdict set"),
-    Kind.ACTION_PROPOSED: ("pending", "Action proposed"),
+    Kind.ACTION_PROPOSED: ("pending", "Proposed"),
     Kind.ACTION_APPROVED: ("check", "Approved"),
     Kind.ACTION_REJECTED: ("s-rej", "Rejected"),
     Kind.ACTION_EXPIRED: ("s-exp", "Expired undecided"),
@@ -120,6 +120,6 @@ def _entry(event: Event, part: Part) -> dict[str, Any]:
         "at": when(event.at, part.viewer.now),
         "at_iso": iso(event.at),
         "text": text,
-        "who": event.actor_name,
+        "who": "" if event.actor_via == Via.SYSTEM else event.actor_name,
         "icon": icon,
     }

@@ -42,7 +42,6 @@ READ: Final[Mapping[str, Callable[[Part], Table]]] = {
 }
 VARIABLES: Final[Mapping[str, str]] = {"pending": "actions", "history": "actions"}
 """Tabs whose table has another name in the template."""
-ON_OVERVIEW: Final = ("pending", "evidence", "alerts")
 FEW: Final = 20
 """A table that is longer has its tab only."""
 
@@ -68,7 +67,8 @@ def detail(request: Request, number: int) -> HttpResponse:
 def _tables(part: Part, chosen: str, counts: Mapping[str, int]) -> dict[str, Any]:
     wanted = [chosen]
     if chosen == OVERVIEW:
-        wanted = [name for name in ON_OVERVIEW if 0 < counts[name] <= FEW]
+        acted = "pending" if counts["pending"] else "history"
+        wanted = [name for name in (acted, "evidence", "alerts") if 0 < counts[name] <= FEW]
     shown: dict[str, Any] = {VARIABLES.get(name, name): [] for name in READ}
     shown["shown"] = dict.fromkeys(shown, "")
     for name in wanted:

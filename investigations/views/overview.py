@@ -30,6 +30,7 @@ WENT_WRONG: Final = frozenset(
 FAILED: Final = (Execution.FAILED, Execution.TIMED_OUT, Execution.PARTLY_SUCCEEDED, Execution.CANCELLED)
 WAITED: Final = (Decision.APPROVED, Decision.REJECTED, Decision.EXPIRED)
 INTERVALS: Final = 1000
+WORTH_TELLING: Final = timedelta(minutes=1)
 
 
 def head(part: Part, *, waiting: int, decide_url: str) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def _waiting_time(part: Part) -> str:
     decided = actions_of(part).filter(decision__in=WAITED).order_by("created_at")
     spans = decided.values_list("created_at", "decided_at")[:INTERVALS]
     total = covered((start, end) for start, end in spans if end)
-    return lasting(total) if total else ""
+    return lasting(total) if total >= WORTH_TELLING else ""
 
 
 def covered(spans: Iterable[tuple[datetime, datetime]]) -> timedelta:
@@ -96,7 +97,9 @@ def steps(part: Part, *, waiting: int) -> list[Step]:
     )  # fmt: skip
     made = [_alerted(part), _analysed(part)]
     if numbers["proposed"]:
-        made += [_decided(numbers, waiting), _carried_out(numbers)]
+        made.append(_decided(numbers, waiting))
+    if numbers["approved"] or waiting:
+        made.append(_carried_out(numbers))
     return [*made, _result(part)]
 
 
@@ -130,7 +133,7 @@ def _carried_out(numbers: dict[str, int]) -> Step:
         return _step("Carrying out", detail, "now")
     if numbers["failed"]:
         return _step("Carried out", detail, "bad")
-    return _step("Carried out", detail, "done" if numbers["succeeded"] or numbers["rejected"] else "todo")
+    return _step("Carried out", detail, "done" if numbers["succeeded"] else "todo")
 
 
 def _result(part: Part) -> Step:

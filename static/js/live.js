@@ -42,6 +42,11 @@ function isTick(ctx) {
   return ctx?.sourceEvent?.type === "tick";
 }
 
+// What the page asks for by itself, rows re-read after a decision included, never speaks over a notice.
+function isQuiet(ctx) {
+  return isTick(ctx) || ctx?.sourceEvent?.type === "changed";
+}
+
 function failed(event) {
   if (!isTick(event.detail.ctx)) return;
   wait = Math.min(wait * 2, LONGEST);
@@ -81,7 +86,7 @@ const slow = new WeakMap();
 
 document.addEventListener("htmx:before:request", (event) => {
   const { ctx } = event.detail;
-  if (isTick(ctx)) return;
+  if (isQuiet(ctx)) return;
   ctx.request.submitter?.setAttribute("aria-busy", "true");
   slow.set(ctx, setTimeout(() => ctx.target?.classList.add("slow"), 300));
 });
@@ -104,12 +109,12 @@ function say(title, words) {
 
 document.addEventListener("htmx:response:error", (event) => {
   const { ctx } = event.detail;
-  if (isTick(ctx) || ctx.text?.includes("data-notice")) return;
+  if (isQuiet(ctx) || ctx.text?.includes("data-notice")) return;
   say("That did not work", `The server answered ${ctx.response.status}. Reload the page to see what is true.`);
 });
 
 document.addEventListener("htmx:error", (event) => {
-  if (isTick(event.detail.ctx)) return;
+  if (isQuiet(event.detail.ctx)) return;
   say("No answer", "The server could not be reached. Reload the page to see what is true.");
 });
 

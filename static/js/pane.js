@@ -3,6 +3,8 @@
 const pane = document.getElementById("pane");
 const listed = Boolean(pane && document.getElementById("rows"));
 
+let turn = 0;
+
 const shown = () => pane?.querySelector("article")?.dataset.number ?? "";
 const rowOf = (number) => document.querySelector(`#rows tr[data-number="${CSS.escape(number)}"]`);
 
@@ -23,6 +25,7 @@ function open(href) {
 }
 
 function empty() {
+  turn += 1;
   return htmx.swap({ text: "", sourceElement: pane, target: pane, swap: "innerHTML" });
 }
 
@@ -57,6 +60,19 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   if (link) open(link.href);
   else close(closer.href);
+});
+
+// A poll that was on its way while somebody opened, decided or closed would put the old state back.
+document.addEventListener("htmx:before:request", (event) => {
+  const { ctx } = event.detail;
+  if (!pane || ctx.target !== pane) return;
+  if (ctx.sourceEvent?.type === "tick") ctx.turn = turn;
+  else turn += 1;
+});
+
+document.addEventListener("htmx:before:swap", (event) => {
+  const { ctx } = event.detail;
+  if (ctx.target === pane && ctx.turn !== undefined && ctx.turn !== turn) event.preventDefault();
 });
 
 document.addEventListener("htmx:after:swap", (event) => {

@@ -1,6 +1,7 @@
 """Device groups and approval rules of the demo, one for each thing that a level can mean."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from django.contrib.auth.models import Group
@@ -79,8 +80,8 @@ RULES: Final[Sequence[Mapping[str, Any]]] = (
 )
 
 
-def ensure() -> None:
-    """Create what is missing, best rank first and behind the groups that exist."""
+def ensure() -> datetime:
+    """Create what is missing, best rank first and behind the groups that exist; returns when the first was made."""
     with membership.change_groups():
         known = set(DeviceGroup.objects.values_list("name", flat=True))
         last = DeviceGroup.objects.filter(is_default=False).count()
@@ -88,6 +89,7 @@ def ensure() -> None:
             _create(wanted, rank)
         for rule in RULES:
             _create_rule(**rule)
+    return DeviceGroup.objects.get(name=GROUPS[0].name).created_at
 
 
 def _create(wanted: Wanted, rank: int) -> None:

@@ -47,9 +47,9 @@ def load(drain: Drain, say: Callable[[str], None]) -> None:
     """Everything that isn't there yet. The people are (actioncenter.ops.demo_people)."""
     simulated = Estate(Path(settings.DATA_DIR) / "simulator.sqlite3")
     say("device groups")
-    groups.ensure()
+    began = groups.ensure()
     say("simulated devices and mailboxes")
-    raw = reading.raw_documents()
+    raw = reading.raw_documents(began)
     simulated.seed(estate.describe(raw))
     with _for_seeding(simulated):
         say("findings")

@@ -9,8 +9,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-from django.utils import timezone
-
 from investigations.intake.documents import Document
 from investigations.intake.recognise import Item, read
 
@@ -22,9 +20,9 @@ _MOMENT: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 Raw = dict[str, Any]
 
 
-def raw_documents() -> list[Raw]:
-    """In the order of their file names: the inventory comes first."""
-    shift = timezone.now().replace(microsecond=0) - WRITTEN
+def raw_documents(now: datetime) -> list[Raw]:
+    """In the order of their file names: the inventory comes first. The same moment gives the same documents."""
+    shift = now.replace(microsecond=0) - WRITTEN
     replaced = partial(_MOMENT.sub, lambda found: _moved(found[0], shift))
     return [json.loads(replaced(path.read_text("utf-8"))) for path in sorted(FOLDER.glob("*.json"))]
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from django.db.models import Count
 from django.urls import reverse
+from django.utils import timezone
 
 from actioncenter.accounts.models import User
 from actioncenter.actions.reasons import LEVEL_LABELS
@@ -12,8 +13,7 @@ from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.settings.enums import AutomationLevel, Role
 from actioncenter.settings.models import DeviceGroup, GroupRule, LevelRaise
-from actioncenter.web.moments import iso, when
-from actioncenter.web.text import age_of
+from actioncenter.web.moments import iso, lasting, when
 from investigations.models import Device
 
 Shown = dict[str, Any]
@@ -139,7 +139,7 @@ def _pending(waiting: LevelRaise, viewer: User) -> Shown:
         "by": waiting.requested_by_name,
         "at": when(waiting.requested_at),
         "at_iso": iso(waiting.requested_at),
-        "effective": f"in {age_of(waiting.effective_at)}, or when another admin confirms it",
+        "effective": f"in {lasting(waiting.effective_at - timezone.now())}, or when another admin confirms it",
         "can_confirm": is_admin and waiting.requested_by_id != viewer.pk,
         "can_cancel": is_admin,
     }

@@ -57,7 +57,7 @@ class Command(BaseCommand):
             demo_people.ensure(password)
         if not no_demo:
             self.say("Loading the demo estate ...")
-            call_command("demo", verbosity=0)
+            call_command("demo", stdout=self.stdout)
         return sign_in_lines(password if is_first else None)
 
     def run(self, port: int, sign_in: str) -> None:
