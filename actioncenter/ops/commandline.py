@@ -14,7 +14,7 @@ WITHOUT_DATABASE = frozenset(
     {"up", "test", "check_all", "migrate", "makemigrations", "check", "collectstatic", "help", "diffsettings"}
 )
 # These must not touch the installation's own data.
-ON_SCRATCH_DATA = frozenset({"test", "check_all", "bench"})
+ON_SCRATCH_DATA = frozenset({"test", "check_all", "bench", "screenshots"})
 
 
 def run(argv: list[str]) -> None:

@@ -68,8 +68,8 @@ UNDONE: Final = (
     Step("aiko", Named(T.SOFT_DELETE_EMAIL, "Q4 supplier onboarding"), "Purchasing knows the new domain after all."),
 )  # fmt: skip
 DIRECT: Final = (
-    ("kim", T.ANTIVIRUS_SCAN, "FIN-LT-0231", "Before anybody decides."),
-    ("mira", T.COLLECT_PACKAGE, "FIN-LT-0231", "For the report."),
+    Step("kim", Named(T.ANTIVIRUS_SCAN, "Quick scan", "FIN-LT-0231"), "Before anybody decides."),
+    Step("mira", Named(T.COLLECT_PACKAGE, "Package", "FIN-LT-0231"), "For the report."),
 )
 PART: Final = 0.05
 
@@ -81,8 +81,8 @@ def tell(run: Callable[[], None], estate: Estate) -> None:
     for step in REJECTED:
         reject(step)
     expire(EXPIRED)
-    for username, kind, device, comment in DIRECT:
-        take(kind, Device.objects.get(name=device), by=actor(username), comment=comment)
+    for step in DIRECT:
+        take(step)
     run()
     estate.behave(Behaviour.PARTIAL, PART)
     approve(PARTLY)
@@ -123,12 +123,14 @@ def expire(named: Named) -> None:
         Action.objects.expire_due(by=HOUSEKEEPING)
 
 
-def take(kind: T, device: Device, *, by: Actor, comment: str) -> None:
+def take(step: Step) -> None:
     """A person acts directly, without a finding. Once: the key says so."""
-    entry, way = CATALOGUE[kind], route(kind, device=device)
+    kind, shown, on = step.action
+    by, entry, device = actor(step.by), CATALOGUE[kind], Device.objects.get(name=on)
+    way = route(kind, device=device)
     target = TargetDraft(
         kind=TargetKind.DEVICE,
-        name=entry.label,
+        name=shown,
         on_name=device.name,
         device_id=device.pk,
         instance_id=way.instance_id if way else None,
@@ -145,7 +147,7 @@ def take(kind: T, device: Device, *, by: Actor, comment: str) -> None:
         group_name=device.group.name if device.group else "",
         policy={"code": "by_person", "params": {"by": by.name}, "group_id": device.group_id},
         reason_code="by_person",
-        comment=comment,
+        comment=step.comment,
         idempotency_key=f"demo-{entry.code}-{device.pk}",
         simulated=True,
     )
@@ -154,4 +156,4 @@ def take(kind: T, device: Device, *, by: Actor, comment: str) -> None:
 
 def names() -> Sequence[Named]:
     """Every action that the story speaks of; a test demands that each exists."""
-    return [step.action for step in (*APPROVED, PARTLY, *REJECTED, *UNDONE)] + [EXPIRED]
+    return [step.action for step in (*APPROVED, PARTLY, *REJECTED, *DIRECT, *UNDONE)] + [EXPIRED]

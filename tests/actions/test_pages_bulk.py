@@ -1,0 +1,116 @@
+"""One decision for many: each row gets its own answer."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from actioncenter.actions.enums import ActionType, Decision, Execution
+from actioncenter.actions.models import Action
+from tests import factories
+from tests.actions.varied import proposed, put
+
+pytestmark = pytest.mark.django_db
+NOTICE = {"HX-Request": "true", "HX-Target": "div#notice"}
+PENDING = "/action-center/pending"
+
+
+@pytest.fixture
+def mira(client: Client) -> Client:
+    client.force_login(factories.person("mira"))
+    return client
+
+
+def send(client: Client, verb: str, selected: list[str], *, page: bool = False, **fields: Any) -> Any:
+    data = {"verb": verb, "selected": selected, "next": PENDING, **fields}
+    return client.post("/action-center/bulk", data, headers={} if page else NOTICE)
+
+
+def test_approving_several_decides_each(mira: Client) -> None:
+    actions = factories.waiting_actions(3)
+
+    answer = send(mira, "approve", [f"{action.pk}:1" for action in actions])
+    results = answer.context["results"]
+    assert (answer.status_code, answer["HX-Trigger"], results["title"]) == (200, "changed", "3 of 3 approved")
+    assert Action.objects.filter(decision=Decision.APPROVED).count() == 3
+    assert len(set(Action.objects.values_list("approval_id", flat=True))) == 1
+
+
+def test_every_row_says_what_became_of_it(mira: Client) -> None:
+    good, decided, changed, expired, hidden = (proposed(ActionType.ISOLATE_DEVICE, name=name) for name in "abcde")
+    for action in (good, decided, changed, expired, hidden):
+        action.targets.update(instance=1)
+    decided.reject(by=factories.person("sam").actor(), comment="no")
+    changed.edit({"isolation": "selective", "hours": 0}, by=factories.person("sam").actor(), revision=1)
+    Action.objects.filter(pk=expired.pk).update(expires_at=timezone.now())
+    Action.objects.filter(pk=hidden.pk).update(group=factories.closed_group())
+
+    numbers = [action.pk for action in (good, decided, changed, expired, hidden)]
+    rows = send(mira, "approve", [f"{number}:1" for number in [*numbers, 999_999]]).context["results"]["rows"]
+    assert [row["code"] for row in rows] == ["done", "conflict", "changed", "expired", "denied", "denied"]
+    assert "already rejected by Sam Okoye" in rows[1]["text"]
+    assert rows[4]["text"] == rows[5]["text"].replace("999999", str(hidden.pk))
+
+
+def test_several_types_at_once_are_refused_with_the_reason(mira: Client) -> None:
+    first, second = proposed(), proposed(ActionType.ISOLATE_DEVICE)
+
+    answer = send(mira, "approve", [str(first.pk), str(second.pk)])
+    assert answer.status_code == 422
+    assert "All selected actions must be of the same type." in answer.content.decode()
+    assert not Action.objects.filter(decision=Decision.APPROVED).exists()
+
+
+def test_without_scripts_the_list_comes_back_with_the_answers(mira: Client) -> None:
+    actions = factories.waiting_actions(2)
+    state = f"{PENDING}?verdict=malicious&sort=-target"
+
+    answer = send(mira, "reject", [str(action.pk) for action in actions], page=True, comment="benign", next=state)
+    assert (answer.status_code, answer.context["tab"]) == (200, "pending")
+    assert "2 of 2 rejected" in answer.content.decode()
+    assert answer.context["list_url"] == state
+
+
+def test_undoing_several(mira: Client) -> None:
+    actions = [put(action, Decision.APPROVED, Execution.SUCCEEDED) for action in factories.waiting_actions(2)]
+    for action in actions:
+        action.targets.update(state=5)
+    selected = [str(action.pk) for action in actions]
+
+    assert send(mira, "undo", selected).status_code == 422
+    rows = send(mira, "undo", selected, comment="wrong").context["results"]["rows"]
+    assert [row["code"] for row in rows] == ["done", "done"]
+    assert Action.objects.filter(undone_by__isnull=False).count() == 2
+
+
+@pytest.mark.parametrize("username", ["ivo", "kim"])
+def test_without_the_role_every_row_is_denied(client: Client, username: str) -> None:
+    client.force_login(factories.person(username))
+    action = factories.waiting_action()
+
+    assert [row["code"] for row in send(client, "approve", [str(action.pk)]).context["results"]["rows"]] == ["denied"]
+    action.refresh_from_db()
+    assert action.decision == Decision.PENDING
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"selected": []}, {"selected": ["x"]}, {"selected": ["1:2:3"]}, {"selected": ["-1"]}, {"selected": ["0"]},
+        {"selected": [str(2**64)]}, {"selected": ["1\x00"]}, {"selected": ["٣"]}, {"verb": "delete"}, {"verb": ""},
+        {"comment": "\x00"}, {"comment": "x" * 5000}, {"selected": [str(number) for number in range(1, 502)]},
+        {"next": "\x00"},
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_and_nothing_happens(mira: Client, fields: dict[str, Any]) -> None:
+    action = factories.waiting_action()
+    data = {"verb": "approve", "selected": [str(action.pk)], "next": PENDING, **fields}
+
+    for headers in ({}, NOTICE):
+        answer = mira.post("/action-center/bulk", data, headers=headers)
+        assert answer.status_code == 400
+        assert "Nothing was recorded." in answer.content.decode()
+        assert "data-notice" in answer.content.decode()
+    action.refresh_from_db()
+    assert action.decision == Decision.PENDING
