@@ -30,7 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for mark in ("postgres", "redis", "rabbitmq", "browser"):
             if item.get_closest_marker(mark) and isinstance(item, pytest.Function):
-                item.fixturenames.insert(0, f"{mark}_service")
+                # Not in place: the list is shared with the test's other parameters.
+                item.fixturenames = [f"{mark}_service", *item.fixturenames]
 
 
 @pytest.hookimpl(wrapper=True)

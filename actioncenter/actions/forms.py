@@ -10,7 +10,7 @@ from actioncenter.actions.models.deciding import BULK_LIMIT, COMMENT_LIMIT
 from actioncenter.actions.permissions import Verb
 from actioncenter.web.load import LARGEST
 
-SELECTED: Final = re.compile(r"(\d{1,19})(?::(\d{1,10}))?")
+SELECTED: Final = re.compile(r"([0-9]{1,19})(?::([0-9]{1,10}))?")
 BULK_VERBS: Final = (Verb.APPROVE, Verb.REJECT, Verb.UNDO)
 
 

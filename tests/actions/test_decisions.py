@@ -1,6 +1,7 @@
 """Who lets an action happen: once, on what he saw, or not at all."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -12,6 +13,7 @@ from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.models import Event
 from actioncenter.settings.enums import Role
+from investigations.enums import RemediationStatus
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +43,22 @@ def test_rejection_is_final_and_goes_to_history() -> None:
     assert list(Action.objects.ended()) == [action]
     with pytest.raises(Conflict, match="already rejected by Mira Chen"):
         action.approve(by=factories.person("noa").actor())
+
+
+@pytest.mark.parametrize(
+    ("decide", "status"),
+    [
+        (lambda action, by: action.approve(by=by), RemediationStatus.RUNNING),
+        (lambda action, by: action.reject(by=by, comment="no"), RemediationStatus.DECLINED),
+        (lambda action, by: action.withdraw("withdrawn_allowed", by=by), RemediationStatus.UNREMEDIATED),
+    ],
+    ids=["approved", "rejected", "withdrawn"],
+)
+def test_evidence_says_what_was_decided(decide: Any, status: RemediationStatus) -> None:
+    action = factories.waiting_action()
+    assert action.evidence.get().remediation == RemediationStatus.PENDING_APPROVAL
+    decide(action, factories.person("mira").actor())
+    assert action.evidence.get().remediation == status
 
 
 def test_rejection_needs_a_comment() -> None:

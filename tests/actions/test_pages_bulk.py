@@ -38,7 +38,9 @@ def test_approving_several_decides_each(mira: Client) -> None:
 
 
 def test_every_row_says_what_became_of_it(mira: Client) -> None:
-    good, decided, changed, expired, hidden = (proposed(ActionType.ISOLATE_DEVICE, name=name) for name in "abcde")
+    good, decided, changed, expired, hidden = (
+        proposed(ActionType.ISOLATE_DEVICE, name=name) for name in "abcde"
+    )
     for action in (good, decided, changed, expired, hidden):
         action.targets.update(instance=1)
     decided.reject(by=factories.person("sam").actor(), comment="no")
@@ -66,7 +68,9 @@ def test_without_scripts_the_list_comes_back_with_the_answers(mira: Client) -> N
     actions = factories.waiting_actions(2)
     state = f"{PENDING}?verdict=malicious&sort=-target"
 
-    answer = send(mira, "reject", [str(action.pk) for action in actions], page=True, comment="benign", next=state)
+    answer = send(
+        mira, "reject", [str(action.pk) for action in actions], page=True, comment="benign", next=state
+    )
     assert (answer.status_code, answer.context["tab"]) == (200, "pending")
     assert "2 of 2 rejected" in answer.content.decode()
     assert answer.context["list_url"] == state
@@ -89,7 +93,9 @@ def test_without_the_role_every_row_is_denied(client: Client, username: str) -> 
     client.force_login(factories.person(username))
     action = factories.waiting_action()
 
-    assert [row["code"] for row in send(client, "approve", [str(action.pk)]).context["results"]["rows"]] == ["denied"]
+    assert [row["code"] for row in send(client, "approve", [str(action.pk)]).context["results"]["rows"]] == [
+        "denied"
+    ]
     action.refresh_from_db()
     assert action.decision == Decision.PENDING
 

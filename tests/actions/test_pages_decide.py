@@ -26,7 +26,9 @@ def mira(client: Client) -> Client:
 
 def send(client: Client, action: Action, verb: str, *, page: bool = False, **fields: Any) -> Any:
     headers = {} if page else PANE
-    return client.post(f"/action-center/actions/{action.pk}/{verb}", {"next": PENDING, **fields}, headers=headers)
+    return client.post(
+        f"/action-center/actions/{action.pk}/{verb}", {"next": PENDING, **fields}, headers=headers
+    )
 
 
 def test_approving_beside_the_list_gives_the_pane_in_its_new_state(mira: Client) -> None:
@@ -52,7 +54,9 @@ def test_approving_without_scripts_leads_back_with_a_message(mira: Client) -> No
     assert f"{action.label} is approved and queued." in mira.get(back).content.decode()
 
 
-@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "/\\evil", ""])
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "/\\evil", ""]
+)
 def test_a_form_never_leads_to_another_site(mira: Client, elsewhere: str) -> None:
     assert send(mira, factories.waiting_action(), "approve", page=True, next=elsewhere)["Location"] == PENDING
 
@@ -82,7 +86,7 @@ def test_who_comes_second_reads_who_was_first(mira: Client, page: bool) -> None:
 
 
 def test_an_old_page_is_told_what_changed(mira: Client) -> None:
-    action = proposed(ActionType.ISOLATE_DEVICE, parameters=None)
+    action = proposed(ActionType.ISOLATE_DEVICE)
     action.edit({"isolation": "selective", "hours": 0}, by=factories.person("sam").actor(), revision=1)
 
     answer = send(mira, action, "approve", revision=1)
@@ -150,7 +154,9 @@ def test_somebody_who_looked_says_how_it_ended(mira: Client, verb: str, result: 
 
 @pytest.mark.parametrize("verb", BUTTONS)
 @pytest.mark.parametrize("username", ["ivo", "kim", "aiko"])
-def test_without_the_role_there_is_no_button_and_no_way_round_it(client: Client, username: str, verb: str) -> None:
+def test_without_the_role_there_is_no_button_and_no_way_round_it(
+    client: Client, username: str, verb: str
+) -> None:
     client.force_login(factories.person(username))
     state = {
         "undo": (Decision.APPROVED, Execution.SUCCEEDED), "retry": (Decision.APPROVED, Execution.FAILED),

@@ -122,7 +122,9 @@ def test_every_end_of_a_decision_has_its_word(mira: Client, decision: Decision) 
 def test_filters_narrow_both_tabs(mira: Client, query: str, fits: bool) -> None:
     proposed(ActionType.SOFT_DELETE_EMAIL, name="Your invoice is overdue", on="3 mailboxes")
     put(
-        proposed(ActionType.SOFT_DELETE_EMAIL, name="overdue again", on="2 mailboxes"), Decision.REJECTED, Execution.NONE
+        proposed(ActionType.SOFT_DELETE_EMAIL, name="overdue again", on="2 mailboxes"),
+        Decision.REJECTED,
+        Execution.NONE,
     )
 
     for address in (PENDING, HISTORY):
@@ -143,7 +145,9 @@ def test_history_narrowed_to_one_result_shows_only_that(mira: Client, result: st
     Action.objects.filter(pk=original.pk).update(undone_by=inverse)
 
     rows = [row for band in mira.get(f"{HISTORY}?result={result}").context["groups"] for row in band["rows"]]
-    assert {row["result_code"] for row in rows} == ({"succeeded", "undone"} if result == "succeeded" else {result})
+    assert {row["result_code"] for row in rows} == (
+        {"succeeded", "undone"} if result == "succeeded" else {result}
+    )
 
 
 @pytest.mark.parametrize(("period", "days"), [("day", 1), ("week", 7), ("month", 30), ("half", 183)])

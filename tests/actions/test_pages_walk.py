@@ -128,7 +128,9 @@ def test_counts_of_history_stop_at_the_cap(varied: random.Random, monkeypatch: p
     assert (counts.total, counts.capped) == (11, True)
 
 
-def test_a_column_without_an_index_sorts_few_rows_only(varied: random.Random, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_column_without_an_index_sorts_few_rows_only(
+    varied: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("actioncenter.actions.queries.counts.HISTORY_CAP", 10)
     monkeypatch.setattr("actioncenter.actions.queries.counts.SORT_CAP", 20)
     listing = Listing(tab=Tab.HISTORY, scope=EVERYTHING, sort=Sort("target"))
@@ -137,7 +139,11 @@ def test_a_column_without_an_index_sorts_few_rows_only(varied: random.Random, mo
     assert (found.refused_sort, found.sort) == ("target", Sort("ended", down=True))
 
 
-@pytest.mark.parametrize("address", [f"/action-center/{rest}?size=100" for rest in ("pending", "history")] + ["/action-center/pending?open={}"])
+@pytest.mark.parametrize(
+    "address",
+    [f"/action-center/{rest}?size=100" for rest in ("pending", "history")]
+    + ["/action-center/pending?open={}"],
+)
 def test_a_list_costs_the_same_queries_at_any_length(client: Client, address: str) -> None:
     client.force_login(factories.person("mira"))
     client.get("/action-center/pending")

@@ -279,4 +279,6 @@ def test_nothing_runs_by_itself_in_mail_or_on_suspicion(facts: Facts) -> None:
     if decide(facts).kind == AUTO:
         assert facts.area == DEVICE
         assert facts.verdict == MALICIOUS or facts.indicator in BLOCKING
-        assert not any([facts.critical, facts.membership_stale, facts.altered, facts.rejected_before, facts.expansion])
+        assert not any(
+            [facts.critical, facts.membership_stale, facts.altered, facts.rejected_before, facts.expansion]
+        )

@@ -40,7 +40,13 @@ def put(action: Action, decision: Decision, execution: Execution, *, ago: timede
     """Set both axes as if it had come so far by itself, `ago` before now."""
     at = timezone.now() - ago
     over = execution in ENDS or decision in (Decision.REJECTED, Decision.EXPIRED, Decision.WITHDRAWN)
-    by = "" if decision in (Decision.EXPIRED, Decision.PENDING) else "Automation" if decision == Decision.NOT_REQUIRED else "Mira Chen"
+    by = (
+        ""
+        if decision in (Decision.EXPIRED, Decision.PENDING)
+        else "Automation"
+        if decision == Decision.NOT_REQUIRED
+        else "Mira Chen"
+    )
     fields: dict[str, Any] = {"decision": decision, "execution": execution, "decided_by_name": by}
     if decision != Decision.PENDING:
         fields |= {"decided_at": at, "approved_fingerprint": action.fingerprint}
@@ -60,7 +66,14 @@ def table(number: int, rng: random.Random) -> list[Action]:
     for at in range(number):
         group = rng.choice(groups)
         action = proposed(
-            rng.choice([ActionType.QUARANTINE_FILE, ActionType.ISOLATE_DEVICE, ActionType.SOFT_DELETE_EMAIL, ActionType.BLOCK_URL]),
+            rng.choice(
+                [
+                    ActionType.QUARANTINE_FILE,
+                    ActionType.ISOLATE_DEVICE,
+                    ActionType.SOFT_DELETE_EMAIL,
+                    ActionType.BLOCK_URL,
+                ]
+            ),
             name=f"{rng.choice(['invoice', 'winhelper', 'rtcore64'])}-{at}.exe",
             on=f"host-{rng.randrange(9)}",
             source=rng.choice(list(Source)),

@@ -17,7 +17,10 @@ HOSTS = [
     )
 ]  # fmt: skip
 HOST = re.compile("|".join(map(re.escape, HOSTS)))
-HERE = re.compile(rf"(?<![\w.]){re.escape(str(ROOT))}(?![\w-])")
+# This checkout's own place, wherever it is; the name after it keeps short places from matching examples.
+HERE = re.compile(
+    rf"(?<![\w.]){re.escape(str(ROOT))}/(actioncenter|investigations|tests|static|templates|var|\.venv)\b"
+)
 
 
 def pins(path: Path) -> dict[str, str]:

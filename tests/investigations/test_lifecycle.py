@@ -213,7 +213,7 @@ def test_stopping_ends_it_once() -> None:
     assert investigation.terminated_by_name == "Mira Chen"
 
 
-def test_13_it_stays_open_until_the_last_action_is_decided_and_finished() -> None:
+def test_assertion_13_it_stays_open_until_the_last_action_is_decided_and_finished() -> None:
     investigation = factories.investigation()
     home = factories.group()
     evidence = [factories.file_evidence(factories.device(in_group=home), investigation) for _ in range(2)]

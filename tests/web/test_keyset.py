@@ -47,9 +47,7 @@ def test_branches_come_one_after_the_other_each_in_its_order(people: list[User])
     assert fetch([nobody]) == []
 
 
-def test_several_figures_in_one_statement(
-    people: list[User], django_assert_num_queries
-) -> None:  # type: ignore[no-untyped-def]
+def test_several_figures_in_one_statement(people: list[User], django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
     everybody = User.objects.all()
     with django_assert_num_queries(1):
         found = scalars([

@@ -29,12 +29,19 @@ from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, 
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
-from investigations.models import Investigation
+from investigations.enums import RemediationStatus
+from investigations.models import Evidence, Investigation
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
 
 BULK_LIMIT = 500
+EVIDENCE_AFTER = {
+    Decision.APPROVED: RemediationStatus.RUNNING,
+    Decision.REJECTED: RemediationStatus.DECLINED,
+    Decision.EXPIRED: RemediationStatus.DECLINED,
+    Decision.WITHDRAWN: RemediationStatus.UNREMEDIATED,
+}
 COMMENT_LIMIT = 4000
 
 
@@ -246,7 +253,7 @@ def _write(
             for row in rows
         ]
     )
-    _touch_investigations(ready)
+    _follow(ready, way.decision)
     if way is APPROVE and decided:
         transaction.on_commit(partial(dispatch.wake, sorted(decided)), robust=True)
     return decided
@@ -365,11 +372,14 @@ def _close(
             for row in rows
         ]
     )
-    _touch_investigations(rows)
+    _follow(rows, decision)
     return changed
 
 
-def _touch_investigations(rows: "Sequence[Action]") -> None:
+def _follow(rows: "Sequence[Action]", decision: Decision) -> None:
+    """Bring evidence that waits for nothing else, and the investigations, in line."""
+    waiting = Evidence.objects.filter(actions__in=rows, remediation=RemediationStatus.PENDING_APPROVAL)
+    waiting.exclude(actions__decision=Decision.PENDING).update(remediation=EVIDENCE_AFTER[decision])
     ids = {row.investigation_id for row in rows if row.investigation_id}
     if ids:
         Investigation.objects.filter(pk__in=ids).update(dirty_at=Now())

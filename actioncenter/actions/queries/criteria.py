@@ -26,7 +26,7 @@ PERIODS: Final[Mapping[str, timedelta]] = {
     "month": timedelta(days=30),
     "half": timedelta(days=183),
 }
-LABELLED = re.compile(r"A-?(\d{1,18})", re.IGNORECASE)
+LABELLED = re.compile(r"A-?([0-9]{1,18})", re.IGNORECASE)
 UNDONE = (Execution.SUCCEEDED, Execution.PARTLY_SUCCEEDED)
 
 ENDED_RESULTS: Final[Mapping[str, Q]] = {

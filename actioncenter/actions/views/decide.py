@@ -21,7 +21,7 @@ from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.actions.queries import Tab, Viewer, viewer_of
 from actioncenter.actions.queries.details import changed_since, details
 from actioncenter.actions.rows import iso
-from actioncenter.actions.views.detail import page_url, pane_context, visible_action
+from actioncenter.actions.views.detail import page_url, pane_context, tag_beside, visible_action
 from actioncenter.actions.views.refusing import refused
 from actioncenter.actions.views.state import ListState
 from actioncenter.audit.actor import Actor
@@ -118,18 +118,20 @@ def _done(request: HttpRequest, viewer: Viewer, number: int, wanted: str, said: 
         messages.success(request, said)
         return redirect(back)
     action = visible_action(viewer, number)
-    tag = action_tag(viewer, action, back)
-    response = htmx.live(render(request, "actions/_pane.html", _pane(viewer, action, back, tag)), tag)
+    context = _pane(viewer, action, back)
+    tag: str = context["action"]["ptag"]
+    response = htmx.live(render(request, "actions/_pane.html", context), tag)
     response["HX-Trigger"] = htmx.CHANGED
     return response
 
 
-def _pane(viewer: Viewer, action: Action, back: str, tag: str) -> dict[str, Any]:
+def _pane(viewer: Viewer, action: Action, back: str) -> dict[str, Any]:
     """The pane in its new state, beside the list it was opened from."""
     state = state_of(viewer, back)
-    if state is None:
-        return {"action": pane_of(details(action, viewer), viewer, url=page_url, tag=tag), "fragment": "pane"}
-    return pane_context(state, action, tag)
+    if state is not None:
+        return pane_context(state, action, tag_beside(state, action))
+    tag = action_tag(viewer, action, page_url(action.pk))
+    return {"action": pane_of(details(action, viewer), viewer, url=page_url, tag=tag), "fragment": "pane"}
 
 
 def state_of(viewer: Viewer, address: str) -> ListState | None:

@@ -44,10 +44,15 @@ def visible_action(viewer: Viewer, number: int) -> Action:
 def pane_response(request: HttpRequest, state: ListState) -> HttpResponse:
     """The pane alone, for a row that was opened or polls itself."""
     action = visible_action(state.viewer, state.open or 0)
-    tag = action_tag(state.viewer, action, request.get_full_path())
+    tag = tag_beside(state, action)
     if htmx.is_current(request, tag):
         return htmx.not_modified(tag)
     return htmx.live(render(request, "actions/_pane.html", pane_context(state, action, tag)), tag)
+
+
+def tag_beside(state: ListState, action: Action) -> str:
+    """The same whichever request asks: the list's own address stands for its state."""
+    return action_tag(state.viewer, action, state.here(open=action.pk))
 
 
 def pane_context(

@@ -12,12 +12,12 @@ from django.views.decorators.http import require_safe
 from actioncenter.actions.permissions import Rights
 from actioncenter.actions.queries import ListCounts, Page, Tab, list_counts, page, viewer_of
 from actioncenter.actions.rows import EXTRA_COLUMNS, Row, rows_of
-from actioncenter.actions.views.detail import pane_context, pane_response, visible_action
+from actioncenter.actions.views.detail import pane_context, pane_response, tag_beside, visible_action
 from actioncenter.actions.views.groups import grouped
 from actioncenter.actions.views.refusing import refused
 from actioncenter.actions.views.state import ListState
 from actioncenter.live.context import counts_of
-from actioncenter.live.tag import action_tag, list_tag
+from actioncenter.live.tag import list_tag
 from actioncenter.settings.enums import Role
 from actioncenter.web import htmx
 from actioncenter.web.keyset import BadToken
@@ -64,7 +64,7 @@ def listed(
 def _list_response(
     request: HttpRequest, state: ListState, wanted: str, results: Mapping[str, Any] | None
 ) -> HttpResponse:
-    tag = list_tag(state.viewer, counts_of(request), request.get_full_path())
+    tag = list_tag(state.viewer, counts_of(request), state.here())
     if wanted == "rows":
         if htmx.is_current(request, tag):
             return htmx.not_modified(tag)
@@ -76,8 +76,7 @@ def _list_response(
     context |= {**_bar_context(state), "action": None, "results": results}
     if state.open is not None:
         action = visible_action(state.viewer, state.open)
-        opened = action_tag(state.viewer, action, state.here(open=action.pk))
-        context |= pane_context(state, action, opened, numbers=context["numbers"])
+        context |= pane_context(state, action, tag_beside(state, action), numbers=context["numbers"])
     context["fragment"] = ""
     return htmx.live(render(request, "actions/list.html", context), tag)
 

@@ -114,6 +114,9 @@ class DeviceGroup(models.Model):
         """Delete it; what was decided under it keeps its name. Raises GroupError. As `promote`."""
         if self.is_default:
             raise GroupError("default", "The default group can't be deleted.")
+        if self.access.exists():
+            # What a deleted group has decided belongs to no group, and everybody would see it.
+            raise GroupError("restricted", "Open the group to everybody before deleting it.")
         before = {"name": self.name, "rank": self.rank, "level": self.automation.name}
         self.record(Kind.GROUP_DELETED, by=by, before=before, after=None)
         self.delete()
