@@ -1,6 +1,7 @@
 """The filters of both tabs. What is wrong with a value is said and the value ignored."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import django_filters
@@ -59,15 +60,20 @@ class Select(forms.Select):
     def render(
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
     ) -> SafeString:
-        chosen = "" if value is None else str(value)
-        options = format_html_join(
-            "",
-            '<option value="{}"{}>{}</option>',
-            ((key, SELECTED if str(key) == chosen else "", label) for key, label in self.choices),
-        )
+        options = _options(tuple(self.choices), "" if value is None else str(value))
         return format_html(
             '<select name="{}" id="{}">{}</select>', name, (attrs or {}).get("id", ""), options
         )
+
+
+@lru_cache(maxsize=256)
+def _options(choices: tuple[tuple[Any, str], ...], chosen: str) -> SafeString:
+    # Hundreds, the same for everybody until somebody joins.
+    return format_html_join(
+        "",
+        '<option value="{}"{}>{}</option>',
+        ((key, SELECTED if str(key) == chosen else "", label) for key, label in choices),
+    )
 
 
 def _choice(label: str, choices: Iterable[tuple[str, str]]) -> Any:

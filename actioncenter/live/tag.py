@@ -16,8 +16,9 @@ from actioncenter.actions.enums import Execution
 from actioncenter.actions.models import Action, Attempt, ConnectorJob, Plan
 from actioncenter.actions.queries import LiveCounts, Viewer
 from actioncenter.audit.models import Event
-from actioncenter.settings.access import within
-from actioncenter.web.keyset import figure, scalars
+from actioncenter.settings.access import Scope, within
+from actioncenter.web.keyset import beside, figure, scalars
+from actioncenter.web.statements import Compiled, kept, rows_of
 
 RECENT: Final = 600
 """Events looked at. A bulk decision writes 500 in one transaction."""
@@ -25,11 +26,17 @@ RECENT: Final = 600
 
 def list_tag(viewer: Viewer, counts: LiveCounts, address: str) -> str:
     """For a list or the counts beside it, in the state that `address` gives."""
+    (found,) = rows_of(_recent(viewer.scope))
+    return _digest(address, *_person(viewer), counts, *found)
+
+
+@kept
+def _recent(scope: Scope) -> Compiled:
     recent = Event.objects.filter(pk__in=Event.objects.order_by("-id").values("pk")[:RECENT])
-    events = within(recent.filter(kind__startswith="action."), viewer.scope)
+    events = within(recent.filter(kind__startswith="action."), scope)
     running = Action.objects.filter(execution=Execution.IN_PROGRESS, history_at__isnull=True)
-    attempts = Attempt.objects.filter(ended_at__isnull=True, action__in=within(running, viewer.scope))
-    found = scalars(
+    attempts = Attempt.objects.filter(ended_at__isnull=True, action__in=within(running, scope))
+    return beside(
         [
             figure(events, Max("pk")),
             figure(events, Count("pk")),
@@ -37,7 +44,6 @@ def list_tag(viewer: Viewer, counts: LiveCounts, address: str) -> str:
             figure(attempts, Sum(Length("message"))),
         ]
     )
-    return _digest(address, *_person(viewer), counts, *found)
 
 
 def action_tag(viewer: Viewer, action: Action, address: str) -> str:

@@ -1,4 +1,4 @@
-"""Takes pictures of every page in a real browser, as people with different rights see them."""
+"""Every page of the demo, and pictures of it, in a real browser."""
 
 import os
 import shutil
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 # A browser of one's own comes first.
-PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
+PROGRAMS: Final = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
 FLAGS: Final = (
     "--no-first-run", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--disable-dev-shm-usage",
@@ -19,6 +19,10 @@ FLAGS: Final = (
 
 class NoBrowser(Exception):
     """No Chromium on this machine; the text says what to install."""
+
+
+class NotThere(Exception):
+    """No link on the way leads to the page, or the server failed to draw it."""
 
 
 class View(NamedTuple):
@@ -31,9 +35,10 @@ class View(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """A page: start at `path`, then follow the first link that each selector of `follow` finds."""
+    """A page: begin at `path`, then follow links by selector until one leads to the end."""
 
     name: str
+    route: str
     path: str
     follow: Sequence[str] = ()
     who: str = "sam"
@@ -45,28 +50,37 @@ VIEWS: Final = (
     View("narrow", "light", 1366, 768),
     View("phone", "light", 390, 844),
 )
-ROW: Final = "a.row"
 PENDING: Final = "/action-center/pending"
 HISTORY: Final = "/action-center/history"
 INVESTIGATIONS: Final = "/investigations/"
 GROUPS: Final = "/settings/groups"
+ROW: Final = "a.row"
+WAITS: Final = "tr:has(.c-exp time) a.row"
+ODD: Final = "tr:has(.c-ver .odd) a.row"
+UNDOABLE: Final = ".c-und2 a[data-open]"
+AS_PAGE: Final = "a[aria-label='Open as page']"
 TABS: Final = ("alerts", "devices", "mailboxes", "users", "evidence", "entities", "log", "pending", "history")
 STOPS: Final = (
-    Stop("sign-in", "/sign-in", who=""),
-    Stop("dashboard", "/"),
-    Stop("pending", PENDING),
-    Stop("pending-open", PENDING, [ROW]),
-    Stop("pending-empty", f"{PENDING}?q=nothing-is-called-this"),
-    Stop("history", HISTORY),
-    Stop("history-open", HISTORY, [ROW]),
-    Stop("action", PENDING, [ROW, "a[aria-label='Open as page']"]),
-    Stop("investigations", INVESTIGATIONS),
-    Stop("investigation", INVESTIGATIONS, [ROW]),
-    *(Stop(f"investigation-{tab}", INVESTIGATIONS, [ROW, f".tabs a[href$='tab={tab}']"]) for tab in TABS),
-    Stop("groups", GROUPS, who="noa"),
-    Stop("group", GROUPS, [".grp-t a[href^='/settings/groups/']"], who="noa"),
-    Stop("not-found", "/action-center/actions/999999999"),
-)
+    Stop("sign-in", "sign_in", "/sign-in", who=""),
+    Stop("dashboard", "home", "/"),
+    Stop("pending", "actions:pending", PENDING),
+    Stop("pending-open", "actions:pending", PENDING, [WAITS]),
+    Stop("pending-odd", "actions:pending", PENDING, [ODD]),
+    Stop("pending-empty", "actions:pending", f"{PENDING}?q=nothing-is-called-this"),
+    Stop("history", "actions:history", HISTORY),
+    Stop("history-open", "actions:history", HISTORY, [UNDOABLE]),
+    Stop("action", "actions:detail", PENDING, [WAITS, AS_PAGE]),
+    Stop("action-ended", "actions:detail", HISTORY, [UNDOABLE, AS_PAGE]),
+    Stop("investigations", "investigations:list", INVESTIGATIONS),
+    Stop("investigation", "investigations:detail", INVESTIGATIONS, [ROW]),
+    *(
+        Stop(f"investigation-{tab}", "investigations:detail", INVESTIGATIONS, [ROW, f".tabs a[href$='tab={tab}']"])
+        for tab in TABS
+    ),
+    Stop("groups", "settings:groups", GROUPS, who="noa"),
+    Stop("group", "settings:group", GROUPS, [ROW], who="noa"),
+    Stop("not-found", "actions:detail", "/action-center/actions/999999999"),
+)  # fmt: skip
 
 
 @contextmanager
@@ -75,8 +89,7 @@ def browser() -> Iterator[Browser]:
 
     Raises NoBrowser.
     """
-    names = (os.environ.get("CHROMIUM", ""), *PROGRAMS)
-    program = next((found for name in names if name and (found := shutil.which(name))), None)
+    program = next((found for name in PROGRAMS if name and (found := shutil.which(name))), None)
     if program is None:
         raise NoBrowser("Chromium is not installed: apt install chromium")
     # Chromium refuses its sandbox to root.
@@ -87,23 +100,49 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-def photograph(
-    started: Browser, base: str, password: str, folder: Path, *, names: Sequence[str] = (), views: Sequence[str] = ()
-) -> Iterator[Path]:  # fmt: skip
-    """Write one PNG for each page and view, and give its path; `names` and `views` choose some of them."""
-    for view in VIEWS:
-        if views and view.name not in views:
-            continue
+def photograph(started: Browser, base: str, password: str, folder: Path, stops: Sequence[Stop], views: Sequence[View]) -> Iterator[Path]:  # fmt: skip
+    """Write one PNG for each page and view, and give its path.
+
+    Raises NotThere.
+    """
+    guide = Guide()
+    for view in views:
         visitors = Visitors(started, base, password, view)
-        for stop in STOPS:
-            if names and stop.name not in names:
-                continue
+        for stop in stops:
             page = visitors.page_of(stop.who)
-            if walk(page, stop):
-                path = folder / f"{stop.name}-{view.name}.png"
-                page.screenshot(path=path)
-                yield path
+            answer = page.goto(guide.address(page, stop))
+            if answer is None or answer.status >= 500:
+                raise NotThere(f"The server failed to draw {stop.name}.")
+            page.evaluate("document.fonts.ready")
+            path = folder / f"{stop.name}-{view.name}.png"
+            page.screenshot(path=path)
+            yield path
         visitors.leave()
+
+
+class Guide:
+    """Finds the way to each page once."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+
+    def address(self, page: Page, stop: Stop) -> str:
+        """Raises NotThere."""
+        if stop.name not in self.known:
+            found = reach(page, stop.path, stop.follow)
+            if found is None:
+                raise NotThere(f"No link leads to {stop.name} from {stop.path}.")
+            self.known[stop.name] = found
+        return self.known[stop.name]
+
+
+def reach(page: Page, path: str, follow: Sequence[str]) -> str | None:
+    """Every link is tried in turn: not each investigation has each tab."""
+    if not follow:
+        return path
+    page.goto(path)
+    links = [link.get_attribute("href") or "" for link in page.locator(follow[0]).all()]
+    return next((end for link in links if (end := reach(page, link, follow[1:]))), None)
 
 
 class Visitors:
@@ -114,20 +153,25 @@ class Visitors:
         self.pages: dict[str, Page] = {}
 
     def page_of(self, username: str) -> Page:
+        """With an empty name, of somebody who is not signed in."""
         if username not in self.pages:
-            context: BrowserContext = self.browser.new_context(
-                base_url=self.base,
-                color_scheme=self.view.scheme,
-                viewport={"width": self.view.width, "height": self.view.height},
-            )
-            self.pages[username] = context.new_page()
+            self.pages[username] = self.open()
             if username:
                 sign_in(self.pages[username], username, self.password)
         return self.pages[username]
 
+    def open(self) -> Page:
+        context = self.browser.new_context(
+            base_url=self.base,
+            color_scheme=self.view.scheme,
+            viewport={"width": self.view.width, "height": self.view.height},
+        )
+        return context.new_page()
+
     def leave(self) -> None:
         for page in self.pages.values():
             page.context.close()
+        self.pages.clear()
 
 
 def sign_in(page: Page, username: str, password: str) -> None:
@@ -136,16 +180,3 @@ def sign_in(page: Page, username: str, password: str) -> None:
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/")
-
-
-def walk(page: Page, stop: Stop) -> bool:
-    """Go there and wait until it is drawn; False when a link on the way does not exist."""
-    page.goto(stop.path)
-    for selector in stop.follow:
-        link = page.locator(selector)
-        if not link.count():
-            return False
-        page.goto(link.first.get_attribute("href") or "/")
-    page.evaluate("document.fonts.ready")
-    return True
-

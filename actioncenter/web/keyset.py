@@ -9,15 +9,14 @@ from typing import Any, Final, Self
 
 from django.core import signing
 from django.core.exceptions import EmptyResultSet
-from django.db import connection
 from django.db.models import Aggregate, BooleanField, Expression, F, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 from django.db.models.sql.compiler import SQLCompiler
 
+from actioncenter.web.statements import Compiled, rows_of
+
 SALT: Final = "actioncenter.page"
 LONGEST: Final = 2000
-
-Compiled = tuple[str, tuple[Any, ...]]
 """SQL and its parameters."""
 
 
@@ -92,25 +91,22 @@ def compiled(rows: QuerySet[Any, Any]) -> Compiled | None:
 
 
 def fetch(branches: Iterable[QuerySet[Any, Any]]) -> list[tuple[Any, ...]]:
-    """The rows of several `values_list` querysets, one after the other, in one statement.
+    """The rows of `joined`."""
+    return rows_of(joined(branches))
 
-    Values come as the driver gives them. A branch may be ordered and sliced, which Django's own
-    `union` refuses on SQLite.
+
+def joined(branches: Iterable[QuerySet[Any, Any]]) -> Compiled | None:
+    """Several `values_list` querysets, one after the other, in one statement; None where all are empty.
+
+    A branch may be ordered and sliced, which Django's own `union` refuses on SQLite.
     """
     parts = [part for branch in branches if (part := compiled(branch))]
-    if not parts:
-        return []
-    if len(parts) == 1:
-        sql, params = parts[0]
-    else:
-        sql = " UNION ALL ".join(
-            f"SELECT * FROM ({text}) AS branch_{at}" for at, (text, _) in enumerate(parts)  # noqa: S608 - compiled by Django
-        )
-        params = tuple(param for _, more in parts for param in more)
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    sql = " UNION ALL ".join(
+        f"SELECT * FROM ({text}) AS branch_{at}" for at, (text, _) in enumerate(parts)  # noqa: S608 - compiled by Django
+    )
+    return sql, tuple(param for _, more in parts for param in more)
 
 
 def counted(rows: QuerySet[Any, Any]) -> Compiled | None:
@@ -126,10 +122,11 @@ def figure(rows: QuerySet[Any, Any], aggregate: Aggregate) -> Compiled | None:
 
 
 def scalars(parts: Sequence[Compiled | None]) -> tuple[Any, ...]:
+    """The single row of `beside`."""
+    return rows_of(beside(parts))[0]
+
+
+def beside(parts: Sequence[Compiled | None]) -> Compiled:
     """The single value of each part, in one statement; None where a part finds nothing."""
     sql = ", ".join(f"({part[0]})" if part else "NULL" for part in parts)
-    params = [param for part in parts if part for param in part[1]]
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {sql}", params)
-        row: tuple[Any, ...] = cursor.fetchone()
-    return row
+    return f"SELECT {sql}", tuple(param for part in parts if part for param in part[1])

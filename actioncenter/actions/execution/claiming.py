@@ -1,18 +1,18 @@
 """Before anything is sent: all gates again on the locked row, then the claim."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from actioncenter.accounts import fence
 from actioncenter.actions import planning
 from actioncenter.actions.enums import (
-    RUNNING,
+    ALLOWED,
     ActionType,
     Decision,
     Execution,
@@ -20,15 +20,18 @@ from actioncenter.actions.enums import (
     TargetState,
 )
 from actioncenter.actions.execution import outside
-from actioncenter.actions.models import Action, ActionTarget, Attempt, TargetDraft, running
+from actioncenter.actions.models import Action, ActionTarget, Attempt, TargetDraft, attempting, settling
 from actioncenter.actions.models.proposal import canonical, fingerprint, intent_key
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.enums import AutomationLevel, StopScope, is_raise
 from actioncenter.settings.models import Stop
+from investigations.models import Evidence
 
 LEASE = timedelta(seconds=60)
 DUPLICATE_WINDOW = timedelta(hours=1)
-ANY_AMONG_CLAIMS = 50
+LOOKED_AT_ONCE = 50
+STARTABLE = (Execution.IN_PROGRESS, Execution.QUEUED)
+"""What was begun goes on first. Nothing more is sent for an action with an unknown outcome."""
 
 
 class Gate(Enum):
@@ -39,14 +42,35 @@ class Gate(Enum):
     """The runner refused; the action has ended."""
 
 
-def claim_next(runner: str, *, by: Actor, avoid: Sequence[int] = ()) -> Attempt | None:
+def claim_next(runner: str, *, by: Actor) -> Attempt | None:
     """The next attempt this runner may carry out, or None."""
-    candidates = running.claimable(Action).exclude(pk__in=avoid).values_list("pk", flat=True)
-    for pk in list(candidates[:ANY_AMONG_CLAIMS]):
+    for pk in _candidates():
         attempt = claim_one(pk, runner, by=by)
         if attempt:
             return attempt
     return None
+
+
+def _candidates() -> Iterator[int]:
+    """Oldest first. What a switch or a lane holds is left out here already: it may be a long queue."""
+    held = _under_a_stop() & Q(cancel_requested_at__isnull=True)
+    rows = Action.objects.filter(decision__in=sorted(ALLOWED), history_at__isnull=True).exclude(held)
+    for state in STARTABLE:
+        startable = rows.filter(Exists(_startable_targets()), execution=state).order_by("queued_at", "pk")
+        yield from list(startable.values_list("pk", flat=True)[:LOOKED_AT_ONCE])
+
+
+def _startable_targets() -> "QuerySet[ActionTarget]":
+    """Ready targets of the outer action whose lane is free; the claim itself judges again."""
+    others = ActionTarget.objects.filter(lane=OuterRef("lane")).exclude(action=OuterRef("action"))
+    mine = OuterRef("action__queued_at")
+    earlier = Q(action__queued_at__lt=mine) | Q(action__queued_at=mine, action__lt=OuterRef("action"))
+    busy = others.filter(state=TargetState.IN_PROGRESS)
+    ahead = others.filter(
+        earlier, state=TargetState.QUEUED, action__decision__in=sorted(ALLOWED), action__history_at__isnull=True
+    )
+    ready = ActionTarget.objects.filter(attempting.READY, action=OuterRef("pk"))
+    return ready.filter(~Exists(busy), ~Exists(ahead))
 
 
 def claim_one(pk: int, runner: str, *, by: Actor) -> Attempt | None:
@@ -54,32 +78,32 @@ def claim_one(pk: int, runner: str, *, by: Actor) -> Attempt | None:
     with fence.decider():
         rows = Action.objects.filter(pk=pk)
         if connection.features.has_select_for_update:
-            rows = rows.select_for_update(of=("self",), skip_locked=True)
+            rows = rows.select_for_update(of=("self",), no_key=True, skip_locked=True)
         action = rows.select_related("approved_plan").first()
         if action is None or _judge(action, by=by) is not Gate.OPEN:
             return None
         _expand(action)
-        return running.claim(action, runner=runner, lease=LEASE, by=by)
+        return attempting.claim(action, runner=runner, lease=LEASE, by=by)
 
 
 def _judge(action: Action, *, by: Actor) -> Gate:
-    if action.execution not in RUNNING or action.history_at is not None:
+    if action.execution not in STARTABLE or action.decision not in ALLOWED:
         return Gate.HOLD
     if action.cancel_requested_at is not None:
         return _stop(action, "cancelled_by", f"Cancelled by {action.cancel_requested_by_name}", by=by)
     if not _as_decided(action):
         return _stop(action, "fingerprint_changed", "The action is not what was approved.", by=by)
-    if _stopped(action):
+    if stopped(action):
         return Gate.HOLD
     if _level_lowered(action):
         _stop(action, "level_lowered", "The automation level was lowered meanwhile.", by=by)
-        planning.plan(list(action.links.values_list("evidence_id", flat=True)))
+        _ask_a_person(action)
         return Gate.STOPPED
     duplicate = _processed_within_the_hour(action)
     if duplicate:
         return _stop(action, "duplicate_of", f"A-{duplicate}", by=by)
     if _out_of_patience(action):
-        running.stop_queued(
+        settling.stop_queued(
             action,
             TargetState.TIMED_OUT,
             by=by,
@@ -91,13 +115,21 @@ def _judge(action: Action, *, by: Actor) -> Gate:
 
 
 def _stop(action: Action, code: str, detail: str, *, by: Actor) -> Gate:
-    running.stop_queued(action, TargetState.CANCELLED, by=by, code=code, detail=detail)
+    settling.stop_queued(action, TargetState.CANCELLED, by=by, code=code, detail=detail)
     return Gate.STOPPED
+
+
+def _ask_a_person(action: Action) -> None:
+    """Propose anew what its evidence calls for under the level that holds now."""
+    evidence = list(action.links.values_list("evidence_id", flat=True))
+    Evidence.objects.filter(pk__in=evidence).update(planned_verdict=None)
+    planning.plan(evidence)
 
 
 def _as_decided(action: Action) -> bool:
     """Type, targets, parameters, instances and policy are what the decision was about."""
-    targets = list(action.targets.order_by("pk"))
+    named = action.targets.only("kind", "device_id", "mailbox_id", "entity", "instance_id")
+    targets = list(named.order_by("pk"))
     expanded = _planned_targets(action)
     if expanded and [t.canonical for t in targets] == [t["canonical"] for t in expanded]:
         intent = action.intent_key
@@ -119,16 +151,26 @@ def _planned_targets(action: Action) -> list[dict[str, Any]]:
     return plan.body.get("targets") or [] if plan else []
 
 
-def _stopped(action: Action) -> bool:
+def stopped(action: Action) -> bool:
     """Whether a pulled switch covers this action."""
-    instances = list(action.targets.values_list("instance_id", flat=True).distinct())
-    covers = (
-        Q(scope=StopScope.ALL)
-        | Q(scope=StopScope.GROUP, value=action.group_id)
-        | Q(scope=StopScope.TYPE, value=action.type)
-        | Q(scope=StopScope.CONNECTOR, value__in=[pk for pk in instances if pk])
-    )
-    return Stop.objects.filter(covers, lifted_at__isnull=True).exists()
+    return Action.objects.filter(_under_a_stop(), pk=action.pk).exists()
+
+
+def _under_a_stop() -> Q:
+    """Actions that a pulled switch covers, as a condition; none when nothing is stopped."""
+    covered = Q(pk__in=[])
+    for scope, value in Stop.objects.filter(lifted_at__isnull=True).values_list("scope", "value"):
+        match StopScope(scope):
+            case StopScope.ALL:
+                return Q(pk__isnull=False)
+            case StopScope.GROUP:
+                covered |= Q(group=value)
+            case StopScope.TYPE:
+                covered |= Q(type=value)
+            case StopScope.CONNECTOR:
+                through = ActionTarget.objects.filter(action=OuterRef("pk"), instance=value)
+                covered |= Q(Exists(through))
+    return covered
 
 
 def _level_lowered(action: Action) -> bool:

@@ -6,10 +6,11 @@ from typing import Any, Final
 from django.db.models import QuerySet
 
 from actioncenter.actions.models import Action
-from actioncenter.actions.queries.listing import Listing, Tab
+from actioncenter.actions.queries.listing import Listing, Shape, Tab
 from actioncenter.settings.access import Scope, within
 from actioncenter.settings.models import ConnectorInstance
-from actioncenter.web.keyset import Compiled, as_text, compiled, counted, scalars
+from actioncenter.web.keyset import as_text, beside, compiled, counted
+from actioncenter.web.statements import Compiled, kept, rows_of
 
 HISTORY_CAP: Final = 10_000
 SORT_CAP: Final = 50_000
@@ -46,9 +47,16 @@ class ListCounts:
 
 def live_counts(scope: Scope) -> LiveCounts:
     """One statement, answered from the small partial indexes of what hasn't ended."""
+    (found,) = rows_of(_live(scope))
+    waits, look, runs, overdue, simulators = (value or 0 for value in found[:5])
+    return LiveCounts(waits, look, runs, overdue, soonest=found[5] or "", simulator=bool(simulators))
+
+
+@kept
+def _live(scope: Scope) -> Compiled:
     waiting = within(Action.objects.waiting(), scope)
     soonest = waiting.order_by("expires_at", "id").annotate(soonest=as_text("expires_at"))
-    found = scalars(
+    return beside(
         [
             _number(waiting),
             _number(within(Action.objects.needs_a_look(), scope)),
@@ -58,26 +66,30 @@ def live_counts(scope: Scope) -> LiveCounts:
             compiled(soonest.values("soonest")[:1]),
         ]
     )
-    waits, look, runs, overdue, simulators = (value or 0 for value in found[:5])
-    return LiveCounts(waits, look, runs, overdue, soonest=found[5] or "", simulator=bool(simulators))
 
 
 def list_counts(listing: Listing) -> ListCounts:
     """One statement. Beside a narrowed list the whole of History is counted for its tab."""
-    bands = listing.bands()
-    whole = listing.tab is Tab.HISTORY and not listing.criteria
-    wanted = [_total(listing), *map(_number, bands)]
-    if not whole:
-        wanted.append(_capped(Listing(tab=Tab.HISTORY, scope=listing.scope), HISTORY_CAP))
-    found = [value or 0 for value in scalars(wanted)]
-    return ListCounts(
-        total=found[0], bands=tuple(found[1 : 1 + len(bands)]), history=found[0] if whole else found[-1]
-    )
+    (found,) = rows_of(_list(listing.shape, HISTORY_CAP))
+    total, *others, history = (value or 0 for value in found)
+    return ListCounts(total=total, bands=tuple(others), history=total if _is_whole(listing) else history)
+
+
+@kept
+def _list(shape: Shape, cap: int) -> Compiled:
+    listing = shape.listing()
+    whole = Listing(tab=Tab.HISTORY, scope=shape.scope)
+    history = None if _is_whole(listing) else _capped(whole, cap)
+    return beside([_total(listing, cap), *map(_number, listing.bands()), history])
+
+
+def _is_whole(listing: Listing) -> bool:
+    return listing.tab is Tab.HISTORY and not listing.criteria
 
 
 def within_sort_cap(listing: Listing) -> bool:
     """Whether few enough rows are left to sort them by a column without an index."""
-    (found,) = scalars([_capped(listing, SORT_CAP)])
+    ((found,),) = rows_of(beside([_capped(listing, SORT_CAP)]))
     return (found or 0) <= SORT_CAP
 
 
@@ -85,10 +97,10 @@ def _number(rows: QuerySet[Any]) -> Compiled | None:
     return counted(rows.order_by().values("pk"))
 
 
-def _total(listing: Listing) -> Compiled | None:
+def _total(listing: Listing, cap: int) -> Compiled | None:
     if listing.tab is Tab.PENDING or listing.live_result is not None:
         return _number(listing.rows())
-    return _capped(listing, HISTORY_CAP)
+    return _capped(listing, cap)
 
 
 def _capped(listing: Listing, cap: int) -> Compiled | None:

@@ -11,11 +11,11 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.db.models import Q, QuerySet, Value
 
 from actioncenter.actions.enums import Decision, Execution
 from actioncenter.actions.models import Action
+from actioncenter.web.statements import Ago
 
 Criteria = Mapping[str, Any]
 AUTOMATION: Final = "automation"
@@ -56,8 +56,8 @@ def narrow(rows: QuerySet[Action], criteria: Criteria) -> QuerySet[Action]:
 
 
 def since(value: str) -> Any:
-    """The moment at which a rolling period began."""
-    return timezone.now() - PERIODS[value]
+    """The moment at which a rolling period began, known when the statement runs."""
+    return Value(Ago(PERIODS[value]))
 
 
 def _decided_by(value: str | int) -> Q:

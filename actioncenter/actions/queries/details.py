@@ -12,6 +12,7 @@ from actioncenter.actions.queries.raw import RawRow, columns, read
 from actioncenter.actions.queries.viewer import Viewer
 from actioncenter.audit.models import Event
 from actioncenter.settings.access import within
+from actioncenter.web.keyset import compiled
 from investigations.models import Evidence
 
 TARGETS_SHOWN: Final = 20
@@ -49,7 +50,7 @@ class Details:
 
 def details(action: Action, viewer: Viewer) -> Details:
     """`action` was loaded among what the viewer may see."""
-    (raw,) = read([columns(Action.objects.filter(pk=action.pk), progress=True)])
+    (raw,) = read(compiled(columns(Action.objects.filter(pk=action.pk), progress=True)))
     evidence = within(Evidence.objects.filter(links__action=action), viewer.scope)
     events = Event.objects.filter(stream=f"action:{action.pk}").order_by("-seq")[:EVENTS_SHOWN]
     counted = action.targets.order_by().values_list("state").annotate(number=Count("pk"))
@@ -92,7 +93,7 @@ def _similar(action: Action, viewer: Viewer) -> list[RawRow]:
     if action.device_id:
         same |= Q(device=action.device_id)
     others = within(Action.objects.waiting().filter(same), viewer.scope).exclude(pk=action.pk)
-    return read([columns(others.order_by("expires_at", "id"))[:SIMILAR_SHOWN]])
+    return read(compiled(columns(others.order_by("expires_at", "id"))[:SIMILAR_SHOWN]))
 
 
 def changed_since(action: Action, revision: int) -> dict[str, tuple[Any, Any]]:

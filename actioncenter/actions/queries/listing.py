@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db.models import Q, QuerySet
 
@@ -35,6 +35,18 @@ DEFAULT_SORT: Final[Mapping[Tab, Sort]] = {
 }
 
 
+class Shape(NamedTuple):
+    """What the SQL of a listing depends on, as a key."""
+
+    tab: Tab
+    scope: Scope
+    criteria: tuple[tuple[str, Any], ...]
+    size: int
+
+    def listing(self) -> "Listing":
+        return Listing(self.tab, self.scope, dict(self.criteria), size=self.size)
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """`position` is an unsealed page token, None for the first page."""
@@ -49,6 +61,10 @@ class Listing:
     @property
     def order(self) -> Sort:
         return self.sort or DEFAULT_SORT[self.tab]
+
+    @property
+    def shape(self) -> Shape:
+        return Shape(self.tab, self.scope, tuple(self.criteria.items()), self.size)
 
     @property
     def live_result(self) -> Q | None:

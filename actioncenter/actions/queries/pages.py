@@ -6,15 +6,16 @@ by offset where few enough rows are left to sort (notes on performance: docs/adr
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db.models import F, QuerySet
 
 from actioncenter.actions.models import Action
 from actioncenter.actions.queries.counts import ListCounts, within_sort_cap
-from actioncenter.actions.queries.listing import BAND_LIMIT, DEFAULT_SORT, Listing, Sort, Tab
+from actioncenter.actions.queries.listing import BAND_LIMIT, DEFAULT_SORT, Listing, Shape, Sort, Tab
 from actioncenter.actions.queries.raw import RawRow, columns, read
-from actioncenter.web.keyset import BadToken, Beyond
+from actioncenter.web.keyset import BadToken, Beyond, joined
+from actioncenter.web.statements import Compiled, Given, kept
 
 INDEXED: Final[Mapping[Tab, Mapping[str, tuple[str, ...]]]] = {
     Tab.PENDING: {"expires": ("expires_at", "id")},
@@ -60,6 +61,17 @@ class Page:
     refused_sort: str = ""
 
 
+class Place(NamedTuple):
+    """Where on its way a walk is, short of the values it stands at."""
+
+    keys: int
+    back: bool
+    first: int
+
+    def position(self) -> Mapping[str, Any]:
+        return {"v": [Given(at) for at in range(self.keys)] or None, "b": self.back, "n": self.first}
+
+
 def can_sort(tab: Tab, key: str) -> bool:
     return key in SORTED[tab] or key in INDEXED[tab]
 
@@ -70,22 +82,34 @@ def page(listing: Listing, counts: ListCounts) -> Page:
     position = listing.position
     if position and position.get("s") != str(sort):
         raise BadToken
-    keys = INDEXED[listing.tab].get(sort.key) if listing.live_result is None else None
-    walk = Along(listing, sort, keys, position) if keys else Offset(listing, sort, position)
-    above = list(enumerate(listing.bands())) if position is None else []
-    bands = [_band(rows, at) for at, rows in above if counts.bands[at]]
-    found = read([*bands, walk.rows(len(above))])
+    walk = _walk(listing, sort, position)
+    above = counts.bands if position is None else ()
+    statement = _statement(listing.shape, sort, walk.place, tuple(map(bool, above)))
+    found = read(statement, walk.key or ())
     rows = [row for row in found if row.branch == len(above)]
     after, before = walk.neighbours(rows)
     return Page(
         rows=walk.shown(rows),
-        bands=[[row for row in found if row.branch == at] for at, _ in above],
+        bands=[[row for row in found if row.branch == at] for at in range(len(above))],
         first=walk.first,
         after=after,
         before=before,
         sort=sort,
         refused_sort=refused,
     )
+
+
+@kept
+def _statement(shape: Shape, sort: Sort, place: Place, above: tuple[bool, ...]) -> Compiled | None:
+    """Of the bands that have rows and the page below them."""
+    listing = shape.listing()
+    bands = [_band(rows, at) for at, (rows, some) in enumerate(zip(listing.bands(), above, strict=False)) if some]
+    return joined([*bands, _walk(listing, sort, place.position()).rows(len(above))])
+
+
+def _walk(listing: Listing, sort: Sort, position: Mapping[str, Any] | None) -> "Along | Offset":
+    keys = INDEXED[listing.tab].get(sort.key) if listing.live_result is None else None
+    return Along(listing, sort, keys, position) if keys else Offset(listing, sort, position)
 
 
 def _possible_sort(listing: Listing, counts: ListCounts) -> tuple[Sort, str]:
@@ -110,6 +134,10 @@ class Along:
         self.key: Sequence[Any] | None = position["v"] if position else None
         self.back = bool(position and position["b"])
         self.first = max(1, int(position["n"])) if position else 1
+
+    @property
+    def place(self) -> Place:
+        return Place(len(self.key or ()), self.back, 1)
 
     def rows(self, branch: int) -> QuerySet[Any, Any]:
         rows = self.listing.rows()
@@ -143,9 +171,15 @@ class Along:
 class Offset:
     """By sorting and skipping."""
 
+    key = None
+
     def __init__(self, listing: Listing, sort: Sort, position: Mapping[str, Any] | None) -> None:
         self.listing, self.sort = listing, sort
         self.first = max(1, int(position["n"])) if position else 1
+
+    @property
+    def place(self) -> Place:
+        return Place(0, False, self.first)
 
     def rows(self, branch: int) -> QuerySet[Any, Any]:
         column = F(SORTED[self.listing.tab][self.sort.key])

@@ -1,6 +1,6 @@
 """A row of a list as the database gives it: snapshot columns only, no objects, no joins but one."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -11,7 +11,8 @@ from django.db.models.functions import Cast
 from actioncenter.actions.catalogue import CATALOGUE, Entry
 from actioncenter.actions.enums import ActionType
 from actioncenter.actions.models import Action, Attempt
-from actioncenter.web.keyset import as_text, fetch
+from actioncenter.web.keyset import as_text
+from actioncenter.web.statements import Compiled, rows_of
 
 
 class RawRow(NamedTuple):
@@ -88,9 +89,9 @@ def columns(rows: QuerySet[Action], *, branch: int = 0, progress: bool = False) 
     return rows.annotate(**computed).values_list(*names)
 
 
-def read(branches: Iterable[QuerySet[Any, Any]]) -> list[RawRow]:
-    """Rows in the order of their branches."""
-    found = [RawRow._make(values) for values in fetch(branches)]
+def read(statement: Compiled | None, given: Sequence[Any] = ()) -> list[RawRow]:
+    """Rows of joined `columns` in the order of their branches."""
+    found = [RawRow._make(values) for values in rows_of(statement, given)]
     found.sort(key=lambda row: row.branch)
     return found
 

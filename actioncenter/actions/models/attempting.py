@@ -1,0 +1,279 @@
+"""Attempts: claim, intent mark, results, and how an attempt ends. Only actions.execution comes here.
+
+Every write by a runner is fenced by its attempt's token: a runner that lost its lease changes
+nothing. Locks are taken in one order: action, devices, attempt, targets.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from actioncenter import vault
+from actioncenter.actions.enums import ALLOWED, AttemptState, Execution, TargetState
+from actioncenter.actions.models.conflicts import LeaseLost
+from actioncenter.actions.models.settling import event, locked, settle
+from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt, TargetResult
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
+from investigations.models import Device
+
+if TYPE_CHECKING:
+    from actioncenter.actions.models.action import Action
+
+CHUNK = 500
+LANES: Final = 0x0AC7_10CE_1A4E_5000
+"""Advisory lock of claims that take several lanes: two of them could wait for each other's."""
+READY = Q(state=TargetState.QUEUED) & (Q(not_before__isnull=True) | Q(not_before__lte=Now()))
+OPEN = (TargetState.IN_PROGRESS, TargetState.UNKNOWN)
+LEFT_OUT = "The answer left this target out."
+
+
+def claim(action: "Action", *, runner: str, lease: timedelta, by: Actor) -> Attempt | None:
+    """Take the free targets of one connector instance; None when nothing is free.
+
+    The caller has judged the gates on the same locked row (see execution.claiming).
+    """
+    taken = _free_targets(action)
+    if not taken:
+        return None
+    attempt = Attempt(
+        action=action,
+        instance_id=taken[0].instance_id,
+        instance_name=taken[0].instance_name,
+        number=action.attempts.count() + 1,
+        runner=runner,
+        lease_until=Now() + lease,
+        total=len(taken),
+    )
+    try:
+        _take(taken, attempt)
+    except IntegrityError:
+        # Another claim was first in one of the lanes; this one comes round again.
+        return None
+    if action.execution == Execution.QUEUED:
+        changes: dict[str, Any] = {"execution": Execution.IN_PROGRESS, "updated_at": Now()}
+        if action.started_at is None:
+            changes["started_at"] = Now()
+        type(action).objects.filter(pk=action.pk, execution=Execution.QUEUED).update(**changes)
+        event(action, Kind.ACTION_STARTED, by, after={"attempt": str(attempt.public_id)})
+    attempt.refresh_from_db()
+    return attempt
+
+
+def _take(targets: Sequence[ActionTarget], attempt: Attempt) -> None:
+    """Raises IntegrityError when a lane was taken meanwhile."""
+    with transaction.atomic():
+        if len(targets) > 1 and connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LANES])
+        attempt.save(force_insert=True)
+        ActionTarget.objects.filter(pk__in=[target.pk for target in targets], state=TargetState.QUEUED).update(
+            state=TargetState.IN_PROGRESS, attempt=attempt, tries=F("tries") + 1, changed_at=Now()
+        )
+
+
+def _free_targets(action: "Action") -> list[ActionTarget]:
+    ready = action.targets.filter(READY).order_by("pk")
+    first = ready.first()
+    if first is None:
+        return []
+    same = list(ready.filter(instance_id=first.instance_id)[:CHUNK])
+    devices = sorted({target.device_id for target in same if target.device_id})
+    if not _hold(devices):
+        return []
+    blocked = _blocked_lanes(action, same) | _lanes_behind_offboard(devices, same)
+    return _one_per_lane(target for target in same if target.lane not in blocked)
+
+
+def _hold(devices: Sequence[int]) -> bool:
+    """Lock the devices; False when somebody else has one: a claim waits for nobody, it comes again."""
+    if not devices or not connection.features.has_select_for_update:
+        return True
+    rows = Device.objects.filter(pk__in=devices).order_by("pk")
+    free = rows.select_for_update(no_key=True, skip_locked=True).values_list("pk")
+    return len(free) == len(devices)
+
+
+def _one_per_lane(targets: Iterable[ActionTarget]) -> list[ActionTarget]:
+    by_lane: dict[str, ActionTarget] = {}
+    for target in targets:
+        by_lane.setdefault(target.lane, target)
+    return list(by_lane.values())
+
+
+def _blocked_lanes(action: "Action", targets: Sequence[ActionTarget]) -> set[str]:
+    """Lanes that something runs in, that hold an unknown (except for its inverse), or an earlier one."""
+    others = ActionTarget.objects.filter(lane__in={target.lane for target in targets}).exclude(action=action)
+    allowed = others.filter(action__decision__in=sorted(ALLOWED))
+    busy = allowed.filter(state=TargetState.IN_PROGRESS)
+    unknown = allowed.filter(state=TargetState.UNKNOWN).exclude(action=action.undo_of_id)
+    earlier = allowed.filter(state=TargetState.QUEUED, action__history_at__isnull=True).filter(
+        Q(action__queued_at__lt=action.queued_at)
+        | Q(action__queued_at=action.queued_at, action_id__lt=action.pk)
+    )
+    return set((busy | unknown | earlier).values_list("lane", flat=True))
+
+
+def _lanes_behind_offboard(devices: Sequence[int], targets: Sequence[ActionTarget]) -> set[str]:
+    """Offboarding a device waits for everything on it, and everything waits for it."""
+    if not devices:
+        return set()
+    active = ActionTarget.objects.filter(
+        device_id__in=devices, state__in=[TargetState.IN_PROGRESS, TargetState.UNKNOWN]
+    ).values_list("device_id", "lane")
+    rows = list(active)
+    offboarding = {device for device, lane in rows if lane.startswith("device:")}
+    occupied = {device for device, _ in rows}
+    return {
+        target.lane
+        for target in targets
+        if target.device_id in (occupied if target.lane.startswith("device:") else offboarding)
+    }
+
+
+def take_over(runner: str, *, lease: timedelta) -> Attempt | None:
+    """The next attempt whose poll is due or whose lease is over, now ours."""
+    due = Q(ended_at__isnull=True) & (Q(next_poll_at__lte=Now()) | Q(lease_until__lte=Now()))
+    for attempt in Attempt.objects.filter(due).order_by("pk")[:20]:
+        token = attempt.token + 1
+        # Due still: whoever has it may have extended its lease since we looked.
+        mine = Attempt.objects.filter(due, pk=attempt.pk, token=attempt.token)
+        if mine.update(token=token, runner=runner, lease_until=Now() + lease, next_poll_at=None):
+            attempt.refresh_from_db()
+            attempt.token = token
+            return attempt
+    return None
+
+
+def mark_sent(attempt: Attempt) -> None:
+    """The intent mark, before the wire is touched. Raises LeaseLost."""
+    _fenced(attempt, sent_at=Now(), state=AttemptState.SENT)
+
+
+def intend(attempt: Attempt, lease: timedelta) -> None:
+    """The connector is about to touch something; what becomes of that isn't known until it answers.
+
+    Raises LeaseLost.
+    """
+    _fenced(attempt, state=AttemptState.SENT, lease_until=Now() + lease)
+
+
+def note(attempt: Attempt, results: Sequence[TargetResult]) -> None:
+    """Keep what an undo needs as soon as it is known; the state waits for the read-back. Raises LeaseLost."""
+    with transaction.atomic():
+        _fenced(attempt, done=F("done"))
+        for result in results:
+            if result.before:
+                attempt.targets.filter(pk=result.target_id).update(restore=vault.seal(result.before))
+
+
+def park(
+    attempt: Attempt, results: Sequence[TargetResult], read: Collection[int], *, cursor: Any, wait: float,
+    done: int, total: int, message: str, by: Actor,
+) -> None:  # fmt: skip
+    """Take in what is final so far and release the lease until the next poll. Raises LeaseLost."""
+    with _moving(attempt, by=by):
+        _record(attempt, results, read)
+        _fenced(
+            attempt, state=AttemptState.POLLING, cursor=cursor, lease_until=None, done=done, total=total,
+            message=message[:255], next_poll_at=Now() + timedelta(seconds=wait),
+        )  # fmt: skip
+
+
+def postpone(attempt: Attempt, *, wait: float, reason: str) -> None:
+    """Ask again later under the same id: what was sent before is still under way. Raises LeaseLost."""
+    _fenced(
+        attempt, lease_until=None, next_poll_at=Now() + timedelta(seconds=wait), message=reason[:255]
+    )  # fmt: skip
+
+
+def requeue(attempt: Attempt, *, after: float, reason: str, error_class: str, by: Actor) -> None:
+    """Nothing was sent: the targets go back to the queue. Raises LeaseLost."""
+    with _moving(attempt, by=by, code=error_class, detail=reason):
+        _close(attempt, error=reason, error_class=error_class)
+        attempt.targets.filter(state=TargetState.IN_PROGRESS).update(
+            state=TargetState.QUEUED, not_before=Now() + timedelta(seconds=after), error=reason[:500],
+            error_class=error_class, changed_at=Now(),
+        )  # fmt: skip
+
+
+def finish(
+    attempt: Attempt, results: Sequence[TargetResult], read: Collection[int] = (), *, by: Actor,
+    look_again_in: float | None = None, artefacts: Sequence[Artefact] = (), error: str = "", error_class: str = "",
+) -> None:  # fmt: skip
+    """Take in the last results. `read` names the targets that were seen in force.
+
+    While the outcome of any target isn't known the attempt stays open. Raises LeaseLost.
+    """
+    with _moving(attempt, by=by, code=error_class, detail=error):
+        _record(attempt, results, read)
+        Artefact.objects.bulk_create(artefacts)
+        if attempt.targets.filter(state__in=OPEN).exists():
+            _leave_unknown(attempt, error or LEFT_OUT, look_again_in)
+        else:
+            _close(attempt, error=error, error_class=error_class)
+
+
+def keep_unknown(attempt: Attempt, *, error: str, look_again_in: float | None, by: Actor) -> None:
+    """Sent, no answer: shown as unknown; reconciled after a while, or by a person. Raises LeaseLost."""
+    with _moving(attempt, by=by, code="unknown", detail=error):
+        _leave_unknown(attempt, error, look_again_in)
+
+
+@contextmanager
+def _moving(attempt: Attempt, *, by: Actor, code: str = "", detail: str = "") -> Iterator[None]:
+    """What happens to an attempt and what its action becomes by it are one transaction."""
+    with transaction.atomic():
+        row = locked(attempt.action)
+        _fenced(attempt, done=F("done"))
+        yield
+        settle(row, by=by, code=code, detail=detail)
+
+
+def _fenced(attempt: Attempt, **changes: Any) -> None:
+    held = Attempt.objects.filter(pk=attempt.pk, token=attempt.token, ended_at__isnull=True)
+    if not held.update(**changes):
+        raise LeaseLost(f"{attempt} is no longer ours")
+
+
+def _record(attempt: Attempt, results: Sequence[TargetResult], read: Collection[int]) -> None:
+    by_number = {target.pk: target for target in attempt.targets.filter(state__in=OPEN)}
+    changed = []
+    for result in results:
+        target = by_number.get(result.target_id)
+        if target is None:
+            continue
+        target.state = result.state
+        target.error = result.error[:500]
+        target.error_class = result.error_class
+        target.after = result.after
+        if result.before:
+            target.restore = vault.seal(result.before)
+        changed.append(target)
+    ActionTarget.objects.bulk_update(changed, ["state", "error", "error_class", "after", "restore"])
+    numbers = {target.pk for target in changed}
+    ActionTarget.objects.filter(pk__in=numbers).update(changed_at=Now())
+    ActionTarget.objects.filter(pk__in=numbers.intersection(read)).update(read_back_at=Now())
+
+
+def _leave_unknown(attempt: Attempt, error: str, look_again_in: float | None) -> None:
+    poll = None if look_again_in is None else Now() + timedelta(seconds=look_again_in)
+    _fenced(
+        attempt, state=AttemptState.UNKNOWN, lease_until=None, next_poll_at=poll, error=error[:1000],
+        error_class="unknown",
+    )  # fmt: skip
+    attempt.targets.filter(state=TargetState.IN_PROGRESS).update(
+        state=TargetState.UNKNOWN, error=error[:500], error_class="unknown", changed_at=Now()
+    )
+
+
+def _close(attempt: Attempt, *, error: str = "", error_class: str = "") -> None:
+    _fenced(
+        attempt, state=AttemptState.FINISHED, ended_at=Now(), lease_until=None, next_poll_at=None,
+        error=error[:1000], error_class=error_class,
+    )  # fmt: skip

@@ -1,0 +1,117 @@
+"""Where an action stands, worked out from its targets. The only writer of ends on the execution axis.
+
+An end, its event and what follows from it (flags of devices, status of evidence) are one
+transaction: a runner that dies in between leaves nothing half told.
+"""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection, transaction
+from django.db.models import Count
+from django.db.models.functions import Now
+
+from actioncenter.actions.enums import ENDS, TARGET_SUCCESS, Execution, TargetState
+from actioncenter.actions.models import following
+from actioncenter.actions.permissions import NotVisible
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
+from investigations.lifecycle import mark_dirty
+
+if TYPE_CHECKING:
+    from actioncenter.actions.models.action import Action
+
+END_EVENTS = {
+    Execution.SUCCEEDED: Kind.ACTION_SUCCEEDED,
+    Execution.PARTLY_SUCCEEDED: Kind.ACTION_PARTLY_SUCCEEDED,
+    Execution.FAILED: Kind.ACTION_FAILED,
+    Execution.TIMED_OUT: Kind.ACTION_TIMED_OUT,
+    Execution.CANCELLED: Kind.ACTION_CANCELLED,
+    Execution.OUTCOME_UNKNOWN: Kind.ACTION_UNKNOWN,
+}
+
+
+def locked(action: "Action") -> "Action":
+    """The row as it is now, locked. Raises NotVisible. Lock it before its attempts and targets."""
+    rows = type(action).objects.filter(pk=action.pk)
+    if connection.features.has_select_for_update:
+        # Not the stronger lock: links, votes and plans that point here must not wait for it.
+        rows = rows.select_for_update(of=("self",), no_key=True)
+    row = rows.first()
+    if row is None:
+        raise NotVisible
+    return row
+
+
+def settle(row: "Action", *, by: Actor, code: str = "", detail: str = "") -> Execution:
+    """Refresh the counts and move the execution axis to what they say. Returns the state.
+
+    The caller holds the lock of the row (see `locked`), which is brought up to date.
+    """
+    counts = Counter(
+        {TargetState(s): n for s, n in row.targets.order_by().values_list("state").annotate(Count("pk"))}
+    )
+    before, after = Execution(row.execution), execution_of(counts)
+    figures = _figures(counts)
+    changes: dict[str, Any] = {f"{name}_count": number for name, number in figures.items()}
+    changes["updated_at"] = Now()
+    if after != before:
+        changes |= {"execution": after, "code": code, "status_detail": detail[:500]}
+        if after in ENDS:
+            changes |= {"finished_at": Now(), "history_at": Now()}
+            if row.targets.filter(read_back_at__isnull=False).exists():
+                changes["read_back_at"] = Now()
+    type(row).objects.filter(pk=row.pk).update(**changes)
+    row.execution = after
+    if after != before and after in END_EVENTS:
+        event(row, END_EVENTS[after], by, before={"execution": before.name},
+              after={"execution": after.name, **figures}, detail={"code": code, "detail": detail})  # fmt: skip
+        mark_dirty([row.investigation_id])
+    following.follow_execution(row, by=by)
+    return after
+
+
+def _figures(counts: Counter[TargetState]) -> dict[str, int]:
+    bad = (TargetState.FAILED, TargetState.TIMED_OUT, TargetState.CANCELLED)
+    return {
+        "succeeded": sum(counts[state] for state in TARGET_SUCCESS),
+        "failed": sum(counts[state] for state in bad),
+        "unknown": counts[TargetState.UNKNOWN],
+    }
+
+
+def execution_of(counts: Counter[TargetState]) -> Execution:
+    """What the states of an action's targets make of its execution."""
+    if counts[TargetState.IN_PROGRESS]:
+        return Execution.IN_PROGRESS
+    if counts[TargetState.UNKNOWN]:
+        return Execution.OUTCOME_UNKNOWN
+    if counts[TargetState.QUEUED]:
+        return Execution.QUEUED
+    good = sum(counts[state] for state in TARGET_SUCCESS)
+    bad = {
+        state: counts[state] for state in (TargetState.FAILED, TargetState.TIMED_OUT, TargetState.CANCELLED)
+    }
+    if not any(bad.values()):
+        return Execution.SUCCEEDED
+    if good:
+        return Execution.PARTLY_SUCCEEDED
+    if bad[TargetState.FAILED]:
+        return Execution.FAILED
+    return Execution.TIMED_OUT if bad[TargetState.TIMED_OUT] else Execution.CANCELLED
+
+
+def stop_queued(action: "Action", state: TargetState, *, by: Actor, code: str, detail: str) -> Execution:
+    """End what hasn't started: the runner's own refusal, patience over, or a cancel."""
+    with transaction.atomic():
+        row = locked(action)
+        row.targets.filter(state=TargetState.QUEUED).update(
+            state=state, error=detail[:500], error_class=code, changed_at=Now()
+        )
+        return settle(row, by=by, code=code, detail=detail)
+
+
+def event(action: "Action", kind: Kind, by: Actor, **more: Any) -> None:
+    """The caller holds the action's lock."""
+    log.record_many([action.draft(kind, by=by, **more)])

@@ -1,0 +1,75 @@
+"""Statements compiled once and run often.
+
+Django takes ten times as long to write the SQL of a list as the database to answer it, and writes the
+same text each time. So it is kept, per kind of database and arguments; what changes from run to run
+stays out of it as a late value.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache, wraps
+from typing import Any, Final, ParamSpec, TypeVar
+
+from django.db import connection
+from django.utils import timezone
+
+KEPT: Final = 500
+"""Per maker; some kilobytes each. Texts that people search for are among the arguments."""
+
+Compiled = tuple[str, tuple[Any, ...]]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Late:
+    """Stands among a statement's values until it runs."""
+
+    def value(self, given: Sequence[Any]) -> Any:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Given(Late):
+    """The value at this place of what `rows_of` is given."""
+
+    at: int
+
+    def value(self, given: Sequence[Any]) -> Any:
+        return given[self.at]
+
+
+@dataclass(frozen=True, slots=True)
+class Ago(Late):
+    """The moment that long before the statement runs."""
+
+    period: timedelta
+
+    def value(self, given: Sequence[Any]) -> Any:
+        return connection.ops.adapt_datetimefield_value(timezone.now() - self.period)
+
+
+def kept(make: Callable[P, R]) -> Callable[P, R]:
+    """Call `make` once per arguments (hashable, by position) and kind of database."""
+
+    @lru_cache(maxsize=KEPT)
+    def made(vendor: str, *arguments: Any) -> Any:
+        return make(*arguments)  # type: ignore[call-arg]  # P hides that they are by position
+
+    @wraps(make)
+    def find(*arguments: P.args, **_: P.kwargs) -> R:
+        found: R = made(connection.vendor, *arguments)
+        return found
+
+    return find
+
+
+def rows_of(statement: Compiled | None, given: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Values come as the driver gives them; nothing where the set is known to be empty."""
+    if statement is None:
+        return []
+    sql, params = statement
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [param.value(given) if isinstance(param, Late) else param for param in params])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
