@@ -3,18 +3,18 @@
 An investigation is complete only when every action it produced has run to its end or was refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from investigations.enums import ACTIVE_STATES, AlertStatus, InvestigationState, RemediationStatus, Verdict
-from investigations.models import Alert, Evidence, Investigation
+from investigations.models import Alert, Evidence, Investigation, Mark
 from investigations.models.evidence import UNPLANNED
 
 S = InvestigationState
@@ -53,6 +53,12 @@ INVESTIGATION_NEXT: Mapping[InvestigationState, frozenset[InvestigationState]] =
 """From each state to those that may follow it."""
 
 
+def mark_dirty(investigations: Iterable[int | None]) -> None:
+    """Ask housekeeping to look at these again, in the transaction of what changed. Waits for nobody."""
+    wanted = sorted({pk for pk in investigations if pk})
+    Mark.objects.bulk_create(Mark(investigation_id=pk) for pk in wanted)
+
+
 class IllegalState(Exception):
     """The investigation is in a state that the wanted one can't follow."""
 
@@ -80,7 +86,7 @@ class Counts:
 def advance(investigation: Investigation, counts: Counts, *, by: Actor) -> bool:
     """Bring the state in line with actions and evidence; returns whether it changed."""
     with transaction.atomic():
-        row = _locked(investigation)
+        row = locked(investigation.pk)
         threats = Evidence.objects.filter(investigation=row, verdict__in=BAD).count()
         if (row.threat_count, row.action_count) != (threats, counts.total):
             Investigation.objects.filter(pk=row.pk).update(threat_count=threats, action_count=counts.total)
@@ -95,7 +101,7 @@ def advance(investigation: Investigation, counts: Counts, *, by: Actor) -> bool:
 def enter(investigation: Investigation, new: InvestigationState, reason: str, *, by: Actor) -> None:
     """For what counts can't tell: queued, throttled, failed. Raises IllegalState."""
     with transaction.atomic():
-        row = _locked(investigation)
+        row = locked(investigation.pk)
         if new not in INVESTIGATION_NEXT[InvestigationState(row.state)]:
             raise IllegalState(f"{row} can't go from {InvestigationState(row.state).name} to {new.name}.")
         _change(row, new, reason, by=by)
@@ -104,7 +110,7 @@ def enter(investigation: Investigation, new: InvestigationState, reason: str, *,
 def stop(investigation: Investigation, *, by: Actor) -> bool:
     """End it for good; returns whether it was still active. The caller withdraws what it still asks for."""
     with transaction.atomic():
-        row = _locked(investigation)
+        row = locked(investigation.pk)
         if not row.is_active:
             return False
         Investigation.objects.filter(pk=row.pk).update(terminated_by_name=by.name)
@@ -112,9 +118,13 @@ def stop(investigation: Investigation, *, by: Actor) -> bool:
     return True
 
 
-def _locked(investigation: Investigation) -> Investigation:
-    row: Investigation = Investigation.objects.select_for_update().get(pk=investigation.pk)
-    return row
+def locked(number: int) -> Investigation:
+    """The row as it is now, locked. Whoever writes to its stream of events locks it first."""
+    rows = Investigation.objects.all()
+    if connection.features.has_select_for_update:
+        # Not the stronger lock: evidence, actions and marks that point here must not wait for it.
+        rows = rows.select_for_update(no_key=True)
+    return rows.get(pk=number)
 
 
 def _state_for(row: Investigation, counts: Counts) -> tuple[InvestigationState, str]:

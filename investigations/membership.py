@@ -98,7 +98,9 @@ def _order_of(groups: Sequence[matching.Group]) -> list[matching.Group]:
 def recompute(*, by: Actor = SYSTEM, limit: int = CHUNK) -> int:
     """Re-assign up to `limit` devices that are stale or in no group; returns how many it looked at."""
     with fence.decider():
-        waiting = Device.objects.select_for_update().filter(Q(membership_stale=True) | Q(group__isnull=True))
+        # Intake holds devices in an order of its own; what it holds comes next time.
+        rows = Device.objects.select_for_update(no_key=True, skip_locked=True)
+        waiting = rows.filter(Q(membership_stale=True) | Q(group__isnull=True))
         devices = list(waiting.order_by("pk")[:limit])
         assign(devices, by=by)
     return len(devices)

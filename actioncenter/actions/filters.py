@@ -1,6 +1,6 @@
 """The filters of both tabs. What is wrong with a value is said and the value ignored."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -77,7 +77,13 @@ def _options(choices: tuple[tuple[Any, str], ...], chosen: str) -> SafeString:
 
 
 def _choice(label: str, choices: Iterable[tuple[str, str]]) -> Any:
-    return django_filters.ChoiceFilter(label=label, choices=list(choices), empty_label=ANY, widget=Select)
+    return django_filters.ChoiceFilter(label=label, choices=_shared(choices), empty_label=ANY, widget=Select)
+
+
+def _shared(choices: Iterable[tuple[str, str]]) -> Callable[[], Sequence[tuple[str, str]]]:
+    """As a function: every form copies a list of choices deeply, twice."""
+    fixed = tuple(choices)
+    return lambda: fixed
 
 
 class NumberOf(django_filters.Filter):  # type: ignore[misc]  # the library ships no types
@@ -114,8 +120,8 @@ class ActionFilter(django_filters.FilterSet):  # type: ignore[misc]
         if tab is Tab.PENDING:
             del self.filters["result"], self.filters["by"]
         else:
-            self.filters["by"].extra["choices"] = _people(viewer)
-        self.filters["group"].extra["choices"] = _groups(viewer)
+            self.filters["by"].extra["choices"] = _shared(_people(viewer))
+        self.filters["group"].extra["choices"] = _shared(_groups(viewer))
         self.form.is_valid()
         self.linked = {name: self.form.fields.pop(name) for name in LINKED}
 
@@ -137,10 +143,10 @@ class ActionFilter(django_filters.FilterSet):  # type: ignore[misc]
     def shown(self, name: str) -> str:
         """A chosen value in words."""
         value = self.data.get(name, "")
-        choices = dict(self.filters[name].extra.get("choices") or ())
         if name == "investigation":
             return f"INV-{value}"
-        return str(choices.get(value, value))
+        choices = self.filters[name].extra.get("choices", tuple)()
+        return str(dict(choices).get(value, value))
 
 
 def _groups(viewer: Viewer) -> list[tuple[str, str]]:

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Max, Q, QuerySet
+from django.db.models import Count, F, Max, Min, Q, QuerySet
 from django.db.models.functions import Now
 
 from actioncenter.actions import planning
 from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution, JobKind, JobState
 from actioncenter.actions.execution.loop import runner_name
-from actioncenter.actions.models import Action, ConnectorJob, Duty
+from actioncenter.actions.models import Action, ConnectorJob, Duty, following
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.models import LevelRaise
 from investigations import lifecycle, membership
-from investigations.models import Binding, Device, Investigation
+from investigations.models import Binding, Device, Investigation, Mark
 
 logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
@@ -53,13 +53,26 @@ def due_raises() -> "QuerySet[LevelRaise]":
 
 def advance_investigations(by: Actor) -> int:
     """Bring dirty investigations in line with their actions (domain §5.1)."""
-    return sum(advance(investigation, by=by) for investigation in dirty().order_by("dirty_at")[:AT_ONCE])
+    oldest = Mark.objects.values("investigation").annotate(first=Min("pk")).order_by("first")[:AT_ONCE]
+    rows = Investigation.objects.in_bulk([mark["investigation"] for mark in oldest])
+    return sum(_advance_alone(rows[pk], by=by) for pk in rows)
+
+
+def _advance_alone(investigation: Investigation, *, by: Actor) -> bool:
+    """One that can't be advanced must not hold up the others; it keeps its mark."""
+    try:
+        return advance(investigation, by=by)
+    except Exception:
+        logger.exception("%s could not be advanced", investigation)
+        return False
 
 
 def advance(investigation: Investigation, *, by: Actor) -> bool:
-    """Clear the mark first: what changes later sets it again, what changed before is counted."""
+    """Clear the marks first: what changes later sets another, what changed before is counted."""
     with transaction.atomic():
-        Investigation.objects.filter(pk=investigation.pk).update(dirty_at=None)
+        lifecycle.locked(investigation.pk)
+        Mark.objects.filter(investigation=investigation).delete()
+        following.bring_in_line(investigation)
         return lifecycle.advance(investigation, counts_of(investigation), by=by)
 
 
@@ -78,7 +91,16 @@ def counts_of(investigation: Investigation) -> lifecycle.Counts:
         last_decision=Max("decided_at", filter=~Q(decision__in=[Decision.EXPIRED, Decision.PENDING])),
     )
     expired, decided = counted.pop("last_expiry"), counted.pop("last_decision")
-    return lifecycle.Counts(**counted, expired_last=bool(expired and (decided is None or expired >= decided)))
+    expired_last = bool(expired and (decided is None or expired >= decided))
+    return lifecycle.Counts(**counted, unreachable=_unreachable(investigation), expired_last=expired_last)
+
+
+def _unreachable(investigation: Investigation) -> int:
+    """Actions that wait for a device that was offline when last tried."""
+    waiting = Action.objects.filter(
+        investigation=investigation, execution=Execution.QUEUED, undo_of__isnull=True
+    )
+    return waiting.filter(targets__error_class="device_offline").distinct().count()
 
 
 def recompute_membership(by: Actor) -> int:
@@ -101,12 +123,12 @@ def read_capabilities(by: Actor) -> int:
 
 
 def dirty() -> "QuerySet[Investigation]":
-    return Investigation.objects.filter(dirty_at__isnull=False)
+    return Investigation.objects.filter(pk__in=Mark.objects.values("investigation"))
 
 
 CHORES: Sequence[Chore] = (
     Chore("expire", 1.0, lambda: Action.objects.past_expiry().exists(), expire),
-    Chore("advance_investigations", 0.5, lambda: dirty().exists(), advance_investigations),
+    Chore("advance_investigations", 0.5, lambda: Mark.objects.exists(), advance_investigations),
     Chore("plan_left_over", 10.0, lambda: planning.unplanned().exists(), plan_left_over),
     Chore("raise_levels", 5.0, lambda: due_raises().exists(), raise_levels),
     Chore(

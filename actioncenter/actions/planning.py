@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.db import connection
 from django.db.models import F, QuerySet
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from actioncenter.accounts import fence
@@ -25,6 +25,7 @@ from actioncenter.settings import matching
 from actioncenter.settings.enums import AutomationLevel, FolderClass, IndicatorEffect, IndicatorKind
 from actioncenter.settings.models import DeviceGroup
 from investigations.enums import EvidenceType, OsFamily, RemediationStatus, Verdict
+from investigations.lifecycle import mark_dirty
 from investigations.models import Evidence, Investigation
 from investigations.models.evidence import UNPLANNED
 from investigations.queries import NoRoute, Routes, routes_for
@@ -90,9 +91,7 @@ def unplanned() -> "QuerySet[Evidence]":
 def _plan_chunk(ids: Sequence[int], *, by: Actor) -> list[Action]:
     with fence.decider():
         evidence = list(
-            Evidence.objects.filter(pk__in=ids)
-            .select_related("device__group", "mailbox", "cluster", "investigation")
-            .order_by("pk")
+            _ours(ids).select_related("device__group", "mailbox", "cluster", "investigation").order_by("pk")
         )
         rules = Rules(
             folders=settings_facts.folder_rules(),
@@ -108,6 +107,15 @@ def _plan_chunk(ids: Sequence[int], *, by: Actor) -> list[Action]:
         _withdraw_improved(evidence, by=by)
         _mark_planned(evidence, created)
     return created
+
+
+def _ours(ids: Sequence[int]) -> "QuerySet[Evidence]":
+    """Those that no other intake or planning has: that one plans them, with the verdict it brings."""
+    rows = Evidence.objects.filter(pk__in=ids)
+    if connection.features.has_select_for_update:
+        held = rows.order_by("pk").select_for_update(no_key=True, skip_locked=True)
+        rows = Evidence.objects.filter(pk__in=list(held.values_list("pk", flat=True)))
+    return rows
 
 
 def _wishes(evidence: Evidence, rules: Rules) -> list[Wish]:
@@ -232,7 +240,10 @@ def _propose(wish: Wish, *, by: Actor) -> Action | None:
         _link(existing, proposal)
         return None
     if existing is not None:
-        existing.withdraw("withdrawn_superseded", by=by)
+        if existing.decision == Decision.PENDING and not existing.withdraw("withdrawn_superseded", by=by):
+            # Somebody decided it meanwhile, so it stands.
+            _link(existing, proposal)
+            return None
         proposal = _proposal(wish, round_=existing.round + 1)
         assert proposal is not None  # noqa: S101 - the same wish was judged a moment ago
     action, created = Action.objects.propose(proposal, by=by)
@@ -350,7 +361,7 @@ def _mark_planned(evidence: Sequence[Evidence], created: Sequence[Action]) -> No
     Evidence.objects.filter(pk__in=waiting[Decision.PENDING]).update(
         remediation=RemediationStatus.PENDING_APPROVAL
     )
-    Investigation.objects.filter(pk__in={item.investigation_id for item in evidence}).update(dirty_at=Now())
+    mark_dirty(item.investigation_id for item in evidence)
 
 
 def stop_investigation(investigation: Investigation, *, by: Actor) -> int:

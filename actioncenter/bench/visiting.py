@@ -10,6 +10,8 @@ from django.test import Client, RequestFactory
 from actioncenter.accounts.models import User
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.enums import Role
+from actioncenter.web import statements
+from actioncenter.web.templatetags import kept
 
 HOST: Final = "localhost"
 
@@ -50,6 +52,12 @@ class Visitor:
         if response.status_code != 200:
             raise WrongAnswer(f"{address} answered {response.status_code}: {body[-300:].decode(errors='replace')}")
         return body
+
+    def get_first(self, address: str) -> bytes:
+        """As if nobody had seen these rows or asked for them since the process began."""
+        statements.forget()
+        kept.forget()
+        return self.get(address)
 
 
 def _ignore(status: str, headers: list[tuple[str, str]], error: Any = None) -> Any:

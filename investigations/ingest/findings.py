@@ -63,9 +63,9 @@ def store(investigation: int, alert: Alert, doc: AlertDoc, owners: Owners, *, by
         values[row["key"]] = row | {"cluster": told} if told.type == _T.MAIL_CLUSTER else row
     there = {
         item.key: item
-        for item in Evidence.objects.select_for_update().filter(
-            investigation_id=investigation, key__in=list(values)
-        )
+        for item in Evidence.objects.select_for_update(no_key=True)
+        .filter(investigation_id=investigation, key__in=list(values))
+        .order_by("pk")
     }
     stored = Stored()
     fresh = [_new(investigation, row) for key, row in values.items() if key not in there]

@@ -18,6 +18,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.settings.enums import AutomationLevel
 from actioncenter.settings.models import SourceVerdicts
+from investigations import lifecycle
 from investigations.enums import ACTIVE_STATES, InvestigationState, NotStarted
 from investigations.ingest import findings, owners
 from investigations.ingest.columns import fitted
@@ -91,6 +92,7 @@ def _record(source: str, doc: AlertDoc, *, by: Actor) -> tuple[Alert, Result, St
     _write(alert, doc, found, investigation=investigation, not_started=not_started, digest=digest)
     stored = Stored()
     if investigation:
+        lifecycle.locked(investigation.pk)
         stored = findings.store(investigation.pk, alert, doc, found, by=by)
         _touch(investigation, doc, found)
     _tell(alert, result, doc, stored, by=by)
@@ -228,7 +230,8 @@ def _altered(doc: AlertDoc) -> bool:
 
 def _touch(investigation: Investigation, doc: AlertDoc, found: Owners) -> None:
     investigation.devices.add(*{item.owner.pk for item in found.devices})
-    Investigation.objects.filter(pk=investigation.pk).update(changed_at=Now(), dirty_at=Now())
+    Investigation.objects.filter(pk=investigation.pk).update(changed_at=Now())
+    lifecycle.mark_dirty([investigation.pk])
     Investigation.objects.filter(pk=investigation.pk, severity__lt=int(doc.severity)).update(
         severity=int(doc.severity)
     )

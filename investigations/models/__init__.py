@@ -4,7 +4,7 @@ from investigations.models.alert import Alert
 from investigations.models.assets import Device, DeviceIdentity, Mailbox, MailboxIdentity, MergeProposal
 from investigations.models.binding import Binding
 from investigations.models.evidence import EmailCluster, Evidence, EvidenceAlert
-from investigations.models.investigation import Investigation
+from investigations.models.investigation import Investigation, Mark
 
 __all__ = [
     "Alert",
@@ -17,5 +17,6 @@ __all__ = [
     "Investigation",
     "Mailbox",
     "MailboxIdentity",
+    "Mark",
     "MergeProposal",
 ]

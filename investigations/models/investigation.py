@@ -13,7 +13,7 @@ from investigations.models.scoped import ScopedQuerySet
 
 
 class Investigation(models.Model):
-    """`dirty_at` marks that its actions or evidence changed; lifecycle.advance clears it."""
+    """Its state follows its actions and evidence: see lifecycle, and `Mark`."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     source = models.CharField(max_length=100)
@@ -32,7 +32,6 @@ class Investigation(models.Model):
     started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(db_default=Now())
-    dirty_at = models.DateTimeField(null=True, db_default=Now())
     threat_count = models.PositiveIntegerField(default=0)
     action_count = models.PositiveIntegerField(default=0)
     terminated_by_name = models.CharField(max_length=200, blank=True)
@@ -42,7 +41,6 @@ class Investigation(models.Model):
     class Meta:
         indexes = [
             models.Index("changed_at", "id", name="investigation_changed"),
-            models.Index("dirty_at", name="investigation_dirty", condition=models.Q(dirty_at__isnull=False)),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -61,3 +59,15 @@ class Investigation(models.Model):
     @property
     def is_active(self) -> bool:
         return InvestigationState(self.state) in ACTIVE_STATES
+
+
+class Mark(models.Model):
+    """Says that actions or evidence of an investigation changed; housekeeping works it off.
+
+    Rows of their own, because those who decide at the same time must not wait for each other.
+    """
+
+    investigation = models.ForeignKey(Investigation, on_delete=models.CASCADE, related_name="marks")
+
+    def __str__(self) -> str:
+        return f"mark of {self.investigation_id}"

@@ -15,7 +15,8 @@ from actioncenter.actions.models import (
     Conflict,
     ConnectorJob,
     LeaseLost,
-    running,
+    attempting,
+    settling,
 )
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.enums import AutomationLevel, StopScope
@@ -220,10 +221,12 @@ def test_a_runner_that_lost_its_lease_writes_nothing(estate: Estate) -> None:
     assert taken is not None
     assert taken.token == stale.token + 1
     with pytest.raises(LeaseLost):
-        running.mark_sent(stale)
+        attempting.mark_sent(stale)
     stepping.work(stale, by=RUNNER)
     assert effects(estate) == 0
     stepping.work(taken, by=RUNNER)
+    assert effects(estate) == 0, "the gates are passed anew first"
+    loop.drain(by=RUNNER)
     action.refresh_from_db()
     assert (action.execution, effects(estate)) == (Execution.SUCCEEDED, 1)
 
@@ -294,4 +297,4 @@ def test_an_offline_plan_says_why_there_is_none(run: Run, estate: Estate) -> Non
 
 @pytest.mark.parametrize("state", list(TargetState))
 def test_every_target_state_has_an_effect_on_the_action(state: TargetState) -> None:
-    assert isinstance(running.execution_of(running.Counter({state: 1})), Execution)
+    assert isinstance(settling.execution_of(settling.Counter({state: 1})), Execution)

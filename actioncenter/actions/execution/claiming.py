@@ -29,7 +29,7 @@ from investigations.models import Evidence
 
 LEASE = timedelta(seconds=60)
 DUPLICATE_WINDOW = timedelta(hours=1)
-LOOKED_AT_ONCE = 50
+LOOKED_AT_ONCE = 200
 STARTABLE = (Execution.IN_PROGRESS, Execution.QUEUED)
 """What was begun goes on first. Nothing more is sent for an action with an unknown outcome."""
 
@@ -67,7 +67,10 @@ def _startable_targets() -> "QuerySet[ActionTarget]":
     earlier = Q(action__queued_at__lt=mine) | Q(action__queued_at=mine, action__lt=OuterRef("action"))
     busy = others.filter(state=TargetState.IN_PROGRESS)
     ahead = others.filter(
-        earlier, state=TargetState.QUEUED, action__decision__in=sorted(ALLOWED), action__history_at__isnull=True
+        earlier,
+        state=TargetState.QUEUED,
+        action__decision__in=sorted(ALLOWED),
+        action__history_at__isnull=True,
     )
     ready = ActionTarget.objects.filter(attempting.READY, action=OuterRef("pk"))
     return ready.filter(~Exists(busy), ~Exists(ahead))
@@ -121,9 +124,11 @@ def _stop(action: Action, code: str, detail: str, *, by: Actor) -> Gate:
 
 def _ask_a_person(action: Action) -> None:
     """Propose anew what its evidence calls for under the level that holds now."""
-    evidence = list(action.links.values_list("evidence_id", flat=True))
-    Evidence.objects.filter(pk__in=evidence).update(planned_verdict=None)
-    planning.plan(evidence)
+    evidence = Evidence.objects.filter(links__action=action).order_by("pk")
+    if connection.features.has_select_for_update:
+        # Planning passes over what somebody else holds.
+        evidence = evidence.select_for_update(of=("self",), no_key=True)
+    planning.plan(list(evidence.values_list("pk", flat=True)))
 
 
 def _as_decided(action: Action) -> bool:

@@ -1,5 +1,6 @@
 """Reads of the outside, claimed like actions: plans, capabilities, checks."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -13,7 +14,7 @@ from django.utils import timezone
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import Decision, JobKind, JobState, TargetKind
 from actioncenter.actions.execution import claiming, outside
-from actioncenter.actions.models import Action, ActionTarget, ConnectorJob, Plan
+from actioncenter.actions.models import Action, ActionTarget, ConnectorJob, Plan, settling
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -21,17 +22,21 @@ from actioncenter.connectors import base, registry
 from actioncenter.settings.models import ConnectorInstance
 from investigations.models import Binding
 
+logger = logging.getLogger(__name__)
+
 LEASE = timedelta(seconds=60)
 READ_AT_ONCE = 200
+AGAIN = timedelta(seconds=30)
+"""Between two tries of a read that some decision waits for."""
 
 
 def claim_next() -> ConnectorJob | None:
     """Take the oldest open job; None when there is none."""
-    free = Q(state=JobState.QUEUED) | Q(state=JobState.RUNNING, lease_until__lte=Now())
+    free = Q(state__lte=JobState.RUNNING) & (Q(lease_until__isnull=True) | Q(lease_until__lte=Now()))
     with transaction.atomic():
         rows = ConnectorJob.objects.filter(free).order_by("pk")
         if connection.features.has_select_for_update:
-            rows = rows.select_for_update(of=("self",), skip_locked=True)
+            rows = rows.select_for_update(of=("self",), no_key=True, skip_locked=True)
         job = rows.first()
         if job is None:
             return None
@@ -40,7 +45,7 @@ def claim_next() -> ConnectorJob | None:
         )
         if not claimed:
             return None
-    job.refresh_from_db()
+        job.refresh_from_db()
     return job
 
 
@@ -49,10 +54,27 @@ def work(job: ConnectorJob, *, by: Actor) -> None:
     try:
         connector = outside.connect(job.instance)
         result = HANDLERS[JobKind(job.kind)](job, connector, by)
+    except base.Transient as error:
+        _later(job, error)
     except (base.ConnectorError, registry.UnknownKind) as error:
-        _finish(job, JobState.FAILED, error=str(error))
+        _finish(job, JobState.FAILED, error=outside.cleaned(str(error)))
+    except Exception as fault:
+        logger.exception("%s broke", job)
+        _finish(job, JobState.FAILED, error=f"Internal error: {type(fault).__name__}")
     else:
         _finish(job, JobState.DONE, result=result)
+
+
+def _later(job: ConnectorJob, error: base.Transient) -> None:
+    """A plan is asked for until there is one, because some decisions wait for it; other reads fail."""
+    text = outside.cleaned(str(error))
+    if job.kind != JobKind.PREVIEW:
+        _finish(job, JobState.FAILED, error=text)
+        return
+    wait = timedelta(seconds=max(error.retry_after, AGAIN.total_seconds()))
+    ConnectorJob.objects.filter(pk=job.pk, token=job.token).update(
+        state=JobState.QUEUED, error=text[:1000], lease_until=Now() + wait
+    )
 
 
 def _finish(
@@ -71,20 +93,21 @@ def _preview(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[st
     request = outside.preview_request(action, targets, deadline=time.time() + LEASE.total_seconds())
     plan = connector.preview(request)
     with transaction.atomic():
+        now = settling.locked(action)
+        if now.decision != Decision.PENDING or now.revision != action.revision:
+            return {"skipped": "decided or edited meanwhile"}
         row = Plan.objects.create(
             action=action,
             revision=action.revision,
             digest=plan.digest[:64],
-            body=_body(plan, targets),
+            body=outside.cleaned(_body(plan, targets)),
             expires_at=timezone.now() + timedelta(days=action.approval_rule.get("expiry_days", 7)),
         )
         if plan.targets is not None:
             Action.objects.filter(pk=action.pk, decision=Decision.PENDING).update(
-                succeeded_count=0, target_count=len(plan.targets), on_name=_place_of(plan)
+                succeeded_count=0, target_count=len(plan.targets), on_name=outside.cleaned(_place_of(plan))
             )
         after = {"digest": row.digest, "revision": row.revision}
-        # The row lock that an action's stream needs.
-        Action.objects.filter(pk=action.pk).update(updated_at=Now())
         log.record_many([action.draft(Kind.PLAN_MADE, by=by, after=after)])
     return {"plan": row.pk}
 

@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from django.db import close_old_connections, connection
-from django.db.models import Q
-from django.db.models.functions import Now
 
 from actioncenter.actions import dispatch
 from actioncenter.actions.execution import claiming, jobs, stepping
-from actioncenter.actions.models import Attempt, running
+from actioncenter.actions.models import Attempt, attempting
 from actioncenter.audit.actor import Actor
 
 logger = logging.getLogger(__name__)
@@ -28,20 +26,19 @@ def runner_name() -> str:
 
 def take_due(runner: str) -> Attempt | None:
     """An attempt whose poll is due or whose runner is gone, now ours."""
-    due = Q(next_poll_at__lte=Now()) | Q(lease_until__lte=Now())
-    for attempt in Attempt.objects.filter(due, ended_at__isnull=True).order_by("pk")[:20]:
-        if running.take_over(attempt, runner=runner, lease=claiming.LEASE):
-            return attempt
-    return None
+    return attempting.take_over(runner, lease=claiming.LEASE)
 
 
 def next_task(runner: str, *, by: Actor) -> Callable[[], None] | None:
-    """The next thing to do, claimed already; None when there is nothing."""
-    job = jobs.claim_next()
-    if job is not None:
-        return lambda: jobs.work(job, by=by)
+    """The next thing to do, claimed already; None when there is nothing.
+
+    What was decided goes before reads: a storm of proposals must not hold up an isolation.
+    """
     attempt = take_due(runner) or claiming.claim_next(runner, by=by)
-    return (lambda: stepping.work(attempt, by=by)) if attempt else None
+    if attempt is not None:
+        return lambda: stepping.work(attempt, by=by)
+    job = jobs.claim_next()
+    return (lambda: jobs.work(job, by=by)) if job else None
 
 
 def drain(*, by: Actor, limit: int = 10_000) -> int:
@@ -114,7 +111,11 @@ def _listening() -> Iterator[socket.socket]:
     path = dispatch.socket_path()
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
-        wire.bind(str(path))
+        try:
+            wire.bind(str(path))
+        except OSError as error:
+            # The path may be too long for a socket. Polling finds everything, only later.
+            logger.warning("can't be woken, so it only polls: %s", error)
         wire.settimeout(POLL_SECONDS)
         try:
             yield wire

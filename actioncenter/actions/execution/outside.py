@@ -14,6 +14,7 @@ from actioncenter.actions.models import Action, ActionTarget, Attempt, TargetRes
 from actioncenter.connectors import registry
 from actioncenter.connectors.base import Connector, Delivery, Outcome, Request, Result, Target
 from actioncenter.settings.models import ConnectorInstance
+from investigations.intake.text import clean_text
 
 STATE_OF: Mapping[Outcome, TargetState] = {
     Outcome.SUCCEEDED: TargetState.SUCCEEDED,
@@ -25,6 +26,9 @@ STATE_OF: Mapping[Outcome, TargetState] = {
     Outcome.UNKNOWN: TargetState.UNKNOWN,
 }
 GOOD = frozenset({Outcome.SUCCEEDED, Outcome.ALREADY, Outcome.GONE})
+
+CLAIMED = frozenset({TargetState.SUCCEEDED, TargetState.ALREADY, TargetState.GONE})
+"""What a connector says is in force; believed when it was read back."""
 
 
 def connect(instance: ConnectorInstance) -> Connector:
@@ -75,13 +79,24 @@ def results(answers: Sequence[Result]) -> list[TargetResult]:
             target_id=int(answer.key),
             state=STATE_OF[answer.outcome],
             before=answer.before,
-            after=answer.after,
-            error=answer.error,
+            after=cleaned(answer.after),
+            error=cleaned(answer.error),
             error_class="" if answer.outcome in GOOD else answer.outcome.value,
         )
         for answer in answers
-        if answer.key.isdigit()
+        if answer.key.isdecimal()
     ]
+
+
+def cleaned(value: Any) -> Any:
+    """Text of the far side, at any depth, as a database takes it; devices name things as they like."""
+    if isinstance(value, str):
+        return clean_text(value).text
+    if isinstance(value, Mapping):
+        return {clean_text(str(name)).text: cleaned(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [cleaned(item) for item in value]
+    return value
 
 
 def delivery(connector: Connector, attempt: Attempt, target: ActionTarget) -> Delivery:

@@ -2,7 +2,8 @@
 
 What follows a lost answer depends on what the far side does with a repeated call: a keyed one
 gets the same id again, a queryable one is asked first, and for a blind one a person looks.
-Nothing is ever sent a second time blindly.
+Nothing is ever sent a second time blindly, and once something may have been touched the attempt
+keeps its id until the outcome is known, whatever the far side answers meanwhile.
 """
 
 import logging
@@ -12,40 +13,51 @@ from dataclasses import replace
 
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, AttemptState, TargetState
-from actioncenter.actions.execution import effects, outside
+from actioncenter.actions.execution import artefacts, claiming, outside
 from actioncenter.actions.execution.claiming import LEASE
-from actioncenter.actions.models import ActionTarget, Attempt, LeaseLost, TargetResult, running
+from actioncenter.actions.models import ActionTarget, Attempt, LeaseLost, TargetResult, attempting
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors import base, registry
 
 logger = logging.getLogger(__name__)
 
-OPEN = [TargetState.IN_PROGRESS, TargetState.UNKNOWN]
 ASK_AGAIN = 2.0
-"""Seconds before a queryable far side is asked what became of a request."""
+"""Seconds before the far side is asked what became of a request; doubled each time."""
+ASK_AT_LEAST_EVERY = 60.0
+STOP_POLL = 5.0
 
 
 class Port:
     """The journal that a connector writes to: our rows, fenced by the attempt's token."""
 
-    def __init__(self, attempt: Attempt, deadline: float) -> None:
+    def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
-        self.deadline = deadline
+        self.touched = False
+        """Whether this call may have changed anything: from then on no error proves the contrary."""
+        self._renew(time.monotonic())
 
     def intent(self, keys: Sequence[str]) -> None:
         """The runner tests its own deadline too: a frozen one must not wake up and send."""
-        if time.monotonic() > self.deadline:
+        now = time.monotonic()
+        if now > self.deadline:
             raise base.LeaseLost("the lease is over")
+        if claiming.stopped(self.attempt.action):
+            raise base.Transient("A switch was pulled.", retry_after=STOP_POLL)
         try:
-            running.extend_lease(self.attempt, LEASE)
+            attempting.intend(self.attempt, LEASE)
         except LeaseLost as lost:
             raise base.LeaseLost(str(lost)) from lost
+        self.touched = True
+        self._renew(now)
 
     def result(self, results: Sequence[base.Result]) -> None:
         try:
-            running.note(self.attempt, outside.results(results))
+            attempting.note(self.attempt, outside.results(results))
         except LeaseLost as lost:
             raise base.LeaseLost(str(lost)) from lost
+
+    def _renew(self, now: float) -> None:
+        self.deadline = now + 0.6 * LEASE.total_seconds()
 
 
 def work(attempt: Attempt, *, by: Actor) -> None:
@@ -54,93 +66,103 @@ def work(attempt: Attempt, *, by: Actor) -> None:
         _work(attempt, by=by)
     except (LeaseLost, base.LeaseLost):
         logger.warning("%s was taken over by another runner", attempt)
-        return
     except Exception as fault:
         # Our own mistake, not the far side's: what was sent stays unknown rather than failed.
         logger.exception("%s broke", attempt)
-        _after_fault(attempt, f"Internal error: {type(fault).__name__}")
-    running.settle(attempt.action, by=by, **_why(attempt))
-    effects.apply(attempt.action, by=by)
+        _after_fault(attempt, f"Internal error: {type(fault).__name__}", by=by)
 
 
-def _why(attempt: Attempt) -> dict[str, str]:
-    attempt.refresh_from_db(fields=["error", "error_class"])
-    return {"code": attempt.error_class, "detail": attempt.error}
-
-
-def _after_fault(attempt: Attempt, error: str) -> None:
-    attempt.refresh_from_db()
-    if attempt.sent_at is None:
-        running.requeue(attempt, after=30, reason=error, error_class="internal")
-    else:
-        running.keep_unknown(attempt, error=error, look_again_in=None)
+def _after_fault(attempt: Attempt, error: str, *, by: Actor) -> None:
+    # Not the whole row: its token may be another runner's by now, and that is what fences us.
+    attempt.refresh_from_db(fields=["sent_at"])
+    try:
+        if attempt.sent_at is None:
+            attempting.requeue(attempt, after=30, reason=error, error_class="internal", by=by)
+        else:
+            attempting.keep_unknown(attempt, error=error, look_again_in=_gap(attempt), by=by)
+    except LeaseLost:
+        logger.warning("%s was taken over by another runner", attempt)
 
 
 def _work(attempt: Attempt, *, by: Actor) -> None:
+    if attempt.sent_at is None and attempt.token > 1:
+        # Its runner died before anything was sent, and since then a switch may have been pulled.
+        attempting.requeue(attempt, after=0, reason="", error_class="", by=by)
+        return
     # Always the whole attempt in one order: a cursor may count positions in it.
     targets = list(attempt.targets.order_by("pk"))
-    if not any(target.state in OPEN for target in targets):
-        running.close(attempt, AttemptState.FINISHED)
+    if not any(target.state in attempting.OPEN for target in targets):
+        attempting.finish(attempt, [], by=by)
         return
-    if attempt.instance is None:
-        _without_connector(attempt, targets)
-        return
-    deadline = time.time() + CATALOGUE[ActionType(attempt.action.type)].deadline
-    request = outside.request_for(attempt, targets, deadline=deadline)
+    port = Port(attempt)
+    request = outside.request_for(attempt, targets, deadline=_deadline(attempt))
     try:
+        if attempt.instance is None:
+            raise base.Permanent("no_route", "No connector carries this out.")
         connector = outside.connect(attempt.instance)
-        answer = _ask(attempt, connector, request, targets)
+        answer = _ask(attempt, connector, request, targets, port)
     except (base.ConnectorError, registry.UnknownKind) as error:
-        _failed(attempt, error)
+        _failed(attempt, error, port, by=by)
         return
-    if answer is not None:
-        _take(attempt, connector, request, answer)
+    if answer is None:
+        attempting.keep_unknown(attempt, error=attempt.error or "No answer came.", look_again_in=None, by=by)
+    else:
+        _take(attempt, connector, request, answer, by=by)
+
+
+def _deadline(attempt: Attempt) -> float:
+    """From the attempt's beginning: work that is polled must end one day."""
+    return attempt.started_at.timestamp() + CATALOGUE[ActionType(attempt.action.type)].deadline
 
 
 def _ask(
-    attempt: Attempt, connector: base.Connector, request: base.Request, targets: Sequence[ActionTarget]
+    attempt: Attempt,
+    connector: base.Connector,
+    request: base.Request,
+    targets: Sequence[ActionTarget],
+    port: Port,
 ) -> base.Done | base.Continue | None:
     """The next answer of the far side; None when a person has to look."""
-    port = Port(attempt, time.monotonic() + 0.6 * LEASE.total_seconds())
-    if attempt.action.cancel_requested_at and attempt.sent_at and connector.cancel(request, attempt.cursor):
-        attempt.cursor = attempt.cursor or {}
     if attempt.sent_at is None:
-        running.mark_sent(attempt)
+        attempting.mark_sent(attempt)
         return connector.step(request, None, port)
-    if attempt.cursor is not None:
-        return connector.step(request, attempt.cursor or None, port)
-    match outside.delivery(connector, attempt, targets[0]):
-        case base.Delivery.KEYED:
-            return connector.step(request, None, port)
-        case base.Delivery.QUERYABLE:
-            return connector.lookup(request) or connector.step(request, None, port)
-    running.keep_unknown(attempt, error=attempt.error or "No answer came.", look_again_in=None)
-    return None
+    # A cursor is true only if it was put down after a whole step; in the middle of one nobody knows.
+    polling = attempt.state == AttemptState.POLLING
+    cursor = attempt.cursor if polling else None
+    delivery = base.Delivery.KEYED if polling else outside.delivery(connector, attempt, targets[0])
+    if delivery is base.Delivery.BLIND:
+        return None
+    cancelled = attempt.action.cancel_requested_at and connector.cancel(request, cursor)
+    if delivery is base.Delivery.QUERYABLE and not cancelled:
+        return connector.lookup(request) or connector.step(request, None, port)
+    return connector.step(request, cursor, port)
 
 
 def _take(
-    attempt: Attempt, connector: base.Connector, request: base.Request, answer: base.Done | base.Continue
+    attempt: Attempt,
+    connector: base.Connector,
+    request: base.Request,
+    answer: base.Done | base.Continue,
+    *,
+    by: Actor,
 ) -> None:
     results, read = _confirmed(connector, request, answer)
-    running.record(attempt, [r for r in results if r.target_id in read], read_back=True)
-    running.record(attempt, [r for r in results if r.target_id not in read])
-    if isinstance(answer, base.Continue):
-        running.park(
+    gap = _gap(attempt)
+    if isinstance(answer, base.Continue) and gap is not None:
+        attempting.park(
             attempt,
+            results,
+            read,
             cursor=answer.cursor,
             wait=answer.wait,
             done=answer.done,
             total=answer.total,
-            message=answer.message,
+            message=outside.cleaned(answer.message),
+            by=by,
         )
         return
-    effects.keep_artefacts(attempt.action, answer.artefacts)
-    left = attempt.targets.filter(state=TargetState.IN_PROGRESS)
-    if left.exists():
-        # An answer that leaves targets out is no answer about them.
-        running.keep_unknown(attempt, error="The answer left this target out.", look_again_in=None)
-    else:
-        running.close(attempt, AttemptState.FINISHED)
+    files = artefacts.store(attempt.action, answer.artefacts) if isinstance(answer, base.Done) else []
+    attempting.finish(attempt, results, read, artefacts=files, look_again_in=gap, by=by)
 
 
 def _confirmed(
@@ -148,65 +170,68 @@ def _confirmed(
 ) -> tuple[list[TargetResult], set[int]]:
     """Results after reading back, and which of them were seen in force.
 
-    A connector that says "done" is not believed: what reads back as not in force has failed.
+    A connector that says "done" is not believed: what reads back as not in force has failed, and
+    what can't be read back is unknown.
     """
     results = outside.results(answer.results)
-    claimed = {str(r.target_id) for r in results if r.state in (TargetState.SUCCEEDED, TargetState.ALREADY)}
+    claimed = {str(result.target_id) for result in results if result.state in outside.CLAIMED}
     if not claimed:
         return results, set()
     targets = [target for target in request.targets if target.key in claimed]
     try:
-        observed = connector.verify(replace(request, targets=targets))
+        in_force = connector.verify(replace(request, targets=targets)).in_force
     except base.ConnectorError as error:
-        return [_unconfirmed(result, claimed, str(error)) for result in results], set()
-    read = {int(key) for key, holds in observed.in_force.items() if holds}
-    refuted = {int(key) for key, holds in observed.in_force.items() if holds is False}
-    return [_refuted(result) if result.target_id in refuted else result for result in results], read
+        return [_unconfirmed(result, outside.cleaned(str(error))) for result in results], set()
+    read = {int(key) for key in claimed if in_force.get(key)}
+    return [_judged(result, in_force.get(str(result.target_id))) for result in results], read
 
 
-def _refuted(result: TargetResult) -> TargetResult:
+def _judged(result: TargetResult, holds: bool | None) -> TargetResult:
+    if holds is None:
+        return _unconfirmed(result, "the connector can't tell.")
+    if holds or result.state not in outside.CLAIMED:
+        return result
     error = "Reported as done, but reading it back doesn't show it."
     return replace(result, state=TargetState.FAILED, error=error, error_class="not_in_force")
 
 
-def _unconfirmed(result: TargetResult, claimed: set[str], error: str) -> TargetResult:
-    if str(result.target_id) not in claimed:
+def _unconfirmed(result: TargetResult, why: str) -> TargetResult:
+    if result.state not in outside.CLAIMED:
         return result
     return replace(
         result,
         state=TargetState.UNKNOWN,
-        error=f"Reported as done, but it could not be read back: {error}",
+        error=f"Reported as done, but it could not be read back: {why}",
         error_class="not_read_back",
     )
 
 
-def _failed(attempt: Attempt, error: Exception) -> None:
-    """One connector error, by its class."""
-    text = str(error)
-    if isinstance(error, base.Transient):
+def _failed(attempt: Attempt, error: Exception, port: Port, *, by: Actor) -> None:
+    """One connector error, by its class and by what may have been touched before it."""
+    text = outside.cleaned(str(error))
+    first, gap = attempt.sent_at is None, _gap(attempt)
+    untouched = isinstance(error, base.Transient) and not port.touched
+    if untouched and first:
         code = "device_offline" if error.offline else "transient"
-        running.requeue(attempt, after=error.retry_after, reason=text, error_class=code)
-    elif isinstance(error, base.Unknown):
-        running.keep_unknown(attempt, error=text, look_again_in=ASK_AGAIN)
-    else:
+        attempting.requeue(attempt, after=error.retry_after, reason=text, error_class=code, by=by)
+    elif untouched and attempt.state == AttemptState.POLLING and gap is not None:
+        attempting.postpone(attempt, wait=max(error.retry_after, gap), reason=text)
+    elif first and not isinstance(error, base.Transient | base.Unknown):
         code = getattr(error, "code", type(error).__name__.lower())
-        _fail_all(attempt, text, code)
-
-
-def _fail_all(attempt: Attempt, text: str, code: str) -> None:
-    open_targets = attempt.targets.filter(state__in=OPEN)
-    running.record(
-        attempt,
-        [TargetResult(t.pk, TargetState.FAILED, error=text, error_class=code) for t in open_targets],
-    )
-    running.close(attempt, AttemptState.FINISHED, error=text, error_class=code)
-
-
-def _without_connector(attempt: Attempt, targets: Sequence[ActionTarget]) -> None:
-    """Expand pivot needs none; anything else lost its connector after it was approved."""
-    running.mark_sent(attempt)
-    if attempt.action.type == ActionType.EXPAND_PIVOT:
-        running.record(attempt, [TargetResult(t.pk, TargetState.SUCCEEDED) for t in targets], read_back=True)
-        running.close(attempt, AttemptState.FINISHED)
+        _fail_all(attempt, text, code, by=by)
     else:
-        _fail_all(attempt, "Its connector no longer exists.", "no_route")
+        attempting.keep_unknown(attempt, error=text, look_again_in=gap, by=by)
+
+
+def _gap(attempt: Attempt) -> float | None:
+    """Seconds until the far side is asked again; None when patience is over and a person has to look."""
+    entry = CATALOGUE[ActionType(attempt.action.type)]
+    if time.time() > attempt.started_at.timestamp() + entry.deadline + entry.patience:
+        return None
+    return min(ASK_AGAIN * 2.0 ** min(attempt.token - 1, 10), ASK_AT_LEAST_EVERY)
+
+
+def _fail_all(attempt: Attempt, text: str, code: str, *, by: Actor) -> None:
+    open_targets = attempt.targets.filter(state__in=attempting.OPEN).values_list("pk", flat=True)
+    failed = [TargetResult(pk, TargetState.FAILED, error=text, error_class=code) for pk in open_targets]
+    attempting.finish(attempt, failed, by=by, error=text, error_class=code)

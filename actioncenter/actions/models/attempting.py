@@ -72,9 +72,9 @@ def _take(targets: Sequence[ActionTarget], attempt: Attempt) -> None:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LANES])
         attempt.save(force_insert=True)
-        ActionTarget.objects.filter(pk__in=[target.pk for target in targets], state=TargetState.QUEUED).update(
-            state=TargetState.IN_PROGRESS, attempt=attempt, tries=F("tries") + 1, changed_at=Now()
-        )
+        ActionTarget.objects.filter(
+            pk__in=[target.pk for target in targets], state=TargetState.QUEUED
+        ).update(state=TargetState.IN_PROGRESS, attempt=attempt, tries=F("tries") + 1, changed_at=Now())
 
 
 def _free_targets(action: "Action") -> list[ActionTarget]:

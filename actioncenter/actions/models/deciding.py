@@ -22,26 +22,23 @@ from actioncenter.actions import dispatch
 from actioncenter.actions.catalogue import clean_parameters, needs_plan
 from actioncenter.actions.enums import ActionType, Choice, Decision, Execution, TargetKind
 from actioncenter.actions.models.conflicts import Conflict, Invalid
+from actioncenter.actions.models.following import AFTER_DECISION, follow_decisions
 from actioncenter.actions.models.plan import Plan, Vote
 from actioncenter.actions.models.proposal import fingerprint, intent_key
+from actioncenter.actions.models.proposing import ask_for_plan
 from actioncenter.actions.models.target import ActionTarget
-from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights
+from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights, rights_of
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
+from actioncenter.settings.access import within
 from investigations.enums import RemediationStatus
-from investigations.models import Evidence, Investigation
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
 
 BULK_LIMIT = 500
-EVIDENCE_AFTER = {
-    Decision.APPROVED: RemediationStatus.RUNNING,
-    Decision.REJECTED: RemediationStatus.DECLINED,
-    Decision.EXPIRED: RemediationStatus.DECLINED,
-    Decision.WITHDRAWN: RemediationStatus.UNREMEDIATED,
-}
+EVIDENCE_AFTER = {**AFTER_DECISION, Decision.APPROVED: RemediationStatus.RUNNING}
 COMMENT_LIMIT = 4000
 
 
@@ -82,8 +79,9 @@ class RowResult:
 
 
 def decide_one(
-    action: "Action", way: Way, *, by: Actor, comment: str = "", revision: int | None = None
-) -> "Action":
+    action: "Action", way: Way, *, by: Actor, comment: str = "", revision: int | None = None,
+    approval_id: UUID | None = None,
+) -> "Action":  # fmt: skip
     """Decide one action; raises Conflict, Refused, Invalid or NotVisible."""
     revisions = {action.pk: revision} if revision is not None else None
     with fence.decider():
@@ -94,7 +92,7 @@ def decide_one(
         error = _objection(rows[0], way, by=by, rights=rights, comment=comment, revisions=revisions or {})
         if error:
             raise error
-        _write(type(action), rows, way, by=by, comment=comment, approval_id=None)
+        _write(type(action), rows, way, by=by, comment=comment, approval_id=approval_id)
     action.refresh_from_db()
     return action
 
@@ -106,46 +104,64 @@ def decide_many(
     """Decide up to 500 actions of one type; one result per id, in the order given.
 
     Raises Invalid when the selection is empty, too large or of several types. Ids out of the
-    person's scope come back as `unknown`, like ids that don't exist.
+    person's scope come back as `unknown`, like ids that don't exist. Rows that somebody else is
+    deciding are taken alone afterwards: waiting for one while holding others is a deadlock.
     """
     wanted = list(dict.fromkeys(ids))
     if not wanted or len(wanted) > BULK_LIMIT:
         raise Invalid("selection", f"Select between 1 and {BULK_LIMIT} actions.")
+    revisions, approval_id = revisions or {}, approval_id or uuid4()
     with fence.decider():
         rights = fresh_rights(by)
-        rows = {row.pk: row for row in _locked(model, wanted, wait=False, by=by)}
-        seen = [row for row in rows.values() if rights.sees(row)]
-        if len({row.type for row in seen}) > 1:
+        seen = dict(within(model.objects.filter(pk__in=wanted), rights.scope).values_list("pk", "type"))
+        if len(set(seen.values())) > 1:
             raise Invalid("selection", "All selected actions must be of the same type.")
+        rows = {row.pk: row for row in _locked(model, list(seen), wait=False, by=by)}
         errors = {
-            row.pk: _objection(row, way, by=by, rights=rights, comment=comment, revisions=revisions or {})
-            for row in seen
+            pk: _objection(row, way, by=by, rights=rights, comment=comment, revisions=revisions)
+            for pk, row in rows.items()
         }
-        good = [row for row in seen if errors[row.pk] is None]
-        decided = _write(model, good, way, by=by, comment=comment, approval_id=approval_id or uuid4())
-        existing = set(model.objects.filter(pk__in=wanted).values_list("pk", flat=True)) - set(rows)
-    return [_result(pk, way, rows.get(pk), errors, decided, existing) for pk in wanted]
-
-
-def _result(
-    pk: int, way: Way, row: "Action | None", errors: Mapping[int, Exception | None], decided: set[int],
-    busy: set[int],
-) -> RowResult:  # fmt: skip
-    if pk in busy:
-        return RowResult(pk, False, "busy", f"A-{pk} is being decided by someone else right now.")
-    error = errors.get(pk, NotVisible())
-    if row is None or isinstance(error, NotVisible):
-        return RowResult(pk, False, "unknown", f"There is no action A-{pk}.")
-    if error is not None:
-        return RowResult(pk, False, getattr(error, "code", "invalid"), str(error), row)
-    if pk in decided:
-        return RowResult(
-            pk, True, way.decision.name.lower(), f"{row.label} {way.decision.name.lower()}.", row
+        good = [row for pk, row in rows.items() if errors[pk] is None]
+        decided = _write(model, good, way, by=by, comment=comment, approval_id=approval_id)
+    results = {pk: _result(row, way, errors[pk], pk in decided) for pk, row in rows.items()}
+    for pk in sorted(seen.keys() - rows.keys()):
+        results[pk] = _decide_alone(
+            model(pk=pk), way, by=by, comment=comment, revision=revisions.get(pk), approval_id=approval_id
         )
-    return RowResult(pk, True, "voted", f"{row.label}: your vote counts, more are needed.", row)
+    return [results.get(pk) or _unknown(pk) for pk in wanted]
+
+
+def _decide_alone(action: "Action", way: Way, **more: Any) -> RowResult:
+    try:
+        row = decide_one(action, way, **more)
+    except NotVisible:
+        return _unknown(action.pk)
+    except (Conflict, Refused, Invalid) as error:
+        return _result(type(action).objects.get(pk=action.pk), way, error, decided=False)
+    return _result(row, way, None, decided=row.decision == way.decision)
+
+
+def _unknown(pk: int) -> RowResult:
+    return RowResult(pk, False, "unknown", f"There is no action A-{pk}.")
+
+
+def _result(row: "Action", way: Way, error: Exception | None, decided: bool) -> RowResult:
+    if isinstance(error, NotVisible):
+        return _unknown(row.pk)
+    if error is not None:
+        return RowResult(row.pk, False, getattr(error, "code", "invalid"), str(error), row)
+    word = way.decision.name.lower()
+    if decided:
+        return RowResult(row.pk, True, word, f"{row.label} {word}.", row)
+    return RowResult(row.pk, True, "voted", f"{row.label}: your vote counts, more are needed.", row)
 
 
 def _locked(model: "type[Action]", ids: Sequence[int], *, wait: bool, by: Actor) -> "list[Action]":
+    """The rows as they are once they are locked: what was read while waiting for a lock may be old."""
+    if connection.features.has_select_for_update:
+        rows = model.objects.filter(pk__in=ids).order_by("pk")
+        held = rows.select_for_update(of=("self",), no_key=True, skip_locked=not wait)
+        ids = list(held.values_list("pk", flat=True))
     past = Case(
         When(expires_at__lte=Now(), then=Value(True)), default=Value(False), output_field=BooleanField()
     )
@@ -153,14 +169,11 @@ def _locked(model: "type[Action]", ids: Sequence[int], *, wait: bool, by: Actor)
     unrouted = ActionTarget.objects.filter(action=OuterRef("pk"), instance__isnull=True).exclude(
         kind=TargetKind.INVESTIGATION
     )
-    rows = model.objects.filter(pk__in=ids).order_by("pk")
-    if connection.features.has_select_for_update:
-        rows = rows.select_for_update(of=("self",), skip_locked=not wait)
     vote = Vote.objects.filter(action=OuterRef("pk"), revision=OuterRef("revision"), user_ref=by.ref)
     return list(
-        rows.annotate(
-            past_expiry=past, has_plan=Exists(plan), unrouted=Exists(unrouted), has_voted=Exists(vote)
-        )
+        model.objects.filter(pk__in=ids)
+        .order_by("pk")
+        .annotate(past_expiry=past, has_plan=Exists(plan), unrouted=Exists(unrouted), has_voted=Exists(vote))
     )
 
 
@@ -236,7 +249,7 @@ def _write(
     ready = _with_quorum(rows, way)
     changed = _decide(model, [row.pk for row in ready], way, by=by, comment=comment, approval_id=approval_id)
     if changed != len(ready):
-        raise Conflict(ready[0], "expired", "The time to decide ended meanwhile. Nothing was recorded.")
+        raise Conflict(ready[0], "decided", "Somebody decided meanwhile. Nothing was recorded.")
     decided = {row.pk for row in ready}
     log.record_many(
         [
@@ -253,21 +266,25 @@ def _write(
             for row in rows
         ]
     )
-    _follow(ready, way.decision)
+    follow_decisions(ready, EVIDENCE_AFTER[way.decision])
     if way is APPROVE and decided:
         transaction.on_commit(partial(dispatch.wake, sorted(decided)), robust=True)
     return decided
 
 
 def _with_quorum(rows: "Sequence[Action]", way: Way) -> "list[Action]":
-    """Rows whose votes suffice now. Votes of people since deactivated don't count."""
+    """Rows whose votes suffice now. Votes of people who may no longer decide don't count."""
     needed = {row.pk: int(row.approval_rule.get(way.quorum_key, 1)) for row in rows}
-    several = [row for row in rows if needed[row.pk] > 1]
+    several = {row.pk: row for row in rows if needed[row.pk] > 1}
     counted: Counter[int] = Counter()
     if several:
         votes = Vote.objects.filter(action__in=several, choice=way.choice, user__is_active=True)
         votes = votes.filter(revision=F("action__revision"), fingerprint=F("action__fingerprint"))
-        counted.update(votes.values_list("action_id", flat=True))
+        cast = list(votes.select_related("user"))
+        rights = {user.pk: rights_of(user) for user in {vote.user for vote in cast} if user}
+        for vote in cast:
+            held, row = rights[vote.user_id or 0], several[vote.action_id]
+            counted[row.pk] += held.sees(row) and held.refusal(way.verb, row) is None
     return [row for row in rows if needed[row.pk] <= 1 or counted[row.pk] >= needed[row.pk]]
 
 
@@ -294,7 +311,7 @@ def _decide(
         }
     else:
         changes |= {"history_at": Now(), "finished_at": Now()}
-    return model.objects.filter(pk__in=ids, decision=Decision.PENDING, expires_at__gt=Now()).update(**changes)
+    return model.objects.filter(pk__in=ids, decision=Decision.PENDING).update(**changes)
 
 
 def edit(action: "Action", parameters: dict[str, Any], *, by: Actor, revision: int) -> "Action":
@@ -316,6 +333,7 @@ def edit(action: "Action", parameters: dict[str, Any], *, by: Actor, revision: i
         row.fingerprint = fingerprint(intent, [t.instance_id for t in targets], row.policy, row.revision)
         row.proposers = sorted({*row.proposers, by.ref})
         row.save(update_fields=["parameters", "revision", "intent_key", "fingerprint", "proposers"])
+        ask_for_plan(row, by=by)
         log.record_many(
             [
                 row.draft(
@@ -334,7 +352,7 @@ def expire_due(model: "type[Action]", *, by: Actor, limit: int) -> int:
     with transaction.atomic():
         due = model.objects.past_expiry().order_by("pk")
         if connection.features.has_select_for_update:
-            due = due.select_for_update(skip_locked=True)
+            due = due.select_for_update(no_key=True, skip_locked=True)
         rows = list(due[:limit])
         return _close(model, rows, Decision.EXPIRED, "expired_undecided", by=by, event=Kind.ACTION_EXPIRED)
 
@@ -372,14 +390,5 @@ def _close(
             for row in rows
         ]
     )
-    _follow(rows, decision)
+    follow_decisions(rows, EVIDENCE_AFTER[decision])
     return changed
-
-
-def _follow(rows: "Sequence[Action]", decision: Decision) -> None:
-    """Bring evidence that waits for nothing else, and the investigations, in line."""
-    waiting = Evidence.objects.filter(actions__in=rows, remediation=RemediationStatus.PENDING_APPROVAL)
-    waiting.exclude(actions__decision=Decision.PENDING).update(remediation=EVIDENCE_AFTER[decision])
-    ids = {row.investigation_id for row in rows if row.investigation_id}
-    if ids:
-        Investigation.objects.filter(pk__in=ids).update(dirty_at=Now())

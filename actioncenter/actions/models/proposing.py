@@ -5,7 +5,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from actioncenter.accounts import fence
@@ -19,7 +18,7 @@ from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.settings.models.rules import approval_rule
-from investigations.models import Investigation
+from investigations.lifecycle import mark_dirty
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
@@ -47,9 +46,8 @@ def propose(model: "type[Action]", proposal: Proposal, *, by: Actor) -> "tuple[A
         _add_links(model, action, proposal)
         _record(action, proposal, by=by)
         if proposal.decision == Decision.PENDING:
-            _ask_for_plan(action, by=by)
-        if proposal.investigation_id:
-            Investigation.objects.filter(pk=proposal.investigation_id).update(dirty_at=Now())
+            ask_for_plan(action, by=by)
+        mark_dirty([proposal.investigation_id])
         transaction.on_commit(partial(dispatch.wake, [action.pk]), robust=True)
     return action, True
 
@@ -198,7 +196,7 @@ def _record(action: "Action", proposal: Proposal, *, by: Actor) -> None:
     log.record_many([action.draft(Kind.ACTION_PROPOSED, by=by, after=after, detail=detail)])
 
 
-def _ask_for_plan(action: "Action", *, by: Actor) -> None:
+def ask_for_plan(action: "Action", *, by: Actor) -> None:
     instances = set(
         action.targets.filter(instance__isnull=False).values_list("instance_id", flat=True).distinct()
     )

@@ -67,12 +67,16 @@ def undo(action: "Action", *, by: Actor, comment: str, idempotency_key: str = ""
     with fence.decider():
         rows = model.objects.filter(pk=action.pk)
         if connection.features.has_select_for_update:
-            rows = rows.select_for_update(of=("self",))
+            rows = rows.select_for_update(of=("self",), no_key=True)
         row = rows.first()
         if row is None:
             raise NotVisible
         _check(row, fresh_rights(by))
         inverse, _ = model.objects.propose(_proposal(row, comment, idempotency_key), by=by)
+        if inverse.undo_of_id != row.pk:
+            raise Conflict(
+                row, "key_used", "This form was already sent for something else. Load the page again."
+            )
         row.undone_by = inverse
         row.save(update_fields=["undone_by"])
         log.record_many(
@@ -174,6 +178,8 @@ def _undo_row(pk: int, row: "Action | None", *, by: Actor, comment: str) -> RowR
         return RowResult(pk, False, "unknown", f"There is no action A-{pk}.")
     try:
         inverse = undo(row, by=by, comment=comment)
+    except NotVisible:
+        return RowResult(pk, False, "unknown", f"There is no action A-{pk}.")
     except (Conflict, Refused) as error:
         return RowResult(pk, False, error.code, str(error), row)
     return RowResult(pk, True, "undone", f"{row.label} is being undone by {inverse.label}.", inverse)

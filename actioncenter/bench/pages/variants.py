@@ -44,6 +44,7 @@ def _first_pages(setup: Setup) -> Iterator[Variant]:
         case = f"{tab} {PAGE_1}"
         _prepare_bare(setup.visitor, tab)
         yield Variant(case, "ours", _ours(setup, address(tab, {})), QUICK)
+        yield Variant(case, "first time", partial(setup.visitor.get_first, address(tab, {})), QUICK)
         yield Variant(case, "bare", _ours(setup, f"/bench/bare/{tab}"), QUICK)
         yield Variant(case, "floor", partial(setup.floor.page, tab), QUICK)
         yield from _peers(setup, case, NARROWED[tab])

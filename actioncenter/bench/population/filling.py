@@ -5,15 +5,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection
+from django.db import connection, transaction
 
 from actioncenter.actions.enums import Execution
 from actioncenter.actions.models import Action, Attempt
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
 from actioncenter.bench.population.actions import Story
 from actioncenter.bench.population.loading import analyse, load
 from actioncenter.bench.population.world import World, build
 
 REPORTED_EVERY = 100_000
+EVENTS, AT_ONCE = 1_000, 500
+"""Audit events of the newest actions: pages only ever look at the newest few hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,15 @@ def fill(rows: int, *, seed: int, now: datetime, say: Callable[[str], None]) -> 
         Attempt(action_id=pk, runner="bench", done=pk % 10, total=10)
         for pk in running.values_list("pk", flat=True)
     )
+    _note(rows)
     analyse()
     connection.close()
     return Filled(world, rows, now)
+
+
+def _note(rows: int) -> None:
+    by = Actor.automation()
+    for first in range(max(1, rows - EVENTS + 1), rows + 1, AT_ONCE):
+        actions = Action.objects.filter(pk__range=(first, first + AT_ONCE - 1)).order_by("pk")
+        with transaction.atomic():
+            log.record_many([action.draft(Kind.ACTION_PROPOSED, by=by) for action in actions])

@@ -113,7 +113,7 @@ def _investigations(count: int, rng: random.Random, now: datetime) -> range:
         {
             "id": number, "public_id": f"{number:032x}", "source": "bench", "external_id": f"bench-{number}",
             "title": f"Suspicious {WORDS[number % len(WORDS)]} was seen", "state": state.value,
-            "started_at": ended, "changed_at": ended, "ended_at": ended, "dirty_at": None,
+            "started_at": ended, "changed_at": ended, "ended_at": ended,
         }
         for number, state in enumerate(chosen, start=1)
     ]  # fmt: skip

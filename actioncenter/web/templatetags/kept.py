@@ -21,6 +21,11 @@ KEPT: Final = 4_000
 Items = tuple[tuple[str, Any], ...]
 
 
+def forget() -> None:
+    """Let every piece be drawn anew: for measuring what a first time costs."""
+    _draw.cache_clear()
+
+
 @register.simple_tag
 def kept(name: str, row: Mapping[str, Any], **more: Any) -> SafeString:
     """Include the template `name` with `row` and further arguments, and with nothing else."""

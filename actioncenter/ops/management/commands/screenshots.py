@@ -30,12 +30,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("folder", type=Path, help="where the pictures go; made when missing")
-        parser.add_argument("--page", action="append", help="only this page, such as pending; may be repeated")
+        parser.add_argument(
+            "--page", action="append", help="only this page, such as pending; may be repeated"
+        )
         parser.add_argument("--view", action="append", help="only light, dark, narrow or phone")
 
-    def handle(
-        self, *, folder: Path, page: list[str] | None, view: list[str] | None, **options: Any
-    ) -> None:
+    def handle(self, *, folder: Path, page: list[str] | None, view: list[str] | None, **options: Any) -> None:
         if importlib.util.find_spec("playwright") is None:
             raise CommandError("Pictures need the development set: pip install -r requirements-dev.txt")
         # Playwright is not there at run time, so nothing may import this before the check above.
@@ -43,11 +43,14 @@ class Command(BaseCommand):
         stops, views = chosen(camera.STOPS, page), chosen(camera.VIEWS, view)
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            with tempfile.TemporaryDirectory(prefix="actioncenter-camera-") as data, camera.browser() as browser:
-                with product(Path(data)) as (base, password):
-                    for path in camera.photograph(browser, base, password, folder, stops, views):
-                        self.stdout.write(f"{path}  {path.stat().st_size // 1000} kB")
-                        self.stdout.flush()
+            with (
+                tempfile.TemporaryDirectory(prefix="actioncenter-camera-") as data,
+                camera.browser() as browser,
+                product(Path(data)) as (base, password),
+            ):
+                for path in camera.photograph(browser, base, password, folder, stops, views):
+                    self.stdout.write(f"{path}  {path.stat().st_size // 1000} kB")
+                    self.stdout.flush()
         except (camera.NoBrowser, camera.NotThere) as reason:
             raise CommandError(str(reason)) from None
 

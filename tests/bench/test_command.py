@@ -1,0 +1,89 @@
+"""`manage.py bench` as it is started: a database of its own, one JSON object, nothing left."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actioncenter.bench.report import TARGETS
+from tests.architecture.tree import ROOT
+
+RATIOS = {
+    "page1_vs_bare", "page1_vs_floor", "admin_default_vs_page1", "admin_tuned_vs_page1", "page1000_vs_page1",
+    "filters_p95_vs_page1", "filters_max_vs_page1", "filters_mismatches", "sqlite_vs_postgres",
+}  # fmt: skip
+
+
+def bench(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Temporary files go to `folder`, so that what stays behind is seen."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ACTIONCENTER_", "DJANGO_"))
+    }
+    return subprocess.run(
+        [sys.executable, "manage.py", "bench", *arguments],
+        cwd=ROOT,
+        env=environment | {"ACTIONCENTER_NO_BOOTSTRAP": "1", "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def found(run: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+    assert run.returncode == 0, run.stderr
+    result: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return result
+
+
+def small(folder: Path, database: str) -> dict[str, Any]:
+    return found(
+        bench(folder, "pages", "--rows", "2000", "--rounds", "1", "--json", "--database", database)
+    )
+
+
+def check(result: dict[str, Any], database: str) -> None:
+    ratios = result.pop("ratios")
+    assert result == {"bench": "pages", "rows": 2000, "database": database, "targets": {}, "held": None}
+    assert set(ratios) == RATIOS
+    assert ratios["filters_mismatches"] == 0
+    assert all(ratios[name] > 0 for name in RATIOS - {"filters_mismatches", "sqlite_vs_postgres"})
+
+
+def test_pages_on_sqlite(tmp_path: Path) -> None:
+    check(small(tmp_path, "sqlite"), "sqlite")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.postgres
+def test_pages_on_a_server_of_its_own(tmp_path: Path) -> None:
+    # The server runs as another user than root and has to reach its folder.
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    check(small(tmp_path, "postgres"), "postgres")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_policy_needs_no_table(tmp_path: Path) -> None:
+    result = found(bench(tmp_path, "policy", "--rows", "1000", "--json"))
+    assert (result["bench"], result["held"]) == ("policy", None)
+    assert result["ratios"]["decisions_per_s"] > 0
+
+
+@pytest.mark.parametrize("database", ["mysql://somewhere/db", "postgres://nobody@127.0.0.1:1/none"])
+def test_a_database_it_cannot_use_is_named_and_nothing_stays(tmp_path: Path, database: str) -> None:
+    run = bench(tmp_path, "policy", "--rows", "10", "--database", database)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_size_of_the_issue_has_targets() -> None:
+    assert {name: str(target) for name, target in TARGETS["pages", 1_000_000].items()} == {
+        "admin_default_vs_page1": ">= 20",
+        "page1000_vs_page1": "<= 1.2",
+        "filters_mismatches": "<= 0",
+    }
