@@ -17,6 +17,7 @@ from actioncenter.live.context import counts_of
 from actioncenter.live.tag import list_tag
 from actioncenter.settings.access import within
 from actioncenter.web import htmx
+from actioncenter.web.keyset import joined
 from actioncenter.web.text import age_of
 from investigations.enums import ACTIVE_STATES
 from investigations.models import Alert, Investigation
@@ -77,8 +78,10 @@ def _card(viewer: Viewer) -> dict[str, Any]:
 def _lines(viewer: Viewer, *lists: tuple[str, QuerySet[Action]]) -> list[list[Any]]:
     """The first rows of each list, in one statement; a row opens in the list it is named with."""
     raws = read(
-        columns(within(rows, viewer.scope), branch=at, progress=True)[:LINES]
-        for at, (_, rows) in enumerate(lists)
+        joined(
+            columns(within(rows, viewer.scope), branch=at, progress=True)[:LINES]
+            for at, (_, rows) in enumerate(lists)
+        )
     )
     made = []
     for at, (name, _) in enumerate(lists):

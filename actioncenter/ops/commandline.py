@@ -2,12 +2,15 @@
 
 import argparse
 import os
+import sys
 import tempfile
 from pathlib import Path
 
 import django
 from django.core.management import call_command, execute_from_command_line
 from django.db import connection
+
+from actioncenter.environment import BadSetting
 
 # These make or inspect the database themselves, or need none.
 WITHOUT_DATABASE = frozenset(
@@ -24,7 +27,10 @@ def run(argv: list[str]) -> None:
     if command == "up":
         _take_data_folder(argv[2:])
     if command not in ON_SCRATCH_DATA:
-        _prepare_and_execute(argv, command)
+        try:
+            _prepare_and_execute(argv, command)
+        except BadSetting as error:
+            sys.exit(f"{error} docs/operator.md lists the settings.")
         return
     with tempfile.TemporaryDirectory(prefix="actioncenter-") as folder:
         os.environ["ACTIONCENTER_DATA"] = folder

@@ -13,6 +13,7 @@ from actioncenter.audit.enums import Kind, Via
 from actioncenter.audit.models import Event
 from actioncenter.settings.access import within
 from actioncenter.settings.enums import Role
+from actioncenter.web.keyset import compiled
 from actioncenter.web.moments import iso, when
 from investigations import words
 from investigations.enums import InvestigationState
@@ -85,7 +86,7 @@ def _seen(part: Part, rows: QuerySet[Action]) -> QuerySet[Action]:
 
 def _rows(part: Part, found: QuerySet[Action], name: str) -> Table:
     base = f"{reverse(name)}?investigation={part.investigation.pk}&open="
-    raws = read([columns(found, progress=True)[:LIMIT]])
+    raws = read(compiled(columns(found, progress=True)[:LIMIT]))
     rows = rows_of(raws, part.viewer, lambda number: f"{base}{number}", history=True)
     return [
         {

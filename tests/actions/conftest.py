@@ -14,6 +14,10 @@ from actioncenter.actions.models import Action, Attempt
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.models import ConnectorInstance
+from tests.actions.real_processes import migrated_file, shared_database
+from tests.services.database import migrated_template, on_postgres
+
+__all__ = ["migrated_file", "migrated_template", "on_postgres", "shared_database"]
 
 RUNNER = Actor.system("runner")
 LONGEST_JOB = 200

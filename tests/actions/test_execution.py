@@ -245,7 +245,7 @@ def test_a_crash_after_the_effect_repeats_nothing(
     assert (action.execution, effects(estate)) == (Execution.SUCCEEDED, 1)
 
 
-def _die(*_: object) -> None:
+def _die(*_: object, **__: object) -> None:
     raise SystemExit
 
 
@@ -254,7 +254,7 @@ def test_our_own_mistake_is_never_called_a_failure(
 ) -> None:
     action = approved()
     with monkeypatch.context() as patched:
-        patched.setattr(stepping, "_take", lambda *_: 1 / 0)
+        patched.setattr(stepping, "_take", lambda *_, **__: 1 / 0)
         loop.drain(by=RUNNER)
     action.refresh_from_db()
     assert action.execution == Execution.OUTCOME_UNKNOWN

@@ -159,13 +159,19 @@ def test_a_list_costs_the_same_queries_at_any_length(client: Client, address: st
 
 
 def plan_of(rows: Any) -> str:
+    """Of an almost empty table, so PostgreSQL is told not to read it whole."""
     sql, params = compiled(rows) or ("", ())
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
-        return " ".join(row[3] for row in cursor.fetchall())
+        if connection.vendor == "sqlite":
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
+            return " ".join(row[3] for row in cursor.fetchall())
+        cursor.execute(
+            "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off"
+        )
+        cursor.execute(f"EXPLAIN {sql}", params)
+        return " ".join(row[0] for row in cursor.fetchall())
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="reads SQLite's plans")
 @pytest.mark.parametrize(
     ("tab", "key", "index"),
     [
@@ -178,10 +184,17 @@ def plan_of(rows: Any) -> str:
 def test_pages_walk_along_their_index(tab: Tab, key: str, index: str) -> None:
     keys = INDEXED[tab][key]
     rows = Listing(tab=tab, scope=EVERYTHING).rows().order_by(*(f"-{column}" for column in keys))
+    action = put(proposed(), Decision.REJECTED, Execution.NONE)
+    Action.objects.filter(pk=action.pk).update(expires_at=action.history_at)
+    edge = Action.objects.values_list(*keys).get()
     first = plan_of(columns(rows)[:51])
-    deep = plan_of(columns(rows.filter(Beyond(keys, ["1"] * len(keys), down=True)))[:51])
+    deep = plan_of(columns(rows.filter(Beyond(keys, [str(value) for value in edge], down=True)))[:51])
 
     for plan in (first, deep):
-        assert f"USING INDEX {index} " in f"{plan} "
+        assert index in plan
         assert "TEMP B-TREE" not in plan
-    assert "<" in deep
+        assert "Sort" not in plan
+    if connection.vendor == "sqlite":
+        assert deep.startswith("SEARCH actions_action")
+    else:
+        assert "ROW(" in deep.partition("Index Cond:")[2]

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from actioncenter.estate.services import free_port
 from actioncenter.ops.management.commands import check_all
 from tests.architecture.tree import ROOT
 
 
-def manage(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def manage(data: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("ACTIONCENTER_", "DJANGO_"))
     }
-    environment = inherited | {"ACTIONCENTER_NO_BOOTSTRAP": "1", "ACTIONCENTER_DATA": str(data)}
+    environment = inherited | {"ACTIONCENTER_NO_BOOTSTRAP": "1", "ACTIONCENTER_DATA": str(data)} | settings
     command = [sys.executable, "manage.py", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
@@ -24,6 +25,26 @@ def test_any_command_migrates_a_fresh_folder(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "[X]  audit.0001_initial" in result.stdout
     assert "[ ]" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"ACTIONCENTER_HTTPS": "perhaps"}, "ACTIONCENTER_HTTPS must be 1 or 0"),
+        (
+            {"ACTIONCENTER_DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"},
+            "Check ACTIONCENTER_DATABASE_URL",
+        ),
+    ],
+)
+def test_bad_setting_is_named_without_a_traceback(
+    settings: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    result = manage(tmp_path, "up", "--no-demo", "--port", str(free_port()), **settings)
+
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_suite_never_touches_the_installation(tmp_path: Path) -> None:

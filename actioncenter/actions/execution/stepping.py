@@ -210,12 +210,12 @@ def _failed(attempt: Attempt, error: Exception, port: Port, *, by: Actor) -> Non
     """One connector error, by its class and by what may have been touched before it."""
     text = outside.cleaned(str(error))
     first, gap = attempt.sent_at is None, _gap(attempt)
-    untouched = isinstance(error, base.Transient) and not port.touched
-    if untouched and first:
-        code = "device_offline" if error.offline else "transient"
-        attempting.requeue(attempt, after=error.retry_after, reason=text, error_class=code, by=by)
-    elif untouched and attempt.state == AttemptState.POLLING and gap is not None:
-        attempting.postpone(attempt, wait=max(error.retry_after, gap), reason=text)
+    nothing_sent = error if isinstance(error, base.Transient) and not port.touched else None
+    if nothing_sent and first:
+        code = "device_offline" if nothing_sent.offline else "transient"
+        attempting.requeue(attempt, after=nothing_sent.retry_after, reason=text, error_class=code, by=by)
+    elif nothing_sent and attempt.state == AttemptState.POLLING and gap is not None:
+        attempting.postpone(attempt, wait=max(nothing_sent.retry_after, 1.0), reason=text)
     elif first and not isinstance(error, base.Transient | base.Unknown):
         code = getattr(error, "code", type(error).__name__.lower())
         _fail_all(attempt, text, code, by=by)

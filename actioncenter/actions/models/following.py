@@ -5,7 +5,7 @@ undecided actions, so a decider that waited for evidence would wait for ever. Wh
 is brought in line by housekeeping (`bring_in_line`), which the same transaction asks for.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
@@ -28,19 +28,16 @@ from investigations.models import Device, Evidence, Investigation
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
 
-FLAGS: Mapping[ActionType, Callable[["Action"], dict[str, Any]]] = {
-    ActionType.ISOLATE_DEVICE: lambda action: {
-        "isolation": IsolationState.SELECTIVE
-        if action.parameters.get("isolation") == "selective"
-        else IsolationState.FULL
-    },
-    ActionType.RELEASE_DEVICE: lambda action: {"isolation": IsolationState.NONE},
-    ActionType.RESTRICT_EXECUTION: lambda action: {"execution_restricted": True},
-    ActionType.RELEASE_EXECUTION: lambda action: {"execution_restricted": False},
-    ActionType.CONTAIN_DEVICE: lambda action: {"contained": True},
-    ActionType.RELEASE_CONTAINMENT: lambda action: {"contained": False},
-    ActionType.OFFBOARD_DEVICE: lambda action: {"offboarded": True},
+FLAGS: Mapping[ActionType, Mapping[str, Any]] = {
+    ActionType.ISOLATE_DEVICE: {"isolation": IsolationState.FULL},
+    ActionType.RELEASE_DEVICE: {"isolation": IsolationState.NONE},
+    ActionType.RESTRICT_EXECUTION: {"execution_restricted": True},
+    ActionType.RELEASE_EXECUTION: {"execution_restricted": False},
+    ActionType.CONTAIN_DEVICE: {"contained": True},
+    ActionType.RELEASE_CONTAINMENT: {"contained": False},
+    ActionType.OFFBOARD_DEVICE: {"offboarded": True},
 }
+SELECTIVE = {"isolation": IsolationState.SELECTIVE}
 AFTER_DECISION: Mapping[Decision, RemediationStatus] = {
     Decision.REJECTED: RemediationStatus.DECLINED,
     Decision.EXPIRED: RemediationStatus.DECLINED,
@@ -116,8 +113,10 @@ def _free(evidence: "QuerySet[Evidence]") -> "QuerySet[Evidence]":
 
 def _flag_devices(action: "Action") -> None:
     flags = FLAGS.get(ActionType(action.type))
+    if action.parameters.get("isolation") == "selective":
+        flags = SELECTIVE
     if flags is not None:
-        Device.objects.filter(pk__in=_devices_reached(action)).update(**flags(action))
+        Device.objects.filter(pk__in=_devices_reached(action)).update(**flags)
 
 
 def _devices_reached(action: "Action") -> list[int]:

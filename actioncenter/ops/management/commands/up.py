@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from actioncenter.accounts.models import User
 from actioncenter.audit import triggers
@@ -38,7 +39,7 @@ class Command(BaseCommand):
         refuse_busy_port(port)
         with only_one_here():
             self.say("Preparing the database ...")
-            call_command("migrate", verbosity=0, interactive=False)
+            migrate()
             if not settings.DEBUG:
                 call_command("collectstatic", verbosity=0, interactive=False)
             sign_in = self.prepare_people(no_demo=no_demo)
@@ -97,6 +98,15 @@ def sign_in_lines(password: str | None) -> str:
 
 def roles_of(person: User) -> str:
     return ", ".join(role.name.replace("_", " ").capitalize() for role in sorted(person.roles))
+
+
+def migrate() -> None:
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+    except OperationalError as error:
+        raise CommandError(
+            f"The database can't be used: {error}\nCheck ACTIONCENTER_DATABASE_URL and the folder's rights and space."
+        ) from error
 
 
 def web_command(port: int) -> list[str]:

@@ -1,0 +1,64 @@
+"""A database that other processes share, and starting them: races and crashes need real ones."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from pytest_django import DjangoDbBlocker
+
+from tests.services.database import as_default
+
+BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(scope="session")
+def migrated_file(django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "database.sqlite3"
+    with django_db_blocker.unblock(), as_default(f"sqlite:///{path}") as connection:
+        call_command("migrate", verbosity=0)
+        with connection.cursor() as cursor:
+            # Everything into the one file that is copied.
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path
+
+
+@pytest.fixture(params=BOTH)
+def shared_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database with real commits, the default one of this process too; gives its URL."""
+    if request.param == "postgres":
+        yield request.getfixturevalue("on_postgres")
+        return
+    path = tmp_path / "database.sqlite3"
+    shutil.copy(request.getfixturevalue("migrated_file"), path)
+    url = f"sqlite:///{path}"
+    with request.getfixturevalue("django_db_blocker").unblock(), as_default(url):
+        yield url
+
+
+def in_processes(module: str, url: str, spec: dict[str, Any], *, seconds: float = 60) -> Any:
+    """Run a module that reads `spec` from its input and answers in JSON on its output."""
+    done = subprocess.run(
+        [sys.executable, "-m", module],
+        input=json.dumps(spec),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+        cwd=settings.BASE_DIR,
+        env={
+            **os.environ,
+            "ACTIONCENTER_DATABASE_URL": url,
+            "ACTIONCENTER_LOG_LEVEL": "ERROR",
+            "DJANGO_SETTINGS_MODULE": "tests.conf",
+        },
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout)
