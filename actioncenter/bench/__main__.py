@@ -39,7 +39,9 @@ def main() -> None:
 
 def _prepare() -> None:
     if settings.DEBUG:
-        raise SystemExit("ACTIONCENTER_DEBUG is set: every statement would be recorded and nothing comparable.")
+        raise SystemExit(
+            "ACTIONCENTER_DEBUG is set: every statement would be recorded and nothing comparable."
+        )
     logging.captureWarnings(capture=True)
     say("Preparing an empty database ...")
     call_command("migrate", verbosity=0, interactive=False)

@@ -67,7 +67,7 @@ class NoCount(Paginator):  # type: ignore[type-arg]
 
 
 class TunedAdmin(DefaultAdmin):
-    date_hierarchy = None
+    date_hierarchy = None  # type: ignore[assignment]  # Django's own default
     show_full_result_count = False
     paginator = NoCount
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from actioncenter.bench import pages, policy
 from actioncenter.bench.asked import Asked
+from actioncenter.bench.pages import run as pages
+from actioncenter.bench.policy import run as policy
 from actioncenter.bench.report import Report
 
 BENCHMARKS: Final[Mapping[str, Callable[[Asked], Report]]] = {
-    "pages": pages.run,
-    "policy": policy.run,
+    "pages": pages,
+    "policy": policy,
 }
 
 __all__ = ["BENCHMARKS", "Asked"]

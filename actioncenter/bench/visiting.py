@@ -50,7 +50,9 @@ class Visitor:
         body = b"".join(response)
         response.close()
         if response.status_code != 200:
-            raise WrongAnswer(f"{address} answered {response.status_code}: {body[-300:].decode(errors='replace')}")
+            raise WrongAnswer(
+                f"{address} answered {response.status_code}: {body[-300:].decode(errors='replace')}"
+            )
         return body
 
     def get_first(self, address: str) -> bytes:

@@ -104,7 +104,8 @@ def joined(branches: Iterable[QuerySet[Any, Any]]) -> Compiled | None:
     if len(parts) < 2:
         return parts[0] if parts else None
     sql = " UNION ALL ".join(
-        f"SELECT * FROM ({text}) AS branch_{at}" for at, (text, _) in enumerate(parts)  # noqa: S608 - compiled by Django
+        f"SELECT * FROM ({text}) AS branch_{at}"  # noqa: S608 - compiled by Django
+        for at, (text, _) in enumerate(parts)
     )
     return sql, tuple(param for _, more in parts for param in more)
 

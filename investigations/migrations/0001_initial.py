@@ -10,193 +10,311 @@ import investigations.enums
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Alert',
+            name="Alert",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(max_length=100)),
-                ('external_id', models.CharField(max_length=255)),
-                ('incident_id', models.CharField(blank=True, max_length=255)),
-                ('not_started', models.PositiveSmallIntegerField(null=True)),
-                ('title', models.CharField(max_length=512)),
-                ('description', models.TextField(blank=True)),
-                ('severity', models.PositiveSmallIntegerField(default=investigations.enums.Severity['UNKNOWN'])),
-                ('category', models.CharField(blank=True, max_length=120)),
-                ('status', models.PositiveSmallIntegerField(default=investigations.enums.AlertStatus['NEW'])),
-                ('service_source', models.CharField(blank=True, max_length=120)),
-                ('detection_source', models.CharField(blank=True, max_length=120)),
-                ('threat_family', models.CharField(blank=True, max_length=255)),
-                ('techniques', models.JSONField(default=list)),
-                ('facts', models.JSONField(default=dict)),
-                ('altered', models.BooleanField(default=False)),
-                ('area', models.PositiveSmallIntegerField(default=actioncenter.actions.enums.Area['DEVICE'])),
-                ('first_activity', models.DateTimeField(null=True)),
-                ('last_activity', models.DateTimeField(null=True)),
-                ('raised_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('digest', models.CharField(blank=True, max_length=64)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("source", models.CharField(max_length=100)),
+                ("external_id", models.CharField(max_length=255)),
+                ("incident_id", models.CharField(blank=True, max_length=255)),
+                ("not_started", models.PositiveSmallIntegerField(null=True)),
+                ("title", models.CharField(max_length=512)),
+                ("description", models.TextField(blank=True)),
+                (
+                    "severity",
+                    models.PositiveSmallIntegerField(default=investigations.enums.Severity["UNKNOWN"]),
+                ),
+                ("category", models.CharField(blank=True, max_length=120)),
+                ("status", models.PositiveSmallIntegerField(default=investigations.enums.AlertStatus["NEW"])),
+                ("service_source", models.CharField(blank=True, max_length=120)),
+                ("detection_source", models.CharField(blank=True, max_length=120)),
+                ("threat_family", models.CharField(blank=True, max_length=255)),
+                ("techniques", models.JSONField(default=list)),
+                ("facts", models.JSONField(default=dict)),
+                ("altered", models.BooleanField(default=False)),
+                ("area", models.PositiveSmallIntegerField(default=actioncenter.actions.enums.Area["DEVICE"])),
+                ("first_activity", models.DateTimeField(null=True)),
+                ("last_activity", models.DateTimeField(null=True)),
+                ("raised_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("digest", models.CharField(blank=True, max_length=64)),
             ],
         ),
         migrations.CreateModel(
-            name='Binding',
+            name="Binding",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('tenant', models.BooleanField(default=False)),
-                ('remote', models.CharField(max_length=512)),
-                ('capabilities', models.JSONField(default=dict)),
-                ('read_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("tenant", models.BooleanField(default=False)),
+                ("remote", models.CharField(max_length=512)),
+                ("capabilities", models.JSONField(default=dict)),
+                ("read_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Device',
+            name="Device",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('name', models.CharField(max_length=255)),
-                ('dns_name', models.CharField(blank=True, max_length=255)),
-                ('domain', models.CharField(blank=True, max_length=255)),
-                ('os_family', models.PositiveSmallIntegerField(default=investigations.enums.OsFamily['UNKNOWN'])),
-                ('os_platform', models.CharField(blank=True, max_length=100)),
-                ('os_version', models.CharField(blank=True, max_length=100)),
-                ('ip_addresses', models.JSONField(default=list)),
-                ('tags', models.JSONField(default=list)),
-                ('health', models.CharField(blank=True, max_length=60)),
-                ('onboarding', models.CharField(blank=True, max_length=60)),
-                ('risk', models.CharField(blank=True, max_length=20)),
-                ('critical', models.BooleanField(default=False)),
-                ('membership_stale', models.BooleanField(default=False)),
-                ('isolation', models.PositiveSmallIntegerField(default=investigations.enums.IsolationState['NONE'])),
-                ('execution_restricted', models.BooleanField(default=False)),
-                ('contained', models.BooleanField(default=False)),
-                ('offboarded', models.BooleanField(default=False)),
-                ('first_seen', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('last_seen', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("name", models.CharField(max_length=255)),
+                ("dns_name", models.CharField(blank=True, max_length=255)),
+                ("domain", models.CharField(blank=True, max_length=255)),
+                (
+                    "os_family",
+                    models.PositiveSmallIntegerField(default=investigations.enums.OsFamily["UNKNOWN"]),
+                ),
+                ("os_platform", models.CharField(blank=True, max_length=100)),
+                ("os_version", models.CharField(blank=True, max_length=100)),
+                ("ip_addresses", models.JSONField(default=list)),
+                ("tags", models.JSONField(default=list)),
+                ("health", models.CharField(blank=True, max_length=60)),
+                ("onboarding", models.CharField(blank=True, max_length=60)),
+                ("risk", models.CharField(blank=True, max_length=20)),
+                ("critical", models.BooleanField(default=False)),
+                ("membership_stale", models.BooleanField(default=False)),
+                (
+                    "isolation",
+                    models.PositiveSmallIntegerField(default=investigations.enums.IsolationState["NONE"]),
+                ),
+                ("execution_restricted", models.BooleanField(default=False)),
+                ("contained", models.BooleanField(default=False)),
+                ("offboarded", models.BooleanField(default=False)),
+                ("first_seen", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("last_seen", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
         ),
         migrations.CreateModel(
-            name='DeviceIdentity',
+            name="DeviceIdentity",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('namespace', models.PositiveSmallIntegerField(choices=[(1, 'HOST_KEY'), (2, 'DEFENDER_ID'), (3, 'ENTRA_ID'), (4, 'AGENT_ID'), (5, 'MAILBOX_GUID'), (6, 'SERIAL'), (7, 'MAC'), (8, 'DNS_NAME'), (9, 'HOST_NAME'), (10, 'MAIL_ADDRESS'), (11, 'UPN'), (12, 'IP_ADDRESS')])),
-                ('value', models.CharField(max_length=512)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "namespace",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (1, "HOST_KEY"),
+                            (2, "DEFENDER_ID"),
+                            (3, "ENTRA_ID"),
+                            (4, "AGENT_ID"),
+                            (5, "MAILBOX_GUID"),
+                            (6, "SERIAL"),
+                            (7, "MAC"),
+                            (8, "DNS_NAME"),
+                            (9, "HOST_NAME"),
+                            (10, "MAIL_ADDRESS"),
+                            (11, "UPN"),
+                            (12, "IP_ADDRESS"),
+                        ]
+                    ),
+                ),
+                ("value", models.CharField(max_length=512)),
             ],
         ),
         migrations.CreateModel(
-            name='EmailCluster',
+            name="EmailCluster",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(blank=True, max_length=512)),
-                ('cluster_by', models.CharField(blank=True, max_length=255)),
-                ('query', models.TextField(blank=True)),
-                ('query_time', models.DateTimeField(null=True)),
-                ('frozen_count', models.PositiveIntegerField(default=0)),
-                ('live_count', models.PositiveIntegerField(null=True)),
-                ('live_at', models.DateTimeField(null=True)),
-                ('counts', models.JSONField(default=dict)),
-                ('members', models.JSONField(default=list)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(blank=True, max_length=512)),
+                ("cluster_by", models.CharField(blank=True, max_length=255)),
+                ("query", models.TextField(blank=True)),
+                ("query_time", models.DateTimeField(null=True)),
+                ("frozen_count", models.PositiveIntegerField(default=0)),
+                ("live_count", models.PositiveIntegerField(null=True)),
+                ("live_at", models.DateTimeField(null=True)),
+                ("counts", models.JSONField(default=dict)),
+                ("members", models.JSONField(default=list)),
             ],
         ),
         migrations.CreateModel(
-            name='Evidence',
+            name="Evidence",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=64)),
-                ('type', models.PositiveSmallIntegerField()),
-                ('name', models.CharField(max_length=512)),
-                ('verdict', models.PositiveSmallIntegerField(default=investigations.enums.Verdict['UNKNOWN'])),
-                ('remediation', models.PositiveSmallIntegerField(default=investigations.enums.RemediationStatus['NONE'])),
-                ('remediation_note', models.CharField(blank=True, max_length=255)),
-                ('path', models.TextField(blank=True)),
-                ('sha256', models.CharField(blank=True, max_length=64)),
-                ('facts', models.JSONField(default=dict)),
-                ('roles', models.JSONField(default=list)),
-                ('threats', models.JSONField(default=list)),
-                ('detection_origin', models.CharField(blank=True, max_length=120)),
-                ('recommends_isolation', models.BooleanField(default=False)),
-                ('altered', models.BooleanField(default=False)),
-                ('identity_confidence', models.PositiveSmallIntegerField(default=100)),
-                ('area', models.PositiveSmallIntegerField(default=actioncenter.actions.enums.Area['DEVICE'])),
-                ('first_seen', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('changed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('planned_verdict', models.PositiveSmallIntegerField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=64)),
+                ("type", models.PositiveSmallIntegerField()),
+                ("name", models.CharField(max_length=512)),
+                (
+                    "verdict",
+                    models.PositiveSmallIntegerField(default=investigations.enums.Verdict["UNKNOWN"]),
+                ),
+                (
+                    "remediation",
+                    models.PositiveSmallIntegerField(default=investigations.enums.RemediationStatus["NONE"]),
+                ),
+                ("remediation_note", models.CharField(blank=True, max_length=255)),
+                ("path", models.TextField(blank=True)),
+                ("sha256", models.CharField(blank=True, max_length=64)),
+                ("facts", models.JSONField(default=dict)),
+                ("roles", models.JSONField(default=list)),
+                ("threats", models.JSONField(default=list)),
+                ("detection_origin", models.CharField(blank=True, max_length=120)),
+                ("recommends_isolation", models.BooleanField(default=False)),
+                ("altered", models.BooleanField(default=False)),
+                ("identity_confidence", models.PositiveSmallIntegerField(default=100)),
+                ("area", models.PositiveSmallIntegerField(default=actioncenter.actions.enums.Area["DEVICE"])),
+                ("first_seen", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("changed_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("planned_verdict", models.PositiveSmallIntegerField(null=True)),
             ],
             options={
-                'verbose_name_plural': 'evidence',
+                "verbose_name_plural": "evidence",
             },
         ),
         migrations.CreateModel(
-            name='EvidenceAlert',
+            name="EvidenceAlert",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Investigation',
+            name="Investigation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('source', models.CharField(max_length=100)),
-                ('external_id', models.CharField(blank=True, max_length=255)),
-                ('title', models.CharField(max_length=512)),
-                ('kind', models.CharField(blank=True, max_length=60)),
-                ('state', models.PositiveSmallIntegerField(default=investigations.enums.InvestigationState['RUNNING'])),
-                ('state_reason', models.CharField(blank=True, max_length=120)),
-                ('severity', models.PositiveSmallIntegerField(default=investigations.enums.Severity['UNKNOWN'])),
-                ('category', models.CharField(blank=True, max_length=120)),
-                ('detection_source', models.CharField(blank=True, max_length=120)),
-                ('area', models.PositiveSmallIntegerField(default=actioncenter.actions.enums.Area['DEVICE'])),
-                ('group_name', models.CharField(blank=True, max_length=120)),
-                ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('changed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('dirty_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), null=True)),
-                ('threat_count', models.PositiveIntegerField(default=0)),
-                ('action_count', models.PositiveIntegerField(default=0)),
-                ('terminated_by_name', models.CharField(blank=True, max_length=200)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("source", models.CharField(max_length=100)),
+                ("external_id", models.CharField(blank=True, max_length=255)),
+                ("title", models.CharField(max_length=512)),
+                ("kind", models.CharField(blank=True, max_length=60)),
+                (
+                    "state",
+                    models.PositiveSmallIntegerField(
+                        default=investigations.enums.InvestigationState["RUNNING"]
+                    ),
+                ),
+                ("state_reason", models.CharField(blank=True, max_length=120)),
+                (
+                    "severity",
+                    models.PositiveSmallIntegerField(default=investigations.enums.Severity["UNKNOWN"]),
+                ),
+                ("category", models.CharField(blank=True, max_length=120)),
+                ("detection_source", models.CharField(blank=True, max_length=120)),
+                ("area", models.PositiveSmallIntegerField(default=actioncenter.actions.enums.Area["DEVICE"])),
+                ("group_name", models.CharField(blank=True, max_length=120)),
+                ("started_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("changed_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "dirty_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), null=True),
+                ),
+                ("threat_count", models.PositiveIntegerField(default=0)),
+                ("action_count", models.PositiveIntegerField(default=0)),
+                ("terminated_by_name", models.CharField(blank=True, max_length=200)),
             ],
         ),
         migrations.CreateModel(
-            name='Mailbox',
+            name="Mailbox",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('public_id', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('address', models.CharField(max_length=320)),
-                ('display_name', models.CharField(blank=True, max_length=255)),
-                ('user_principal_name', models.CharField(blank=True, max_length=320)),
-                ('critical', models.BooleanField(default=False)),
-                ('first_seen', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('last_seen', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("address", models.CharField(max_length=320)),
+                ("display_name", models.CharField(blank=True, max_length=255)),
+                ("user_principal_name", models.CharField(blank=True, max_length=320)),
+                ("critical", models.BooleanField(default=False)),
+                ("first_seen", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("last_seen", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={
-                'verbose_name_plural': 'mailboxes',
+                "verbose_name_plural": "mailboxes",
             },
         ),
         migrations.CreateModel(
-            name='MailboxIdentity',
+            name="MailboxIdentity",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('namespace', models.PositiveSmallIntegerField(choices=[(1, 'HOST_KEY'), (2, 'DEFENDER_ID'), (3, 'ENTRA_ID'), (4, 'AGENT_ID'), (5, 'MAILBOX_GUID'), (6, 'SERIAL'), (7, 'MAC'), (8, 'DNS_NAME'), (9, 'HOST_NAME'), (10, 'MAIL_ADDRESS'), (11, 'UPN'), (12, 'IP_ADDRESS')])),
-                ('value', models.CharField(max_length=512)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "namespace",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (1, "HOST_KEY"),
+                            (2, "DEFENDER_ID"),
+                            (3, "ENTRA_ID"),
+                            (4, "AGENT_ID"),
+                            (5, "MAILBOX_GUID"),
+                            (6, "SERIAL"),
+                            (7, "MAC"),
+                            (8, "DNS_NAME"),
+                            (9, "HOST_NAME"),
+                            (10, "MAIL_ADDRESS"),
+                            (11, "UPN"),
+                            (12, "IP_ADDRESS"),
+                        ]
+                    ),
+                ),
+                ("value", models.CharField(max_length=512)),
             ],
         ),
         migrations.CreateModel(
-            name='MergeProposal',
+            name="MergeProposal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('device', 'device'), ('mailbox', 'mailbox')], max_length=10)),
-                ('first_id', models.BigIntegerField()),
-                ('second_id', models.BigIntegerField()),
-                ('reason', models.CharField(max_length=500)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('resolved_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(choices=[("device", "device"), ("mailbox", "mailbox")], max_length=10),
+                ),
+                ("first_id", models.BigIntegerField()),
+                ("second_id", models.BigIntegerField()),
+                ("reason", models.CharField(max_length=500)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("resolved_at", models.DateTimeField(null=True)),
             ],
         ),
     ]

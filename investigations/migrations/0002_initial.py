@@ -5,188 +5,319 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('investigations', '0001_initial'),
-        ('settings', '0001_initial'),
+        ("investigations", "0001_initial"),
+        ("settings", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='alert',
-            name='group',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='settings.devicegroup'),
+            model_name="alert",
+            name="group",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="settings.devicegroup",
+            ),
         ),
         migrations.AddField(
-            model_name='binding',
-            name='instance',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='bindings', to='settings.connectorinstance'),
+            model_name="binding",
+            name="instance",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="bindings",
+                to="settings.connectorinstance",
+            ),
         ),
         migrations.AddField(
-            model_name='device',
-            name='group',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='devices', to='settings.devicegroup'),
+            model_name="device",
+            name="group",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="devices",
+                to="settings.devicegroup",
+            ),
         ),
         migrations.AddField(
-            model_name='binding',
-            name='device',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='bindings', to='investigations.device'),
+            model_name="binding",
+            name="device",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="bindings",
+                to="investigations.device",
+            ),
         ),
         migrations.AddField(
-            model_name='deviceidentity',
-            name='device',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='identities', to='investigations.device'),
+            model_name="deviceidentity",
+            name="device",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="identities",
+                to="investigations.device",
+            ),
         ),
         migrations.AddField(
-            model_name='evidence',
-            name='cluster',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='evidence', to='investigations.emailcluster'),
+            model_name="evidence",
+            name="cluster",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="evidence",
+                to="investigations.emailcluster",
+            ),
         ),
         migrations.AddField(
-            model_name='evidence',
-            name='device',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='evidence', to='investigations.device'),
+            model_name="evidence",
+            name="device",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="evidence",
+                to="investigations.device",
+            ),
         ),
         migrations.AddField(
-            model_name='evidence',
-            name='group',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='settings.devicegroup'),
+            model_name="evidence",
+            name="group",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="settings.devicegroup",
+            ),
         ),
         migrations.AddField(
-            model_name='evidencealert',
-            name='alert',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='investigations.alert'),
+            model_name="evidencealert",
+            name="alert",
+            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="investigations.alert"),
         ),
         migrations.AddField(
-            model_name='evidencealert',
-            name='evidence',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='investigations.evidence'),
+            model_name="evidencealert",
+            name="evidence",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, to="investigations.evidence"
+            ),
         ),
         migrations.AddField(
-            model_name='evidence',
-            name='alerts',
-            field=models.ManyToManyField(related_name='evidence', through='investigations.EvidenceAlert', to='investigations.alert'),
+            model_name="evidence",
+            name="alerts",
+            field=models.ManyToManyField(
+                related_name="evidence", through="investigations.EvidenceAlert", to="investigations.alert"
+            ),
         ),
         migrations.AddField(
-            model_name='investigation',
-            name='devices',
-            field=models.ManyToManyField(blank=True, related_name='investigations', to='investigations.device'),
+            model_name="investigation",
+            name="devices",
+            field=models.ManyToManyField(
+                blank=True, related_name="investigations", to="investigations.device"
+            ),
         ),
         migrations.AddField(
-            model_name='investigation',
-            name='group',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='settings.devicegroup'),
+            model_name="investigation",
+            name="group",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="settings.devicegroup",
+            ),
         ),
         migrations.AddField(
-            model_name='evidence',
-            name='investigation',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='evidence', to='investigations.investigation'),
+            model_name="evidence",
+            name="investigation",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="evidence",
+                to="investigations.investigation",
+            ),
         ),
         migrations.AddField(
-            model_name='emailcluster',
-            name='investigation',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='clusters', to='investigations.investigation'),
+            model_name="emailcluster",
+            name="investigation",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="clusters",
+                to="investigations.investigation",
+            ),
         ),
         migrations.AddField(
-            model_name='alert',
-            name='investigation',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='alerts', to='investigations.investigation'),
+            model_name="alert",
+            name="investigation",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="alerts",
+                to="investigations.investigation",
+            ),
         ),
         migrations.AddIndex(
-            model_name='mailbox',
-            index=models.Index(fields=['address'], name='mailbox_address'),
+            model_name="mailbox",
+            index=models.Index(fields=["address"], name="mailbox_address"),
         ),
         migrations.AddField(
-            model_name='evidence',
-            name='mailbox',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='evidence', to='investigations.mailbox'),
+            model_name="evidence",
+            name="mailbox",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="evidence",
+                to="investigations.mailbox",
+            ),
         ),
         migrations.AddField(
-            model_name='binding',
-            name='mailbox',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='bindings', to='investigations.mailbox'),
+            model_name="binding",
+            name="mailbox",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="bindings",
+                to="investigations.mailbox",
+            ),
         ),
         migrations.AddField(
-            model_name='mailboxidentity',
-            name='mailbox',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='identities', to='investigations.mailbox'),
+            model_name="mailboxidentity",
+            name="mailbox",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="identities",
+                to="investigations.mailbox",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='mergeproposal',
-            constraint=models.UniqueConstraint(models.F('kind'), models.F('first_id'), models.F('second_id'), name='merge_proposal_unique'),
+            model_name="mergeproposal",
+            constraint=models.UniqueConstraint(
+                models.F("kind"), models.F("first_id"), models.F("second_id"), name="merge_proposal_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='mergeproposal',
-            constraint=models.CheckConstraint(condition=models.Q(('first_id__lt', models.F('second_id'))), name='merge_ordered'),
+            model_name="mergeproposal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("first_id__lt", models.F("second_id"))), name="merge_ordered"
+            ),
         ),
         migrations.AddIndex(
-            model_name='device',
-            index=models.Index(fields=['name'], name='device_name'),
+            model_name="device",
+            index=models.Index(fields=["name"], name="device_name"),
         ),
         migrations.AddConstraint(
-            model_name='deviceidentity',
-            constraint=models.UniqueConstraint(models.F('namespace'), models.F('value'), name='device_identity_unique'),
+            model_name="deviceidentity",
+            constraint=models.UniqueConstraint(
+                models.F("namespace"), models.F("value"), name="device_identity_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='evidencealert',
-            constraint=models.UniqueConstraint(models.F('evidence'), models.F('alert'), name='evidence_alert_unique'),
+            model_name="evidencealert",
+            constraint=models.UniqueConstraint(
+                models.F("evidence"), models.F("alert"), name="evidence_alert_unique"
+            ),
         ),
         migrations.AddIndex(
-            model_name='investigation',
-            index=models.Index(models.F('changed_at'), models.F('id'), name='investigation_changed'),
+            model_name="investigation",
+            index=models.Index(models.F("changed_at"), models.F("id"), name="investigation_changed"),
         ),
         migrations.AddIndex(
-            model_name='investigation',
-            index=models.Index(models.F('dirty_at'), condition=models.Q(('dirty_at__isnull', False)), name='investigation_dirty'),
+            model_name="investigation",
+            index=models.Index(
+                models.F("dirty_at"),
+                condition=models.Q(("dirty_at__isnull", False)),
+                name="investigation_dirty",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='investigation',
-            constraint=models.UniqueConstraint(models.F('source'), models.F('external_id'), condition=models.Q(('external_id', ''), _negated=True), name='investigation_external'),
+            model_name="investigation",
+            constraint=models.UniqueConstraint(
+                models.F("source"),
+                models.F("external_id"),
+                condition=models.Q(("external_id", ""), _negated=True),
+                name="investigation_external",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='investigation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at__isnull', True), ('state__in', [1, 2, 3, 4, 5])), models.Q(models.Q(('state__in', [1, 2, 3, 4, 5]), _negated=True), ('ended_at__isnull', False)), _connector='OR'), name='investigation_end_with_state'),
+            model_name="investigation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("ended_at__isnull", True), ("state__in", [1, 2, 3, 4, 5])),
+                    models.Q(
+                        models.Q(("state__in", [1, 2, 3, 4, 5]), _negated=True), ("ended_at__isnull", False)
+                    ),
+                    _connector="OR",
+                ),
+                name="investigation_end_with_state",
+            ),
         ),
         migrations.AddIndex(
-            model_name='alert',
-            index=models.Index(fields=['source', 'incident_id'], name='alert_incident'),
+            model_name="alert",
+            index=models.Index(fields=["source", "incident_id"], name="alert_incident"),
         ),
         migrations.AddConstraint(
-            model_name='alert',
-            constraint=models.UniqueConstraint(models.F('source'), models.F('external_id'), name='alert_unique'),
+            model_name="alert",
+            constraint=models.UniqueConstraint(
+                models.F("source"), models.F("external_id"), name="alert_unique"
+            ),
         ),
         migrations.AddIndex(
-            model_name='evidence',
-            index=models.Index(condition=models.Q(('sha256', ''), _negated=True), fields=['sha256'], name='evidence_sha'),
+            model_name="evidence",
+            index=models.Index(
+                condition=models.Q(("sha256", ""), _negated=True), fields=["sha256"], name="evidence_sha"
+            ),
         ),
         migrations.AddIndex(
-            model_name='evidence',
-            index=models.Index(condition=models.Q(('planned_verdict__isnull', True), models.Q(('planned_verdict', models.F('verdict')), _negated=True), _connector='OR'), fields=['id'], name='evidence_unplanned'),
+            model_name="evidence",
+            index=models.Index(
+                condition=models.Q(
+                    ("planned_verdict__isnull", True),
+                    models.Q(("planned_verdict", models.F("verdict")), _negated=True),
+                    _connector="OR",
+                ),
+                fields=["id"],
+                name="evidence_unplanned",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='evidence',
-            constraint=models.UniqueConstraint(models.F('investigation'), models.F('key'), name='evidence_unique'),
+            model_name="evidence",
+            constraint=models.UniqueConstraint(
+                models.F("investigation"), models.F("key"), name="evidence_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='binding',
-            constraint=models.UniqueConstraint(models.F('instance'), models.F('device'), name='binding_device_unique'),
+            model_name="binding",
+            constraint=models.UniqueConstraint(
+                models.F("instance"), models.F("device"), name="binding_device_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='binding',
-            constraint=models.UniqueConstraint(models.F('instance'), models.F('mailbox'), name='binding_mailbox_unique'),
+            model_name="binding",
+            constraint=models.UniqueConstraint(
+                models.F("instance"), models.F("mailbox"), name="binding_mailbox_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='binding',
-            constraint=models.UniqueConstraint(models.F('instance'), condition=models.Q(('tenant', True)), name='binding_tenant_unique'),
+            model_name="binding",
+            constraint=models.UniqueConstraint(
+                models.F("instance"), condition=models.Q(("tenant", True)), name="binding_tenant_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='binding',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('device__isnull', False), ('mailbox__isnull', True), ('tenant', False)), models.Q(('device__isnull', True), ('mailbox__isnull', False), ('tenant', False)), models.Q(('device__isnull', True), ('mailbox__isnull', True), ('tenant', True)), _connector='OR'), name='binding_one_owner'),
+            model_name="binding",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("device__isnull", False), ("mailbox__isnull", True), ("tenant", False)),
+                    models.Q(("device__isnull", True), ("mailbox__isnull", False), ("tenant", False)),
+                    models.Q(("device__isnull", True), ("mailbox__isnull", True), ("tenant", True)),
+                    _connector="OR",
+                ),
+                name="binding_one_owner",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='mailboxidentity',
-            constraint=models.UniqueConstraint(models.F('namespace'), models.F('value'), name='mailbox_identity_unique'),
+            model_name="mailboxidentity",
+            constraint=models.UniqueConstraint(
+                models.F("namespace"), models.F("value"), name="mailbox_identity_unique"
+            ),
         ),
     ]

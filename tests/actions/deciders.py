@@ -12,16 +12,18 @@ from collections.abc import Callable, Iterator
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
-import django
-from django.db import connections
+from django.db import connections, transaction
+from django.utils import timezone
+
+from actioncenter.accounts.models import User
+from actioncenter.actions.enums import Choice, Decision, Execution
+from actioncenter.actions.models import Action, Conflict, Vote
 
 Outcome = dict[str, Any]
 PATIENCE = 30
 
 
 def decide(user: int, way: str, actions: list[int], seed: int, gate: Barrier) -> list[Outcome]:
-    from actioncenter.accounts.models import User
-
     by = User.objects.get(pk=user).actor()
     return list(WAYS[way](by, actions, random.Random(f"{seed}-{user}"), gate))
 
@@ -44,8 +46,6 @@ def on_their_own(by: Any, actions: list[int], rng: random.Random, gate: Barrier)
 
 
 def all_at_once(by: Any, actions: list[int], rng: random.Random, gate: Barrier) -> Iterator[Outcome]:
-    from actioncenter.actions.models import Action
-
     gate.wait(PATIENCE)
     for row in Action.objects.approve_many(rng.sample(actions, len(actions)), by=by):
         error = "" if row.ok else "Conflict" if row.code == "decided" else row.code
@@ -69,18 +69,10 @@ WAYS: dict[str, Callable[..., Iterator[Outcome]]] = {
 
 
 def _call(number: int, verb: str, by: Any) -> None:
-    from actioncenter.actions.models import Action
-
     getattr(Action.objects.get(pk=number), verb)(by=by, comment="contest")
 
 
 def _naively(number: int, by: Any, gate: Barrier) -> None:
-    from django.db import transaction
-    from django.utils import timezone
-
-    from actioncenter.actions.enums import Choice, Decision, Execution
-    from actioncenter.actions.models import Action, Conflict, Vote
-
     action = Action.objects.get(pk=number)
     if action.decision != Decision.PENDING:
         raise Conflict(action, "decided")
@@ -114,17 +106,10 @@ def main() -> None:
         connections.close_all()
 
     # Each process opens a connection of its own: none is open before the fork.
-    people = [
-        fork.Process(target=work, args=pair) for pair in zip(spec["users"], spec["ways"], strict=True)
-    ]
+    people = [fork.Process(target=work, args=pair) for pair in zip(spec["users"], spec["ways"], strict=True)]
     for each in people:
         each.start()
     outcomes = [outcome for _ in people for outcome in answers.get()]
     for each in people:
         each.join()
     sys.stdout.write(json.dumps(outcomes))
-
-
-if __name__ == "__main__":
-    django.setup()
-    main()

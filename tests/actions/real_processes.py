@@ -44,9 +44,10 @@ def shared_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
 
 
 def in_processes(module: str, url: str, spec: dict[str, Any], *, seconds: float = 60) -> Any:
-    """Run a module that reads `spec` from its input and answers in JSON on its output."""
+    """Run the `main` of a module that reads `spec` from its input and answers in JSON on its output."""
+    start = f"import django; django.setup(); from {module} import main; main()"
     done = subprocess.run(
-        [sys.executable, "-m", module],
+        [sys.executable, "-c", start],
         input=json.dumps(spec),
         capture_output=True,
         text=True,

@@ -1,8 +1,9 @@
 """Runners that are killed, over and over, until their work is done.
 
-Reads {"runners": n, "kills": n, "seed": n, "lease": seconds, "die": {"place": chance}, "plant": bool}
-and prints {"kills": n, "own_deaths": n}. `die` names places of DEATHS at which a runner kills
-itself; beside that any runner is killed at random moments. The last ones live until nothing is left.
+Reads {"runners": n, "deaths": n, "seed": n, "lease": seconds, "die": {"place": chance}, "kill": bool,
+"plant": bool} and prints {"deaths": n, "killed": n, "seconds": n}. `die` names places at which a
+runner kills itself; with `kill` any runner is killed at random moments too. After that many deaths
+the last ones live until nothing is left to do.
 """
 
 import json
@@ -12,11 +13,18 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import django
+from django.db.models import Q
+
+from actioncenter.actions.enums import Execution
+from actioncenter.actions.execution import claiming, jobs, loop, outside, stepping
+from actioncenter.actions.models import Action, Attempt, attempting
+from actioncenter.audit.actor import Actor
 
 OVER_AFTER = 40.0
 CALM_AFTER = 12.0
@@ -25,9 +33,6 @@ CALM_AFTER = 12.0
 
 def run(spec: dict[str, Any], rng: random.Random, *, calm: bool) -> None:
     """One life of a runner, in a process of its own."""
-    from actioncenter.actions.execution import claiming, jobs, loop, outside, stepping
-    from actioncenter.audit.actor import Actor
-
     lease = timedelta(seconds=spec["lease"])
     claiming.LEASE = stepping.LEASE = jobs.LEASE = lease
     stepping.ASK_AGAIN = loop.POLL_SECONDS = 0.1
@@ -41,21 +46,15 @@ def run(spec: dict[str, Any], rng: random.Random, *, calm: bool) -> None:
 
 
 def _stop_when_done(runner: Any) -> None:
-    from django.db.models import Q
-
-    from actioncenter.actions.models import Action, Attempt
-
     busy = Q(next_poll_at__isnull=False) | Q(lease_until__isnull=False)
-    while Action.objects.running().exclude(execution=4).exists() or Attempt.objects.filter(busy).exists():
+    known = Action.objects.running().exclude(execution=Execution.OUTCOME_UNKNOWN)
+    while known.exists() or Attempt.objects.filter(busy).exists():
         time.sleep(0.1)
     runner.stop()
 
 
 def _arm(deaths: dict[str, float], rng: random.Random) -> None:
     """Let some calls be a runner's last."""
-    from actioncenter.actions.execution import stepping
-    from actioncenter.actions.models import attempting
-
     places: dict[str, tuple[Any, str, bool]] = {
         "before the intent mark": (attempting, "mark_sent", False),
         "after the intent mark": (attempting, "mark_sent", True),
@@ -68,7 +67,9 @@ def _arm(deaths: dict[str, float], rng: random.Random) -> None:
         setattr(holder, name, _deadly(getattr(holder, name), chance, rng, after=after))
 
 
-def _deadly(call: Callable[..., Any], chance: float, rng: random.Random, *, after: bool) -> Callable[..., Any]:
+def _deadly(
+    call: Callable[..., Any], chance: float, rng: random.Random, *, after: bool
+) -> Callable[..., Any]:
     def called(*args: Any, **more: Any) -> Any:
         fatal = rng.random() < chance
         if fatal and not after:
@@ -83,7 +84,6 @@ def _deadly(call: Callable[..., Any], chance: float, rng: random.Random, *, afte
 
 def _numbered(request_for: Callable[..., Any]) -> Callable[..., Any]:
     """The mistake that the tests must be able to see: a new id for every try."""
-    from dataclasses import replace
 
     def numbered(attempt: Any, targets: Any, **more: Any) -> Any:
         request = request_for(attempt, targets, **more)
@@ -99,7 +99,7 @@ class Keeper:
         self.spec = spec
         self.rng = random.Random(spec["seed"])
         self.began = time.monotonic()
-        self.kills = self.own_deaths = self.lives = 0
+        self.killed = self.deaths = self.lives = 0
 
     @property
     def age(self) -> float:
@@ -107,16 +107,16 @@ class Keeper:
 
     @property
     def calm(self) -> bool:
-        return self.kills >= self.spec["kills"] or self.age > CALM_AFTER
+        return self.deaths >= self.spec["deaths"] or self.age > CALM_AFTER
 
     def keep(self) -> None:
         alive = {self._start() for _ in range(self.spec["runners"])}
         next_kill = self._some_time()
         while alive:
             time.sleep(0.01)
-            if not self.calm and self.age > next_kill:
+            if self.spec["kill"] and not self.calm and self.age > next_kill:
                 os.kill(self.rng.choice(sorted(alive)), signal.SIGKILL)
-                self.kills += 1
+                self.killed += 1
                 next_kill = self._some_time()
             alive = {pid for process in alive if (pid := self._alive(process))}
             if self.age > OVER_AFTER:
@@ -130,7 +130,7 @@ class Keeper:
         if not pid:
             return process
         if os.WIFSIGNALED(status):
-            self.own_deaths += 1
+            self.deaths += 1
             return self._start()
         if os.waitstatus_to_exitcode(status):
             raise SystemExit("a runner broke")
@@ -146,19 +146,16 @@ class Keeper:
             return process
         try:
             run(self.spec, random.Random(f"{self.spec['seed']}-{self.lives}"), calm=self.calm)
+            os._exit(0)
         except BaseException:
-            sys.excepthook(*sys.exc_info())
+            traceback.print_exc()
+            raise
+        finally:
             os._exit(1)
-        os._exit(0)
 
 
 def main() -> None:
     keeper = Keeper(json.load(sys.stdin))
     keeper.keep()
-    deaths = keeper.own_deaths - keeper.kills
-    sys.stdout.write(json.dumps({"kills": keeper.kills, "own_deaths": deaths, "seconds": keeper.age}))
-
-
-if __name__ == "__main__":
-    django.setup()
-    main()
+    told = {"deaths": keeper.deaths, "killed": keeper.killed, "seconds": keeper.age}
+    sys.stdout.write(json.dumps(told))

@@ -44,14 +44,20 @@ def faults(actions: list[int], outcomes: Outcomes) -> list[str]:
         winners = [outcome["who"] for outcome in told[number] if outcome["won"]]
         if len(winners) != 1:
             found.append(f"A-{number} was won by {winners}")
-        for loser in (outcome for outcome in told[number] if not outcome["won"]):
-            if loser["error"] != "Conflict" or not any(name in loser["message"] for name in winners):
-                found.append(f"A-{number}: {loser['error']}: {loser['message']}")
+        found += [
+            f"A-{number}: {loser['error']}: {loser['message']}"
+            for loser in told[number]
+            if not loser["won"] and not told_by_whom(loser, winners)
+        ]
         votes = list(Vote.objects.filter(action=number).values_list("user_name", flat=True))
         events = Event.objects.filter(stream=f"action:{number}", kind__in=DECIDED)
         if votes != winners or list(events.values_list("actor_name", flat=True)) != winners:
             found.append(f"A-{number}: {len(votes)} votes, {len(events)} events, winners {winners}")
     return found
+
+
+def told_by_whom(loser: dict[str, Any], winners: list[str]) -> bool:
+    return loser["error"] == "Conflict" and any(name in loser["message"] for name in winners)
 
 
 @pytest.mark.parametrize(

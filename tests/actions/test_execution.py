@@ -61,8 +61,8 @@ def test_a_connector_that_lies_is_not_believed(run: Run, estate: Estate) -> None
     action = approved()
     estate.behave("lie", True)
     run(action)
-    assert action.execution == Execution.FAILED
-    assert action.targets.get().error_class == "not_in_force"
+    assert (action.execution, action.code) == (Execution.FAILED, "not_in_force")
+    assert "reading it back" in action.status_detail
 
 
 def test_lost_answer_after_the_effect_is_found_out_and_not_repeated(run: Run, estate: Estate) -> None:

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from actioncenter.bench.report import TARGETS
+from actioncenter.estate.services import Service
 from tests.architecture.tree import ROOT
 
 RATIOS = {
@@ -40,9 +42,7 @@ def found(run: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
 
 
 def small(folder: Path, database: str) -> dict[str, Any]:
-    return found(
-        bench(folder, "pages", "--rows", "2000", "--rounds", "1", "--json", "--database", database)
-    )
+    return found(bench(folder, "pages", "--rows", "2000", "--rounds", "1", "--json", "--database", database))
 
 
 def check(result: dict[str, Any], database: str) -> None:
@@ -87,3 +87,12 @@ def test_the_size_of_the_issue_has_targets() -> None:
         "page1000_vs_page1": "<= 1.2",
         "filters_mismatches": "<= 0",
     }
+
+
+@pytest.mark.postgres
+def test_a_server_that_is_there_gets_a_schema_and_loses_it(tmp_path: Path, postgres_service: Service) -> None:
+    run = bench(tmp_path, "pages", "--rows", "1000", "--rounds", "1", "--json", "--database", postgres_service.url)
+    assert found(run)["ratios"]["filters_mismatches"] == 0
+    with psycopg.connect(postgres_service.url) as server:
+        left = server.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'bench%'").fetchone()
+    assert left == (0,)

@@ -39,7 +39,9 @@ def test_the_lists_agree_with_the_plain_query(visitor: Visitor) -> None:
 
 
 def test_a_wrong_filter_is_found(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(criteria, "NARROWING", {**criteria.NARROWING, "verdict": lambda value: Q(verdict__gte=value)})
+    monkeypatch.setattr(
+        criteria, "NARROWING", {**criteria.NARROWING, "verdict": lambda value: Q(verdict__gte=value)}
+    )
     queries: list[tuple[Tab, Query]] = [(tab, {"verdict": "suspicious"}) for tab in Tab]
     assert differing(visitor, *queries) == queries
 

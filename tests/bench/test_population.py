@@ -81,4 +81,7 @@ def test_the_mix_is_skewed_and_complete(rows: list[dict[str, Any]]) -> None:
 
 
 def test_moments_are_written_as_the_databases_write_them() -> None:
-    assert moments.text(moments.millis(datetime(2026, 1, 2, 3, 4, 59, 7_000, tzinfo=UTC))) == "2026-01-02 03:04:59.007"
+    assert (
+        moments.text(moments.millis(datetime(2026, 1, 2, 3, 4, 59, 7_000, tzinfo=UTC)))
+        == "2026-01-02 03:04:59.007"
+    )

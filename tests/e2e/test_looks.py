@@ -68,7 +68,137 @@ def test_page_is_drawn_whole(site: Site, stop: Stop, view: View) -> None:
     assert site.complaints(view) == []
 
 
+ENDS = ("action", "action-ended")
+REFUSALS = {
+    "bad address": ("sam", "GET", "/action-center/pending?page=nonsense", {}, 400),
+    "no right": ("kim", "POST", "{action}/approve", {"revision": "1"}, 403),
+    "no token": ("sam", "POST", "{action}/approve", {"csrfmiddlewaretoken": "x"}, 403),
+    "out of date": ("sam", "POST", "{action}/approve", {"revision": "99"}, 409),
+    "already decided": ("sam", "POST", "{ended}/approve", {"revision": "1"}, 409),
+    "no comment": ("sam", "POST", "{action}/reject", {"revision": ""}, 422),
+}
+"""Name -> who, method, address, fields and status."""
+SUBMIT = """([path, fields]) => {
+  const form = Object.assign(document.createElement("form"), { method: "post", action: path });
+  const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
+  for (const [name, value] of Object.entries({ csrfmiddlewaretoken: token, ...fields }))
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+  document.body.append(form);
+  setTimeout(() => form.submit());
+}"""
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusal_is_a_page_like_any_other(site: Site, name: str, view: View) -> None:
+    who, method, path, fields, status = REFUSALS[name]
+    page = site.windows(view).page_of(who)
+    action, ended = (site.guide.address(site.windows(view).page_of("sam"), BY_NAME[end]) for end in ENDS)
+    page.goto("/")
+    with page.expect_navigation() as navigation:
+        if method == "GET":
+            page.goto(path)
+        else:
+            page.evaluate(SUBMIT, [path.format(action=action, ended=ended), fields])
+
+    assert navigation.value.status == status
+    expect(page.locator("[data-notice]")).to_be_visible()
+    assert page.evaluate(LOOKS) == []
+    assert site.complaints(view) == []
+
+
+@pytest.mark.parametrize(
+    "view", [PHONE, pytest.param(NARROW, marks=pytest.mark.long)], ids=["phone", "narrow"]
+)
+def test_every_action_and_investigation_fits(site: Site, view: View) -> None:
+    """Names, results and warnings differ; nothing may be too wide."""
+    page = site.windows(view).page_of("sam")
+    wrong = {}
+    for tab in (camera.PENDING, camera.HISTORY, camera.INVESTIGATIONS):
+        page.goto(tab)
+        for path in [row.get_attribute("href") or "" for row in page.locator(camera.ROW).all()]:
+            page.goto(path)
+            wrong[path] = page.evaluate(LOOKS)
+
+    assert len(wrong) > 50
+    assert {path: found for path, found in wrong.items() if found} == {}
+
+
 def box(page: Page, selector: str) -> FloatRect:
     found = page.locator(selector).bounding_box()
     assert found is not None
     return found
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@pytest.mark.parametrize("name", ["pending-open", "action"])
+def test_approve_and_reject_weigh_the_same(site: Site, name: str, view: View) -> None:
+    page, _ = site.visit(BY_NAME[name], view)
+    looks = "button => { const s = getComputedStyle(button); return [s.backgroundColor, s.color, s.fontWeight, s.borderColor] }"
+    approve, reject = (box(page, f"#pane [value={verb}]") for verb in ("approve", "reject"))
+
+    assert (approve["width"], approve["height"], approve["y"]) == pytest.approx(
+        (reject["width"], reject["height"], reject["y"]), abs=1
+    )
+    assert page.locator("#pane [value=approve]").evaluate(looks) == page.locator(
+        "#pane [value=reject]"
+    ).evaluate(looks)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_many_are_approved_and_rejected_by_equal_buttons_too(site: Site, view: View) -> None:
+    page, _ = site.visit(BY_NAME["pending"], view)
+    boxes = page.locator("#rows input[data-type=quarantine_file]")
+    for at in (0, 1):
+        boxes.nth(at).check()
+    approve, reject = (page.locator(f"#bulk [value={verb}]") for verb in ("approve", "reject"))
+
+    expect(approve).to_have_text("Approve 2")
+    expect(approve).to_be_in_viewport(ratio=1)
+    sizes = [button.bounding_box() or {} for button in (approve, reject)]
+    assert sizes[0]["width"] == pytest.approx(sizes[1]["width"], abs=1)
+    assert sizes[0]["height"] == pytest.approx(sizes[1]["height"], abs=1)
+    assert page.evaluate(LOOKS) == []
+
+
+@pytest.mark.parametrize("view", [LIGHT, PHONE], ids=lambda view: view.name)
+def test_an_opened_row_puts_focus_on_its_evidence(site: Site, view: View) -> None:
+    page, _ = site.visit(BY_NAME["pending"], view)
+    page.locator(camera.WAITS).first.click()
+    expect(page.locator("#pane [data-focus]")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#pane [value=approve]")).to_be_visible()
+
+
+@pytest.mark.parametrize("name", ["pending-open", "pending-odd", "history-open", "action", "action-ended"])
+def test_decisions_stay_in_reach_of_the_thumb(site: Site, name: str) -> None:
+    page, _ = site.visit(BY_NAME[name], PHONE)
+    bar = box(page, ".decide")
+    buttons = page.locator(".decide button[name=verb]").all()
+
+    assert buttons
+    assert bar["y"] + bar["height"] == pytest.approx(PHONE.height, abs=1)
+    for button in buttons:
+        expect(button).to_be_in_viewport(ratio=1)
+        assert (button.bounding_box() or {"height": 0})["height"] >= 44
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    last = page.locator("#pane .pb section").last.bounding_box()
+    assert last is not None
+    assert last["y"] + last["height"] <= box(page, ".decide")["y"], "the bar covers the end of the page"
+
+
+def test_the_checker_sees_what_is_wrong(chromium: Browser) -> None:
+    """Planted faults: each must be found, or the tests above prove nothing."""
+    page = chromium.new_page()
+    for fault, markup in {
+        "the page scrolls sideways": "<p style='width:3000px'>wide</p>",
+        "scrolls sideways inside": "<div style='overflow:auto;width:90px'><p style='width:300px'>wide</p></div>",
+        "cut without a sign": "<p style='overflow:hidden;width:40px;white-space:nowrap'>a name that is long</p>",
+        "text spills over its border": "<button style='width:40px;white-space:nowrap'>Undo, move back</button>",
+        "lies on": "<table><tr><td>one<td><span style='position:relative;left:-20px'>other</table>",
+    }.items():
+        page.set_content(markup)
+        assert any(fault in said for said in page.evaluate(LOOKS)), fault
+    page.set_content("<table><tr><td>one<td>other</table><p>fine</p>")
+    assert page.evaluate(LOOKS) == []
+    page.close()

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 ASK_AGAIN = 2.0
 """Seconds before the far side is asked what became of a request; doubled each time."""
 ASK_AT_LEAST_EVERY = 60.0
+TRY_AT_LEAST_EVERY = 1800.0
+"""Seconds between tries of a target that is offline; doubled each time up to here."""
 STOP_POLL = 5.0
 
 
@@ -213,7 +215,8 @@ def _failed(attempt: Attempt, error: Exception, port: Port, *, by: Actor) -> Non
     nothing_sent = error if isinstance(error, base.Transient) and not port.touched else None
     if nothing_sent and first:
         code = "device_offline" if nothing_sent.offline else "transient"
-        attempting.requeue(attempt, after=nothing_sent.retry_after, reason=text, error_class=code, by=by)
+        wait = min(nothing_sent.retry_after * 2.0 ** min(attempt.number - 1, 10), TRY_AT_LEAST_EVERY)
+        attempting.requeue(attempt, after=wait, reason=text, error_class=code, by=by)
     elif nothing_sent and attempt.state == AttemptState.POLLING and gap is not None:
         attempting.postpone(attempt, wait=max(nothing_sent.retry_after, 1.0), reason=text)
     elif first and not isinstance(error, base.Transient | base.Unknown):

@@ -5,25 +5,42 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('actions', '0003_initial'),
-        ('investigations', '0002_initial'),
-        ('settings', '0002_installation'),
+        ("actions", "0003_initial"),
+        ("investigations", "0002_initial"),
+        ("settings", "0002_installation"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='action',
-            name='action_history',
+            model_name="action",
+            name="action_history",
         ),
         migrations.AddIndex(
-            model_name='action',
-            index=models.Index(models.F('history_at'), models.F('id'), models.F('group'), models.F('source'), models.F('verdict'), models.F('target_kind'), models.F('decision'), models.F('execution'), models.F('type'), condition=models.Q(('history_at__isnull', False)), name='action_history'),
+            model_name="action",
+            index=models.Index(
+                models.F("history_at"),
+                models.F("id"),
+                models.F("group"),
+                models.F("source"),
+                models.F("verdict"),
+                models.F("target_kind"),
+                models.F("decision"),
+                models.F("execution"),
+                models.F("type"),
+                condition=models.Q(("history_at__isnull", False)),
+                name="action_history",
+            ),
         ),
         migrations.AddIndex(
-            model_name='action',
-            index=models.Index(models.F('on_name'), models.F('history_at'), models.F('id'), condition=models.Q(('history_at__isnull', False)), name='action_place_time'),
+            model_name="action",
+            index=models.Index(
+                models.F("on_name"),
+                models.F("history_at"),
+                models.F("id"),
+                condition=models.Q(("history_at__isnull", False)),
+                name="action_place_time",
+            ),
         ),
     ]

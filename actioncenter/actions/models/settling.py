@@ -54,6 +54,8 @@ def settle(row: "Action", *, by: Actor, code: str = "", detail: str = "") -> Exe
     )
     before, after = Execution(row.execution), execution_of(counts)
     figures = _figures(counts)
+    if after in ENDS and not code:
+        code, detail = _cause(row)
     changes: dict[str, Any] = {f"{name}_count": number for name, number in figures.items()}
     changes["updated_at"] = Now()
     if after != before:
@@ -64,12 +66,19 @@ def settle(row: "Action", *, by: Actor, code: str = "", detail: str = "") -> Exe
                 changes["read_back_at"] = Now()
     type(row).objects.filter(pk=row.pk).update(**changes)
     row.execution = after
+    if after != before:
+        mark_dirty([row.investigation_id])
     if after != before and after in END_EVENTS:
         event(row, END_EVENTS[after], by, before={"execution": before.name},
               after={"execution": after.name, **figures}, detail={"code": code, "detail": detail})  # fmt: skip
-        mark_dirty([row.investigation_id])
     following.follow_execution(row, by=by)
     return after
+
+
+def _cause(row: "Action") -> tuple[str, str]:
+    """Why it ended so, where the attempt itself has nothing to say: the first target's reason."""
+    found = row.targets.exclude(error_class="").order_by("pk").values_list("error_class", "error").first()
+    return found or ("", "")
 
 
 def _figures(counts: Counter[TargetState]) -> dict[str, int]:

@@ -103,7 +103,9 @@ def page(listing: Listing, counts: ListCounts) -> Page:
 def _statement(shape: Shape, sort: Sort, place: Place, above: tuple[bool, ...]) -> Compiled | None:
     """Of the bands that have rows and the page below them."""
     listing = shape.listing()
-    bands = [_band(rows, at) for at, (rows, some) in enumerate(zip(listing.bands(), above, strict=False)) if some]
+    bands = [
+        _band(rows, at) for at, (rows, some) in enumerate(zip(listing.bands(), above, strict=False)) if some
+    ]
     return joined([*bands, _walk(listing, sort, place.position()).rows(len(above))])
 
 

@@ -1,6 +1,7 @@
 """The benchmark `pages`: what Pending and History cost, at any size, beside what they could cost."""
 
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 from django.utils import timezone
@@ -35,7 +36,11 @@ def run(asked: Asked) -> Report:
     with a plain query written apart (a difference must repeat, because the clock moves on), and its
     cost, always for the first time, is set beside page 1. Each ratio is the worse of Pending and History.
     """
-    filled = fill(asked.rows, seed=asked.seed, now=timezone.now().replace(second=0, microsecond=0), say=asked.say)
+    started = time.monotonic()
+    filled = fill(
+        asked.rows, seed=asked.seed, now=timezone.now().replace(second=0, microsecond=0), say=asked.say
+    )
+    asked.say(f"Built in {time.monotonic() - started:.0f} s.")
     rng = random.Random(asked.seed)  # noqa: S311 - order of measurements
     floor = Floor.connect()
     setup = Setup(filled, Visitor.enrol(), floor)
@@ -61,7 +66,9 @@ def _ratios(times: Times, found: Sequence[Drawn]) -> Mapping[str, Number]:
 
     def filters(of: Callable[[Sequence[float]], float]) -> float:
         return max(
-            ratio(of([each.milliseconds for each in found if each.tab is tab]), times[f"{tab} {PAGE_1}", "ours"])
+            ratio(
+                of([each.milliseconds for each in found if each.tab is tab]), times[f"{tab} {PAGE_1}", "ours"]
+            )
             for tab in Tab
         )
 
@@ -89,7 +96,17 @@ def _tables(times: Times, found: Sequence[Drawn]) -> Sequence[Table]:
         lines.append(
             [case, *("" if value is None else f"{value:.2f}" for value in taken), *(f"{x:g}" for x in shares)]
         )
-    head = ["CPU ms", "ours", "first time", "bare", "floor", "admin", "tuned admin", "admin / ours", "tuned / ours"]
+    head = [
+        "CPU ms",
+        "ours",
+        "first time",
+        "bare",
+        "floor",
+        "admin",
+        "tuned admin",
+        "admin / ours",
+        "tuned / ours",
+    ]
     drawn_lines = []
     for tab in Tab:
         costs = [each.milliseconds for each in found if each.tab is tab]

@@ -87,4 +87,6 @@ def _draw(tab: Tab, filled: Filled, rng: random.Random) -> tuple[Tab, Query]:
 
 def _text(filled: Filled, rng: random.Random) -> str:
     """A frequent word, a seldom one, one device."""
-    return rng.choice([rng.choice(WORDS), f"{rng.choice(WORDS)}_{rng.choice(WORDS)}", rng.choice(filled.world.devices).name])
+    return rng.choice(
+        [rng.choice(WORDS), f"{rng.choice(WORDS)}_{rng.choice(WORDS)}", rng.choice(filled.world.devices).name]
+    )

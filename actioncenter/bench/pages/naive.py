@@ -18,7 +18,11 @@ BAND: Final = 50
 NUMBER: Final = re.compile(rb'data-number="(\d+)"')
 TOTAL: Final = re.compile(rb"\d to [\d,]+ of ([\d,]+\+?)<")
 DAYS: Final = {"day": 1, "week": 7, "month": 30, "half": 183}
-RUNS: Final = {"queued": Execution.QUEUED, "running": Execution.IN_PROGRESS, "outcome_unknown": Execution.OUTCOME_UNKNOWN}
+RUNS: Final = {
+    "queued": Execution.QUEUED,
+    "running": Execution.IN_PROGRESS,
+    "outcome_unknown": Execution.OUTCOME_UNKNOWN,
+}
 ENDS: Final[Mapping[str, Q]] = {
     **{
         state.name.lower(): Q(execution=state)

@@ -73,18 +73,17 @@ class Story:
             for device in world.devices
             if device.group_id is not None
         ]  # fmt: skip
-        self.mailboxes: list[Row] = [{"mailbox_id": box.pk, "on_name": box.address} for box in world.mailboxes]
+        self.mailboxes: list[Row] = [
+            {"mailbox_id": box.pk, "on_name": box.address} for box in world.mailboxes
+        ]
         self.live = self._place_live()
         self.undoable: dict[ActionType, list[Row]] = {}
 
     def rows(self) -> Iterator[Sequence[Row]]:
         """In chunks; a row may still change while its chunk is being made."""
         for start in range(1, self.count + 1, CHUNK):
-            chunk = []
             self.undoable = {kind: [] for kind in ActionType}
-            for number in range(start, min(start + CHUNK, self.count + 1)):
-                chunk.append(self._row(number))
-            yield chunk
+            yield [self._row(number) for number in range(start, min(start + CHUNK, self.count + 1))]
 
     def _place_live(self) -> Mapping[int, Execution | Decision]:
         """Which rows have not ended: a week's worth of waiting ones, and the last few that run."""
@@ -93,7 +92,11 @@ class Story:
         places = iter(self.rng.sample(recent, waiting))
         live: dict[int, Execution | Decision] = dict.fromkeys(places, Decision.PENDING)
         late = range(max(1, self.count - max(60, self.count // 4_000)), self.count + 1)
-        for state, share in ((Execution.QUEUED, 8), (Execution.IN_PROGRESS, 6), (Execution.OUTCOME_UNKNOWN, 12)):
+        for state, share in (
+            (Execution.QUEUED, 8),
+            (Execution.IN_PROGRESS, 6),
+            (Execution.OUTCOME_UNKNOWN, 12),
+        ):
             live |= dict.fromkeys(self.rng.sample(late, max(2, len(late) // share)), state)
         return live
 

@@ -62,7 +62,7 @@ def _insert(model: type[Model], names: Sequence[str]) -> str:
     constants = _constants(model, names)
     columns = ", ".join([*names, *(f'"{name}"' for name in constants)])
     values = ", ".join([*("%s" for _ in names), *constants.values()])
-    return f"INSERT INTO {model._meta.db_table} ({columns}) VALUES ({values})"  # noqa: S608 - our own names
+    return f"INSERT INTO {model._meta.db_table} ({columns}) VALUES ({values})"
 
 
 def _copy_into(model: type[Model], chunks: Rows, say: Callable[[int], None]) -> None:
@@ -84,7 +84,7 @@ def _copy_into(model: type[Model], chunks: Rows, say: Callable[[int], None]) -> 
         for name in constants:
             cursor.execute(f'ALTER TABLE {table} ALTER "{name}" DROP DEFAULT')
         cursor.execute(
-            f"SELECT setval(pg_get_serial_sequence(%s, 'id'), (SELECT max(id) FROM {table}))",  # noqa: S608
+            f"SELECT setval(pg_get_serial_sequence(%s, 'id'), (SELECT max(id) FROM {table}))",
             [table],
         )
 
@@ -97,9 +97,12 @@ def _with_first(first: Sequence[dict[str, Any]], rest: Rows) -> Rows:
 def _constants(model: type[Model], given: Sequence[str]) -> dict[str, str]:
     """SQL literals for the columns that no row brings."""
     return {
-        field.column: _literal(field)
+        field.attname: _literal(field)
         for field in model._meta.concrete_fields
-        if field.column not in given and not field.null and not field.has_db_default() and not field.primary_key
+        if field.attname not in given
+        and not field.null
+        and not field.has_db_default()
+        and not field.primary_key
     }
 
 

@@ -104,7 +104,23 @@ TEAMS: Final = (
     "Point of sale", "Contractors", "Research cluster", "Jump hosts", "Printers and scanners", "Call centre",
     "Meeting rooms", "Test devices",
 )  # fmt: skip
-GIVEN: Final = ("Ada", "Bo", "Carla", "Dev", "Elif", "Finn", "Grace", "Hugo", "Ines", "Jun", "Kofi", "Lena", "Mara", "Noor", "Otto")
+GIVEN: Final = (
+    "Ada",
+    "Bo",
+    "Carla",
+    "Dev",
+    "Elif",
+    "Finn",
+    "Grace",
+    "Hugo",
+    "Ines",
+    "Jun",
+    "Kofi",
+    "Lena",
+    "Mara",
+    "Noor",
+    "Otto",
+)
 FAMILY: Final = ("Berg", "Costa", "Dahl", "Evans", "Fischer", "Garcia", "Haas", "Ito", "Jansen", "Kaya")
 WORDS: Final = (
     "invoice", "update", "report", "setup", "payment", "driver", "scan", "order", "notice", "salary", "backup",
@@ -112,7 +128,7 @@ WORDS: Final = (
 )  # fmt: skip
 FOLDERS: Final = (
     "C:\\Users\\Public\\Downloads", "C:\\Windows\\Temp", "C:\\ProgramData\\Cache", "C:\\Windows\\System32",
-    "C:\\Program Files\\Tools", "/tmp", "/usr/local/bin", "/home/work/Downloads",
+    "C:\\Program Files\\Tools", "/var/spool", "/usr/local/bin", "/home/work/Downloads",
 )  # fmt: skip
 DOMAIN: Final = "example.com"
 

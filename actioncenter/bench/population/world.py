@@ -92,7 +92,7 @@ def _devices(count: int, groups: Sequence[DeviceGroup], rng: random.Random) -> l
                 group=group,
                 critical=at % 97 == 0,
             )
-            for at, (group, kind, place) in enumerate(zip(chosen, kinds, cycle(PLACES)))  # noqa: B905
+            for at, (group, kind, place) in enumerate(zip(chosen, kinds, cycle(PLACES), strict=False))
         ],
     )
 
@@ -106,7 +106,11 @@ def _mailboxes(count: int) -> list[Mailbox]:
 
 
 def _investigations(count: int, rng: random.Random, now: datetime) -> range:
-    states = [InvestigationState.REMEDIATED, InvestigationState.PARTIALLY_REMEDIATED, InvestigationState.FAILED]
+    states = [
+        InvestigationState.REMEDIATED,
+        InvestigationState.PARTIALLY_REMEDIATED,
+        InvestigationState.FAILED,
+    ]
     chosen = rng.choices(states, [90, 8, 2], k=count)
     ended = text(millis(now) - SPAN)
     rows = [

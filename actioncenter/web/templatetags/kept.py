@@ -36,4 +36,5 @@ def kept(name: str, row: Mapping[str, Any], **more: Any) -> SafeString:
 
 @lru_cache(maxsize=KEPT)
 def _draw(name: str, row: Items, more: Items) -> SafeString:
-    return get_template(name).render({"row": dict(row), **dict(more)})
+    drawn: SafeString = get_template(name).render({"row": dict(row), **dict(more)})  # type: ignore[assignment]
+    return drawn
