@@ -91,7 +91,9 @@ def test_the_size_of_the_issue_has_targets() -> None:
 
 @pytest.mark.postgres
 def test_a_server_that_is_there_gets_a_schema_and_loses_it(tmp_path: Path, postgres_service: Service) -> None:
-    run = bench(tmp_path, "pages", "--rows", "1000", "--rounds", "1", "--json", "--database", postgres_service.url)
+    run = bench(
+        tmp_path, "pages", "--rows", "1000", "--rounds", "1", "--json", "--database", postgres_service.url
+    )
     assert found(run)["ratios"]["filters_mismatches"] == 0
     with psycopg.connect(postgres_service.url) as server:
         left = server.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'bench%'").fetchone()

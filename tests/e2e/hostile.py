@@ -183,7 +183,15 @@ LOOKS = [
 ]
 FORMULAS = ["=cmd|'/C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "|calc", '=HYPERLINK("https://evil.example/")']
 QUERIES = ["'; DROP TABLE actions; --", "' OR '1'='1", "%' ESCAPE '", "100%", "_", '"]', "a\\"]
-LONG = ["A" * 20_000, "a b " * 5_000, "<b>" * 4_000, "&" * 9_000, "\u202e" * 300 + "x", "/" * 3_000, "\\x" * 2_000]
+LONG = [
+    "A" * 20_000,
+    "a b " * 5_000,
+    "<b>" * 4_000,
+    "&" * 9_000,
+    "\u202e" * 300 + "x",
+    "/" * 3_000,
+    "\\x" * 2_000,
+]
 
 CORPUS = [
     *TAGS, *ATTRIBUTES, *SCRIPTS, *SCHEMES, *HTMX, *TEMPLATES, *CONTROLS, *DIRECTIONS, *UNSEEN, *LOOKS, *FORMULAS, *QUERIES, *LONG,

@@ -42,10 +42,21 @@ def finding(number: int, text: str) -> dict[str, Any]:
     hashes = {"sha256": f"{number:064x}"}
     facts: dict[str, dict[str, Any]] = {
         "file": {"file_name": name, "path": f"C:\\Users\\{name}\\Documents", **hashes},
-        "process": {"file_name": name, "pid": number + 1, "command_line": f"{name} {name}", "account": name, **hashes},
+        "process": {
+            "file_name": name,
+            "pid": number + 1,
+            "command_line": f"{name} {name}",
+            "account": name,
+            **hashes,
+        },
         "service": {"name": name, "path": f"C:\\{name}"},
         "url": {"url": f"https://evil.example/{number}/{name}"},
-        "user": {"account": name, "domain": name, "display_name": name, "upn": f"user{number}@halden.example"},
+        "user": {
+            "account": name,
+            "domain": name,
+            "display_name": name,
+            "upn": f"user{number}@halden.example",
+        },
     }
     cluster = {
         "cluster_id": f"c-{number}", "name": title, "email_count": 2, "query": name, "cluster_by": "Subject",

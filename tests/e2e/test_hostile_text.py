@@ -1,0 +1,356 @@
+"""Whatever somebody calls a file: it is shown as it is, does nothing, breaks nothing, and can be decided."""
+
+import os
+import random
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import pytest
+from django.conf import settings
+from django.template import Context, Engine
+from django.test import Client
+from playwright.sync_api import Browser, Page, Route, expect
+from pytest_django import DjangoDbBlocker
+
+from actioncenter.accounts.models import User
+from actioncenter.actions.enums import ActionType, Decision
+from actioncenter.actions.execution.loop import drain
+from actioncenter.audit.actor import Actor
+from actioncenter.ops.camera import ROW, TABS
+from actioncenter.settings.models import ConnectorInstance
+from actioncenter.web.text import INVISIBLE
+from tests import factories
+from tests.e2e.hostile import ALWAYS, CORPUS
+from tests.e2e.hostile_scene import LIMITS, Case, cleaned, store
+from tests.e2e.site import serving
+from tests.e2e.watching import Watch
+
+pytestmark = pytest.mark.browser
+SAMPLE = 8
+PLAIN, PLAIN_ALTERED = "harmless name.exe", "harmless\x00name.exe"
+HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+CAP = 300
+DECIDED = (
+    "js:alert(1)",
+    "<img src=x onerror=pwn(1)>",
+    "');pwn(1)//",
+    '" hx-get="/sign-out" hx-trigger="load',
+)
+
+
+def shown(text: str) -> str:
+    """What a reader must see: the middle of a long name goes, what can't be seen is named."""
+    text = text if len(text) <= CAP else f"{text[: CAP - CAP // 3 - 1]}…{text[-(CAP // 3) :]}"
+    hidden = (unicodedata.category(char) in HIDDEN or char in INVISIBLE for char in text)
+    return "".join(f"U+{ord(char):04X}" if named else char for char, named in zip(text, hidden, strict=True))
+
+
+@dataclass
+class World:
+    """Findings with hostile names, and one page on which Sam looks at them. Faults are kept by place."""
+
+    base: str
+    page: Page
+    watch: Watch
+    cases: list[Case]
+    plain: dict[bool, Case]
+    shapes: dict[tuple[str, bool], str] = field(default_factory=dict)
+    wrong: dict[str, list[str]] = field(default_factory=dict)
+
+    def blame(self, place: str, *faults: str) -> None:
+        if faults:
+            self.wrong.setdefault(place, []).extend(faults)
+
+    def look(self, address: str) -> None:
+        self.page.goto(address)
+        self.blame(address, *self.watch.faults())
+
+    def says(self, selector: str, expected: str) -> None:
+        found = self.page.locator(selector).first.text_content() or ""
+        if found.strip() != expected.strip():
+            self.blame(self.page.url, f"{selector} says {found[:200]!r}, not {expected[:200]!r}")
+
+    def keeps_shape(self, kind: str, case: Case, selector: str = "main") -> None:
+        """The first of a kind, a harmless one, is what the others are measured by."""
+        key = (kind, is_altered(case))
+        ours = self.watch.shape(selector)
+        if case.text in (PLAIN, PLAIN_ALTERED):
+            self.shapes[key] = ours
+        elif ours != self.shapes[key]:
+            self.blame(
+                self.page.url,
+                f"{case.text[:60]!r} changed the elements of {kind}: {difference(self.shapes[key], ours)}",
+            )
+
+
+def is_altered(case: Case) -> bool:
+    return cleaned(case.text, "title") != case.text[: LIMITS["title"]].strip()
+
+
+def difference(one: str, other: str) -> str:
+    at = len(os.path.commonprefix([one, other]))
+    return f"{one[max(0, at - 60) : at + 60]} / {other[max(0, at - 60) : at + 60]}"
+
+
+@pytest.fixture(scope="module")
+def transactional_db() -> None:
+    """The name alone makes pytest-django set the database up; one world serves several tests."""
+
+
+@pytest.fixture(scope="module", params=["sample", pytest.param("all", marks=pytest.mark.long)])
+def texts(request: pytest.FixtureRequest) -> list[str]:
+    """Another sample with every seed of pytest-randomly, whose number stands at the head of the output."""
+    if request.param == "all":
+        return CORPUS
+    chance = random.Random(request.config.getoption("randomly_seed", default=None))
+    return [*ALWAYS, *chance.sample([text for text in CORPUS if text not in ALWAYS], SAMPLE)]
+
+
+@pytest.fixture(scope="module")
+def world(
+    texts: list[str],
+    chromium: Browser,
+    transactional_db: None,
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[World]:
+    with serving(django_db_blocker) as base:
+        plain, altered, *cases = [
+            store(number, text) for number, text in enumerate([PLAIN, PLAIN_ALTERED, *texts])
+        ]
+        ConnectorInstance.objects.update(settings={"pace": 0})
+        for case in (plain, altered, *cases):
+            decide(case)
+        drain(by=Actor.system("runner"))
+        page = window(chromium, base, "sam")
+        yield World(base, page, Watch(page, base), cases, {False: plain, True: altered})
+        page.context.close()
+
+
+def window(chromium: Browser, base: str, username: str) -> Page:
+    client = Client()
+    client.force_login(factories.person(username))
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    context = chromium.new_context(base_url=base)
+    context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": base}])
+    return context.new_page()
+
+
+def decide(case: Case) -> None:
+    """By somebody with such a name, who says such things."""
+    name, comment = case.stored("person"), case.stored("comment") or "-"
+    person = factories.person("mira")
+    User.objects.filter(pk=person.pk).update(display_name=name)
+    by = User.objects.get(pk=person.pk).actor()
+    case.actions[ActionType.STOP_SERVICE].reject(by=by, comment=comment)
+    case.actions[ActionType.KILL_PROCESS].approve(by=by, comment=comment)
+
+
+def test_names_in_lists(world: World) -> None:
+    for address in (
+        "/",
+        "/action-center/pending",
+        "/action-center/history",
+        "/investigations/",
+        "/settings/groups",
+    ):
+        world.look(address)
+        while world.page.get_by_role("link", name="Next").count():
+            read_rows(world)
+            world.page.get_by_role("link", name="Next").click()
+            world.blame(world.page.url, *world.watch.faults())
+        read_rows(world)
+
+    assert world.wrong == {}
+
+
+def read_rows(world: World) -> None:
+    """Each row says its name and has the elements of a harmless one; a re-read by htmx changes nothing."""
+    if world.page.locator("#rows").count():
+        with world.page.expect_response(
+            lambda response: "HX-Target" in response.request.headers or response.ok
+        ):
+            world.page.evaluate("setTimeout(() => document.body.dispatchEvent(new CustomEvent('changed')))")
+        world.blame(world.page.url, *world.watch.faults())
+    for case in world.cases:
+        for action in case.actions.values():
+            row = f"#row-{action.pk}"
+            if not world.page.locator(row).count():
+                continue
+            if action.type == ActionType.QUARANTINE_FILE:
+                world.says(f"{row} .c-tgt .mid", shown(case.stored("name")))
+                world.says(f"{row} .c-on .tx", shown(case.stored("name")))
+                world.says(f"{row} .c-grp .tx", shown(case.group.name))
+            if action.type == ActionType.STOP_SERVICE:
+                world.says(f"{row} .c-by .tx", shown(case.stored("person") or "mira"))
+
+
+@pytest.mark.parametrize("kind", ["action", "investigation", "group", "pane"])
+def test_names_on_pages_of_their_own(world: World, kind: str) -> None:
+    visits = {"action": see_actions, "investigation": see_investigation, "group": see_group, "pane": see_pane}
+    for case in (*world.plain.values(), *world.cases):
+        User.objects.filter(username="sam").update(display_name=case.stored("person"))
+        visits[kind](world, case)
+        world.says(".me .who bdi", shown(case.stored("person") or "sam"))
+
+    assert world.wrong == {}
+
+
+def see_actions(world: World, case: Case) -> None:
+    for kind, action in case.actions.items():
+        world.look(f"/action-center/actions/{action.pk}")
+        world.keeps_shape(f"action {kind}", case)
+    world.look(f"/action-center/actions/{case.actions[ActionType.STOP_SERVICE].pk}")
+    said = [shown(line) for line in case.stored("comment").replace("\r\n", "\n").split("\n")]
+    if len(case.text) <= CAP:
+        world.says("blockquote", f"“{''.join(said) or '-'}”")
+
+
+def see_investigation(world: World, case: Case) -> None:
+    world.look(f"/investigations/{case.investigation.pk}")
+    world.says("h1", shown(case.stored("title")))
+    world.keeps_shape("investigation", case)
+    for tab in TABS:
+        world.look(f"/investigations/{case.investigation.pk}?tab={tab}")
+        world.keeps_shape(f"investigation {tab}", case)
+
+
+def see_group(world: World, case: Case) -> None:
+    world.look(f"/settings/groups/{case.group.pk}")
+    world.says(".crumb bdi", shown(case.group.name))
+    world.keeps_shape("group", case)
+    for path in ("/action-center/pending", "/action-center/history", "/investigations/"):
+        world.look(f"{path}?q={quote(case.stored('comment')[:200].encode('utf-8'))}")
+        if 3 <= len(case.stored("comment")) <= 200:
+            world.keeps_shape(f"search {path}", case, ".filters")
+
+
+def see_pane(world: World, case: Case) -> None:
+    """Opened by htmx, the way a person opens it."""
+    action = case.actions[ActionType.QUARANTINE_FILE]
+    world.look(f"/action-center/pending?investigation={case.investigation.pk}")
+    world.page.locator(f"#row-{action.pk} {ROW}").click()
+    expect(world.page.locator("#action")).to_have_attribute("data-number", str(action.pk))
+    world.keeps_shape("pane", case, "#pane")
+    world.blame(world.page.url, *world.watch.faults())
+
+
+@pytest.mark.parametrize("text", DECIDED)
+def test_what_has_such_a_name_can_be_approved(world: World, chromium: Browser, text: str) -> None:
+    case = next((case for case in world.cases if case.text == text), None) or store(
+        1_000 + DECIDED.index(text), text
+    )
+    action = case.actions[ActionType.QUARANTINE_FILE]
+    world.look(f"/action-center/pending?investigation={case.investigation.pk}")
+    world.page.locator(f"#row-{action.pk} {ROW}").click()
+    world.page.locator("#pane").get_by_role("button", name="Approve").click()
+    expect(world.page.locator(f"#row-{action.pk}")).not_to_be_visible()
+
+    action.refresh_from_db()
+    assert action.decision == Decision.APPROVED
+    assert world.watch.faults() == []
+
+
+def test_who_was_faster_and_what_became_of_many_is_told_harmlessly(world: World) -> None:
+    for case in (*world.plain.values(), *world.cases):
+        ended = case.actions[ActionType.STOP_SERVICE]
+        world.look("/action-center/pending")
+        world.page.evaluate(POST, [f"/action-center/actions/{ended.pk}/approve", {"revision": "1"}])
+        expect(world.page.locator("h2", has_text="Already rejected")).to_be_visible()
+        world.keeps_shape("conflict", case)
+        world.look("/action-center/pending")
+        world.page.evaluate(POST, ["/action-center/bulk", {"verb": "reject", "comment": "no", "selected": f"{ended.pk}:1", "next": "/action-center/pending", "idempotency_key": "k"}])  # fmt: skip
+        expect(world.page.locator(".outs .tx")).to_be_visible()
+        world.keeps_shape("results", case, ".outs")
+        world.blame(world.page.url, *world.watch.faults())
+
+    assert world.wrong == {}
+
+
+POST = """([path, fields]) => {
+  const form = Object.assign(document.createElement("form"), { method: "post", action: path });
+  const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
+  for (const [name, value] of Object.entries({ csrfmiddlewaretoken: token, ...fields }))
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
+  document.body.append(form);
+  setTimeout(() => form.submit());
+}"""
+
+
+PLANTED = {
+    "safe": "<main><p>{{ text|safe }}</p></main>",
+    "no quotes": "<main><p title={{ text }}>x</p></main>",
+    "address": '<main><a href="{{ text }}" autofocus>x</a></main>',
+}
+"""Templates that are wrong on purpose."""
+
+
+@pytest.fixture
+def bare(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context()
+    yield context.new_page()
+    context.close()
+
+
+def drawn(template: str, text: str) -> str:
+    body = Engine().from_string(PLANTED[template]).render(Context({"text": cleaned(text, "title")}))
+    return f"<!doctype html><title>x</title><body>{body}"
+
+
+def seen_on(page: Page, watch: Watch, template: str, text: str) -> tuple[list[str], str]:
+    page.goto("http://planted.example/")
+    page.set_content(drawn(template, text), wait_until="commit")
+    page.mouse.move(10, 10)
+    page.wait_for_function("document.readyState === 'complete'")
+    return watch.faults(), watch.shape("body")
+
+
+@pytest.mark.parametrize(
+    ("template", "policy", "found"), [("safe", "", "ran pwn"), ("safe", "strict", "refused")]
+)
+def test_the_watch_sees_a_planted_bug(bare: Page, template: str, policy: str, found: str) -> None:
+    watch = Watch(bare, "http://planted.example")
+    headers = {"Content-Security-Policy": "default-src 'none'"} if policy else {}
+    caught = []
+    for text in [text for text in CORPUS if "pwn" in text and "<" in text and len(text) < CAP]:
+        served(bare, drawn(template, text), headers)
+        bare.goto("http://planted.example/", wait_until="commit")
+        bare.wait_for_load_state("load")
+        caught.append(any(fault.startswith(found) for fault in watch.faults()))
+
+    assert sum(caught) >= 10
+
+
+def served(page: Page, body: str, headers: dict[str, str]) -> None:
+    def answer(route: Route) -> None:
+        route.fulfill(body=body, headers=headers, content_type="text/html; charset=utf-8")
+
+    page.unroute_all()
+    page.route("http://planted.example/", answer)
+
+
+@pytest.mark.parametrize("template", ["safe", "no quotes"])
+def test_the_shape_shows_a_planted_bug(bare: Page, template: str) -> None:
+    watch = Watch(bare, "http://planted.example")
+    changed = 0
+    for text in CORPUS:
+        if not any(char in cleaned(text, "name") for char in "<= ") or len(text) > CAP:
+            continue
+        shapes = []
+        for given in (PLAIN.replace(" ", "-"), text):
+            served(bare, drawn(template, given), {"Content-Security-Policy": "default-src 'none'"})
+            bare.goto("http://planted.example/")
+            shapes.append(watch.shape("body"))
+        changed += shapes[0] != shapes[1]
+
+    assert changed >= 30
+
+
+def test_a_request_to_elsewhere_is_seen(bare: Page) -> None:
+    watch = Watch(bare, "http://planted.example")
+    bare.route("**/*", lambda route: route.fulfill(body=drawn("safe", '<img src="https://evil.example/p.png">'), content_type="text/html"))  # fmt: skip
+    bare.goto("http://planted.example/")
+
+    assert "asked https://evil.example/p.png" in watch.faults()

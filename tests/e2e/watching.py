@@ -1,0 +1,54 @@
+"""Sees what a hostile name does to a page: scripts, dialogs, requests to elsewhere, refusals by the policy."""
+
+from urllib.parse import urlsplit
+
+from playwright.sync_api import ConsoleMessage, Dialog, Page, Request
+
+from tests.e2e.site import ASSETS
+
+SHAPE = (ASSETS / "hostile.js").read_text(encoding="utf-8")
+HOOK = """
+window.__ran = [];
+window.pwn = (value) => { window.__ran.push(`ran pwn(${value})`); };
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.__ran.push(`refused ${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
+});
+"""
+LOCAL = frozenset({"about", "data", "blob"})
+ASKED_FOR = "Failed to load resource: the server responded with a status of 4"
+
+
+class Watch:
+    """Must begin before the page goes anywhere. `home` is the only host that it may ask."""
+
+    def __init__(self, page: Page, home: str) -> None:
+        self.page = page
+        self.home = urlsplit(home).netloc
+        self.seen: list[str] = []
+        page.add_init_script(HOOK)
+        page.on("dialog", self.dialog)
+        page.on("request", self.request)
+        page.on("console", self.console)
+        page.on("pageerror", lambda error: self.seen.append(f"script error: {error}"))
+
+    def dialog(self, dialog: Dialog) -> None:
+        self.seen.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    def request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.netloc != self.home and parts.scheme not in LOCAL:
+            self.seen.append(f"asked {request.url}")
+
+    def console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not message.text.startswith(ASKED_FOR):
+            self.seen.append(f"console: {message.text}")
+
+    def faults(self) -> list[str]:
+        """Since the last question, on the page as it is now."""
+        ran: list[str] = self.page.evaluate("window.__ran.splice(0)")
+        found, self.seen = [*self.seen, *ran], []
+        return found
+
+    def shape(self, selector: str = "main") -> str:
+        return str(self.page.locator(selector).first.evaluate(SHAPE))
