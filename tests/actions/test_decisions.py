@@ -114,6 +114,24 @@ def test_votes_of_people_since_deactivated_do_not_count() -> None:
     assert action.decision == Decision.PENDING
 
 
+def test_votes_of_people_who_lost_the_role_do_not_count() -> None:
+    action, mira = factories.waiting_action(), factories.person("mira")
+    Action.objects.update(approval_rule={**action.approval_rule, "quorum": 2}, quorum=2)
+    action.approve(by=mira.actor())
+    mira.grant(Role.ANALYST, by=factories.SETUP)
+    mira.revoke(Role.RESPONDER, by=factories.SETUP)
+    action.approve(by=factories.person("noa").actor())
+    assert action.decision == Decision.PENDING
+
+
+def test_an_edit_asks_for_a_new_plan() -> None:
+    machine = factories.device(in_group=factories.group())
+    item = factories.file_evidence(machine, recommends_isolation=True)
+    action = next(found for found in factories.planned(item) if found.entry.code == "isolate")
+    action.edit({"isolation": "selective"}, by=factories.person("mira").actor(), revision=1)
+    assert action.jobs.count() == 2
+
+
 def test_four_eyes_keeps_the_proposer_out() -> None:
     action = factories.waiting_action()
     Action.objects.update(

@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Decision, Execution
-from actioncenter.actions.models import Action, Conflict, Invalid
+from actioncenter.actions.models import Action, Conflict, Invalid, undoing
 from actioncenter.actions.models.undoing import why_not_undoable
-from actioncenter.actions.permissions import Refused
+from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.connectors.simulator.estate import Estate
 from investigations.enums import RemediationStatus
 from investigations.models import Evidence
@@ -118,3 +118,36 @@ def test_a_type_without_inverse_has_no_undo_anywhere(kind: ActionType) -> None:
     action = Action(pk=1, type=kind, execution=Execution.SUCCEEDED, finished_at=timezone.now())
     one_way = CATALOGUE[kind].inverse is None
     assert bool(why_not_undoable(action)) is one_way
+
+
+def test_a_key_of_another_form_undoes_nothing(done: Action, run: Run) -> None:
+    other = factories.waiting_action()
+    by = factories.person("mira").actor()
+    run(other.approve(by=by))
+    other.undo(by=by, comment="false positive", idempotency_key="k1")
+    with pytest.raises(Conflict, match="already sent"):
+        done.undo(by=by, comment="false positive", idempotency_key="k1")
+    done.refresh_from_db()
+    assert done.undone_by is None
+
+
+def test_a_cancelled_undo_may_be_asked_for_again(done: Action, run: Run) -> None:
+    by = factories.person("mira").actor()
+    first = done.undo(by=by, comment="false positive")
+    first.request_cancel(by=by, comment="Not yet")
+    run(first, done)
+    assert (first.execution, done.undone_by) == (Execution.CANCELLED, None)
+    second = done.undo(by=by, comment="false positive")
+    run(second)
+    assert second.execution == Execution.SUCCEEDED
+
+
+def test_bulk_undo_goes_on_past_what_is_out_of_sight(done: Action, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role may be taken away in the middle."""
+    monkeypatch.setattr(undoing, "undo", _not_visible)
+    results = Action.objects.undo_many([done.pk], by=factories.person("mira").actor(), comment="fp")
+    assert [(row.ok, row.code) for row in results] == [(False, "unknown")]
+
+
+def _not_visible(*_: object, **__: object) -> None:
+    raise NotVisible

@@ -13,7 +13,7 @@ from investigations.models import Investigation
 from investigations.queries import bind_to_simulator
 from tests import factories
 
-LIMITS = {"name": 255, "title": 512, "group": 120, "comment": 2_000, "person": 150}
+LIMITS = {"name": 255, "title": 512, "group": 100, "comment": 2_000, "person": 150}
 """What an entrance takes at most, in characters; more is refused there, which is tested elsewhere."""
 
 
@@ -33,6 +33,11 @@ class Case:
 
 def cleaned(text: str, place: str) -> str:
     return clean_text(text[: LIMITS[place]]).text.strip()
+
+
+def is_altered(text: str) -> bool:
+    """Whether the entrance has to replace something, which the pages then tell."""
+    return clean_text(text[: LIMITS["title"]]).altered
 
 
 def finding(number: int, text: str) -> dict[str, Any]:
@@ -82,7 +87,7 @@ def finding(number: int, text: str) -> dict[str, Any]:
 
 def store(number: int, text: str) -> Case:
     """The finding, in a device group of its own that asks for everything."""
-    group = factories.group(cleaned(text, "group") or f"group {number}", AutomationLevel.SEMI_ALL)
+    group = factories.group(f"{cleaned(text, 'group')} {number}", AutomationLevel.SEMI_ALL)
     GroupRule.objects.create(group=group, property="tag", operator="equals", value=f"tag{number}")
     receipt = intake.record(to_document(finding(number, text)), by=factories.SETUP)
     found = Investigation.objects.get(pk=receipt.recorded.investigations[0])

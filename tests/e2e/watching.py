@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Dialog, Page, Request
+from playwright.sync_api import ConsoleMessage, Dialog, Error, Page, Request
 
 from tests.e2e.site import ASSETS
 
@@ -46,8 +46,13 @@ class Watch:
 
     def faults(self) -> list[str]:
         """Since the last question, on the page as it is now."""
-        ran: list[str] = self.page.evaluate("window.__ran.splice(0)")
-        found, self.seen = [*self.seen, *ran], []
+        try:
+            self.seen += self.page.evaluate("window.__ran.splice(0)")
+        except Error as error:
+            if "context was destroyed" not in str(error):
+                raise
+            self.seen.append("left the page by itself")
+        found, self.seen = self.seen, []
         return found
 
     def shape(self, selector: str = "main") -> str:

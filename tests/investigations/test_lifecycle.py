@@ -243,3 +243,20 @@ def test_a_mark_is_cleared_once_it_is_worked_off() -> None:
     housekeeping.advance_investigations(BY)
 
     assert not housekeeping.dirty().filter(pk=investigation.pk).exists()
+
+
+def test_one_that_cannot_be_advanced_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = factories.investigation(), factories.investigation()
+    lifecycle.mark_dirty([bad.pk, good.pk])
+    advance = housekeeping.advance
+
+    def fragile(investigation: Investigation, **more: Any) -> bool:
+        if investigation == bad:
+            raise LookupError
+        return advance(investigation, **more)
+
+    monkeypatch.setattr(housekeeping, "advance", fragile)
+
+    housekeeping.advance_investigations(BY)
+
+    assert list(housekeeping.dirty()) == [bad]

@@ -29,7 +29,7 @@ from investigations.models import Evidence
 
 LEASE = timedelta(seconds=60)
 DUPLICATE_WINDOW = timedelta(hours=1)
-LOOKED_AT_ONCE = 200
+LOOKED_AT_ONCE = 50
 STARTABLE = (Execution.IN_PROGRESS, Execution.QUEUED)
 """What was begun goes on first. Nothing more is sent for an action with an unknown outcome."""
 
@@ -62,7 +62,7 @@ def _candidates() -> Iterator[int]:
 
 def _startable_targets() -> "QuerySet[ActionTarget]":
     """Ready targets of the outer action whose lane is free; the claim itself judges again."""
-    others = ActionTarget.objects.filter(lane=OuterRef("lane")).exclude(action=OuterRef("action"))
+    others = attempting.open_in_lanes().filter(lane=OuterRef("lane")).exclude(action=OuterRef("action"))
     mine = OuterRef("action__queued_at")
     earlier = Q(action__queued_at__lt=mine) | Q(action__queued_at=mine, action__lt=OuterRef("action"))
     busy = others.filter(state=TargetState.IN_PROGRESS)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from actioncenter import vault
@@ -106,9 +106,14 @@ def _one_per_lane(targets: Iterable[ActionTarget]) -> list[ActionTarget]:
     return list(by_lane.values())
 
 
+def open_in_lanes() -> "QuerySet[ActionTarget]":
+    """What may occupy a lane. The condition names its index, which SQLite doesn't find by itself."""
+    return ActionTarget.objects.filter(state__lte=TargetState.UNKNOWN)
+
+
 def _blocked_lanes(action: "Action", targets: Sequence[ActionTarget]) -> set[str]:
     """Lanes that something runs in, that hold an unknown (except for its inverse), or an earlier one."""
-    others = ActionTarget.objects.filter(lane__in={target.lane for target in targets}).exclude(action=action)
+    others = open_in_lanes().filter(lane__in={target.lane for target in targets}).exclude(action=action)
     allowed = others.filter(action__decision__in=sorted(ALLOWED))
     busy = allowed.filter(state=TargetState.IN_PROGRESS)
     unknown = allowed.filter(state=TargetState.UNKNOWN).exclude(action=action.undo_of_id)

@@ -110,8 +110,14 @@ def _check(row: "Action", rights: Rights) -> None:
 
 def _newer_on_same_lane(row: "Action") -> int | None:
     """A later action of the same type that holds a lane of this one, running or in force."""
-    lanes = row.targets.values_list("lane", flat=True)
-    later = ActionTarget.objects.filter(lane__in=list(lanes), action_id__gt=row.pk, action__type=row.type)
+    places = list(row.targets.values_list("lane", "device_id"))
+    later = ActionTarget.objects.filter(
+        lane__in={lane for lane, _ in places}, action_id__gt=row.pk, action__type=row.type
+    )
+    devices = {device for _, device in places}
+    if None not in devices:
+        # Says nothing new, but there is an index on it.
+        later = later.filter(device_id__in=devices)
     active = Q(action__execution__in=sorted(RUNNING)) | Q(
         action__execution__in=sorted(UNDOABLE), action__undone_by__isnull=True, state=TargetState.SUCCEEDED
     )
