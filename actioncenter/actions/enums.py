@@ -186,7 +186,16 @@ RETRYABLE = frozenset({Execution.FAILED, Execution.TIMED_OUT, Execution.PARTLY_S
 
 EXECUTION_NEXT: Mapping[Execution, frozenset[Execution]] = {
     Execution.NONE: frozenset({Execution.QUEUED}),
-    Execution.QUEUED: frozenset({Execution.IN_PROGRESS, Execution.CANCELLED, Execution.TIMED_OUT}),
+    # Partly or failed: the rest was cancelled or waited too long after some targets had ended so.
+    Execution.QUEUED: frozenset(
+        {
+            Execution.IN_PROGRESS,
+            Execution.CANCELLED,
+            Execution.TIMED_OUT,
+            Execution.PARTLY_SUCCEEDED,
+            Execution.FAILED,
+        }
+    ),
     Execution.IN_PROGRESS: ENDS | {Execution.OUTCOME_UNKNOWN, Execution.QUEUED},
     Execution.OUTCOME_UNKNOWN: ENDS | {Execution.QUEUED},
     Execution.SUCCEEDED: frozenset(),

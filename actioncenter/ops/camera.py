@@ -83,6 +83,10 @@ STOPS: Final = (
 )  # fmt: skip
 
 
+LINKS: Final = """([text, selector]) =>
+  [...new DOMParser().parseFromString(text, "text/html").querySelectorAll(selector)].map((link) => link.getAttribute("href"))"""
+
+
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Start the machine's own Chromium.
@@ -140,8 +144,8 @@ def reach(page: Page, path: str, follow: Sequence[str]) -> str | None:
     """Every link is tried in turn: not each investigation has each tab."""
     if not follow:
         return path
-    page.goto(path)
-    links = [link.get_attribute("href") or "" for link in page.locator(follow[0]).all()]
+    # Only read, not drawn: there may be dozens to try.
+    links: list[str] = page.evaluate(LINKS, [page.request.get(path).text(), follow[0]])
     return next((end for link in links if (end := reach(page, link, follow[1:]))), None)
 
 

@@ -1,6 +1,7 @@
 """The comparison behind `filters_mismatches`: silent on a right page, loud on a wrong one."""
 
 import random
+from collections.abc import Iterator
 
 import pytest
 from django.db.models import Q
@@ -10,6 +11,7 @@ from actioncenter.bench.measuring import CpuClock
 from actioncenter.bench.pages.draws import RESULTS, Query
 from actioncenter.bench.pages.narrowed import try_all
 from actioncenter.bench.visiting import Visitor
+from actioncenter.web import statements
 from tests.actions.varied import table
 
 # Transactions of its own: the end of a request, as a server sends it, closes connections inside one.
@@ -17,9 +19,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def visitor() -> Visitor:
+def visitor() -> Iterator[Visitor]:
+    """Nothing compiled before counts here, and no planted bug outlives its test."""
     table(80, random.Random(20261123))
-    return Visitor.enrol()
+    statements.forget()
+    yield Visitor.enrol()
+    statements.forget()
 
 
 def differing(visitor: Visitor, *queries: tuple[Tab, Query]) -> list[tuple[Tab, Query]]:

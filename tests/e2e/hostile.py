@@ -196,5 +196,12 @@ LONG = [
 CORPUS = [
     *TAGS, *ATTRIBUTES, *SCRIPTS, *SCHEMES, *HTMX, *TEMPLATES, *CONTROLS, *DIRECTIONS, *UNSEEN, *LOOKS, *FORMULAS, *QUERIES, *LONG,
 ]  # fmt: skip
-ALWAYS = ["js:alert(1)", "<img src=x onerror=pwn(1)>", "');pwn(1)//", "nul\x00byte", "invoice\u202egnp.exe"]
+ALWAYS = [
+    "js:alert(1)",
+    "</title><script>pwn(1)</script>",
+    "<img src=x onerror=pwn(1)>",
+    "');pwn(1)//",
+    "nul\x00byte",
+    "invoice\u202egnp.exe",
+]
 """In every sample: each stands for a way in which a button or a name once broke somewhere."""

@@ -40,12 +40,10 @@ def is_altered(text: str) -> bool:
     return clean_text(text[: LIMITS["title"]]).altered
 
 
-def finding(number: int, text: str) -> dict[str, Any]:
-    """A document of the product's own format."""
-    name, title = text[: LIMITS["name"]], text[: LIMITS["title"]]
-    malicious = {"verdict": "malicious", "device": "d", "origin": name[:100], "threats": [name]}
+def entities(number: int, name: str) -> dict[str, dict[str, Any]]:
+    """What is found on the device, each named so."""
     hashes = {"sha256": f"{number:064x}"}
-    facts: dict[str, dict[str, Any]] = {
+    return {
         "file": {"file_name": name, "path": f"C:\\Users\\{name}\\Documents", **hashes},
         "process": {
             "file_name": name,
@@ -63,6 +61,12 @@ def finding(number: int, text: str) -> dict[str, Any]:
             "upn": f"user{number}@halden.example",
         },
     }
+
+
+def finding(number: int, text: str) -> dict[str, Any]:
+    """A document of the product's own format."""
+    name, title = text[: LIMITS["name"]], text[: LIMITS["title"]]
+    malicious = {"verdict": "malicious", "device": "d", "origin": name[:100], "threats": [name]}
     cluster = {
         "cluster_id": f"c-{number}", "name": title, "email_count": 2, "query": name, "cluster_by": "Subject",
         "members": [{"mailbox": f"box{number}@halden.example", "message_id": f"m-{number}", "folder": "Inbox"}],
@@ -78,7 +82,7 @@ def finding(number: int, text: str) -> dict[str, Any]:
                          "os": {"family": "windows", "platform": name[:90]}}],
             "mailboxes": [{"ref": "m", "address": f"box{number}@halden.example", "display_name": name}],
             "evidence": [
-                *({"type": kind, "facts": held, **malicious} for kind, held in facts.items()),
+                *({"type": kind, "facts": held, **malicious} for kind, held in entities(number, name).items()),
                 {"type": "mail_cluster", "facts": cluster, "verdict": "malicious", "mailbox": "m"},
             ],
         }],

@@ -104,6 +104,9 @@ def test_the_checker_sees_what_is_wrong(chromium: Browser) -> None:
 
     found = " ".join(page.evaluate(RUN, TAGS))
     assert all(rule in found for rule in ("image-alt", "color-contrast", "html-has-lang"))
+    page.set_content("<style>button:focus { outline: 0 }</style><button>Approve</button>")
+    page.keyboard.press("Tab")
+    assert "Approve" in page.evaluate(LOOK)
     page.close()
 
 
@@ -190,7 +193,7 @@ LOOK = """() => {
   for (let at = focused.parentElement; at && near.length < 6; at = at.parentElement) near.push(at, ...at.children);
   const look = () => near.map((one) => {
     const s = getComputedStyle(one);
-    return [s.outlineStyle, s.outlineWidth, s.boxShadow, s.borderColor, s.top].join();
+    return [s.outlineStyle === "none" ? "" : s.outlineWidth, s.boxShadow, s.borderColor, s.top].join();
   }).join("|");
   const before = look();
   focused.blur();

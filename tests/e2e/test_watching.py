@@ -17,7 +17,7 @@ WRONG = {
     "safe": "<main><p>{{ text|safe }}</p></main>",
     "no quotes": "<main><p title={{ text }}>x</p></main>",
     "address": '<main><a href="{{ text }}">x</a></main>',
-    "script": "<main><script>show('{{ text|safe }}')</script></main>",
+    "script": "<main><script>String('{{ text|safe }}')</script></main>",
 }
 STRICT = {"Content-Security-Policy": "default-src 'none'"}
 
@@ -68,7 +68,7 @@ def test_what_a_wrong_template_lets_through_is_seen(
 
 
 @pytest.mark.parametrize(
-    ("template", "texts"), [("safe", TAGS), ("no quotes", ATTRIBUTES)], ids=["elements", "attributes"]
+    ("template", "texts"), [("safe", TAGS[::2]), ("no quotes", ATTRIBUTES)], ids=["elements", "attributes"]
 )
 def test_what_a_name_adds_to_the_page_is_seen(bare: Page, template: str, texts: list[str]) -> None:
     watch = Watch(bare, HOME)

@@ -6,6 +6,8 @@
     if (element.matches(LEFT_OUT)) return "";
     const names = [...element.attributes].map((attribute) => attribute.name).sort();
     const inside = [...element.children].map(shape).filter(Boolean);
+    // A path has as many facts as it has parts.
+    if (element.matches("dl, ul, ol")) return `${element.localName}{${[...new Set(inside)].sort().join("")}}`;
     const lines = inside.filter((part, at) => !(part.startsWith("bdi") && part === inside[at - 1]));
     return `${element.localName}[${names}]{${lines.join("")}}`;
   };
