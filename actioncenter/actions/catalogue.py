@@ -184,9 +184,6 @@ CATALOGUE: Mapping[ActionType, Entry] = {
 
 BY_CODE: Mapping[str, ActionType] = {entry.code: kind for kind, entry in CATALOGUE.items()}
 
-SAME_TARGET_INVERSES = frozenset({T.RESTORE_EMAIL})
-"""Inverses of more than one type; they go by what the original recorded."""
-
 
 def clean_parameters(kind: ActionType, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return every parameter of the type, defaults filled in; raises ParameterError."""

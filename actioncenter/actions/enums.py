@@ -119,7 +119,6 @@ class Execution(IntEnum):
 
 
 class TargetState(IntEnum):
-    WAITING = 1
     QUEUED = 2
     IN_PROGRESS = 3
     UNKNOWN = 4

@@ -93,7 +93,6 @@ DECISIONS: Final[Mapping[Decision, tuple[str, str]]] = {
 }
 
 TARGET_STATES: Final[Mapping[TargetState, tuple[str, str]]] = {
-    TargetState.WAITING: ("waiting", "Waiting"),
     TargetState.QUEUED: ("queued", "Queued"),
     TargetState.IN_PROGRESS: ("running", "Running"),
     TargetState.UNKNOWN: ("outcome_unknown", "Unconfirmed"),

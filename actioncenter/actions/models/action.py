@@ -18,11 +18,9 @@ from actioncenter.actions.enums import (
     ENDS,
     LEGAL_PAIRS,
     ActionType,
-    Area,
     Decision,
     Execution,
     Risk,
-    Source,
 )
 from actioncenter.actions.models import deciding, running, undoing
 from actioncenter.actions.models.queryset import ActionQuerySet
@@ -225,10 +223,6 @@ class Action(models.Model):
         return CATALOGUE[ActionType(self.type)]
 
     @property
-    def is_over(self) -> bool:
-        return self.history_at is not None
-
-    @property
     def automatic(self) -> bool:
         """Nobody was asked: policy itself said so."""
         return self.decision == Decision.NOT_REQUIRED and self.requested_by_id is None
@@ -276,14 +270,6 @@ class Action(models.Model):
     def resolve_unknown(self, *, by: Actor, happened: bool, comment: str) -> "Action":
         """A person who looked says what an unknown outcome was."""
         return running.resolve_unknown(self, by=by, happened=happened, comment=comment)
-
-    @property
-    def area_label(self) -> str:
-        return "Email" if self.area == Area.EMAIL else "Device"
-
-    @property
-    def source_kind(self) -> Source:
-        return Source(self.source)
 
 
 class ActionEvidence(models.Model):
