@@ -70,6 +70,8 @@ def _list_response(
             return htmx.not_modified(tag)
         context = {**rows_context(request, state, tag), "fragment": "rows"}
         return htmx.live(render(request, "actions/_table.html", context), tag)
+    # A sort that is too dear is no mistake of the address; anything else to complain about is.
+    status = 400 if state.complaints else 200
     context = rows_context(request, state, tag)
     for complaint in state.complaints:
         messages.warning(request, complaint)
@@ -78,7 +80,7 @@ def _list_response(
         action = visible_action(state.viewer, state.open)
         context |= pane_context(state, action, tag_beside(state, action), numbers=context["numbers"])
     context["fragment"] = ""
-    return htmx.live(render(request, "actions/list.html", context), tag)
+    return htmx.live(render(request, "actions/list.html", context, status=status), tag)
 
 
 def rows_context(request: HttpRequest, state: ListState, tag: str) -> dict[str, Any]:
