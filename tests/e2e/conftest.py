@@ -2,11 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import connection
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
@@ -16,6 +14,7 @@ from actioncenter.actions.execution.loop import Runner
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.models import ConnectorInstance
 from tests import factories
+from tests.actions.conftest import forget_estate
 
 SignIn = Callable[..., Page]
 EXPECTED = ("Failed to load resource",)
@@ -26,6 +25,7 @@ EXPECTED = ("Failed to load resource",)
 def runner(transactional_db: None) -> Iterator[Runner]:
     """Carries out what is decided in the browser, in threads of this process."""
     by = Actor.system("runner")
+    forget_estate()
     ConnectorInstance.objects.update(settings={"pace": 0})
     working = Runner(by=by, threads=2)
     threads = [
@@ -38,8 +38,7 @@ def runner(transactional_db: None) -> Iterator[Runner]:
     working.stop()
     for thread in threads:
         thread.join()
-    for file in Path(settings.DATA_DIR).glob("simulator.sqlite3*"):
-        file.unlink()
+    forget_estate()
 
 
 def _run(working: Runner) -> None:
