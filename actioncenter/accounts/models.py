@@ -52,6 +52,7 @@ class User(AbstractUser):
     display_name = models.CharField(max_length=150, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
     """IANA name; empty shows UTC."""
+    notices_by_mail = models.BooleanField(default=True)
     theme = models.PositiveSmallIntegerField(
         choices=[(theme.value, theme.name.capitalize()) for theme in Theme], default=Theme.SYSTEM.value
     )
@@ -99,8 +100,9 @@ class User(AbstractUser):
     def has_role(self, *any_of: Role) -> bool:
         return not self.roles.isdisjoint(any_of)
 
-    def actor(self, via: Via = Via.SESSION, request_id: str = "") -> Actor:
-        return Actor(self.ref, self.shown_name, via, request_id, self.pk)
+    def actor(self, via: Via = Via.SESSION, request_id: str = "", *, proved_at: float | None = None) -> Actor:
+        """This person acting. Without `proved_at` nobody has shown lately that it is really them."""
+        return Actor(self.ref, self.shown_name, via, request_id, self.pk, proved_at)
 
     def grant(self, role: Role, *, by: Actor, ends_at: datetime | None = None) -> None:
         """Give a role, until `ends_at` if given. Nothing happens when it is held just so."""
@@ -220,6 +222,11 @@ class Notice(models.Model):
     """Path inside the product."""
     created_at = models.DateTimeField(db_default=Now())
     read_at = models.DateTimeField(null=True)
+    mail_after = models.DateTimeField(null=True)
+    """When it is (tried again) to be mailed; None when it was, or never will be."""
+    mailed_at = models.DateTimeField(null=True)
+    mail_tries = models.PositiveSmallIntegerField(default=0)
+    mail_error = models.CharField(max_length=300, blank=True)
 
     objects = NoticeQuerySet.as_manager()
 
@@ -227,7 +234,37 @@ class Notice(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["user", "-id"], name="accounts_notice_newest"),
             models.Index(fields=["user"], condition=models.Q(read_at=None), name="accounts_notice_unread"),
+            models.Index(
+                fields=["mail_after"],
+                condition=models.Q(mail_after__isnull=False),
+                name="accounts_notice_to_mail",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.title
+
+
+class Answer(models.Model):
+    """What one person was answered under one idempotency key; see `answers.once`.
+
+    `outcome` is written in the transaction of the effect, the answer itself after it.
+    """
+
+    actor = models.CharField(max_length=60)
+    key = models.CharField(max_length=100)
+    request_hash = models.CharField(max_length=64)
+    outcome = models.JSONField(default=dict)
+    status = models.PositiveSmallIntegerField(null=True)
+    headers = models.JSONField(default=dict)
+    body = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["actor", "key"], name="accounts_answer_once")
+        ]
+        indexes: ClassVar = [models.Index(fields=["created_at"], name="accounts_answer_age")]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.key[:8]}"

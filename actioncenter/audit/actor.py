@@ -1,5 +1,6 @@
 """Who did something, as text that outlives the account."""
 
+import time
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,11 +16,17 @@ class Actor:
     request_id: str = ""
     user_id: int | None = None
     """The person behind it; None for machines."""
+    proved_at: float | None = None
+    """When the person last gave a password or second factor, in seconds since the epoch."""
 
     @property
     def is_person(self) -> bool:
         """A signed-in human. A token or a command never counts as one (design §4, votes)."""
         return self.user_id is not None and self.via is Via.SESSION
+
+    def proved_within(self, seconds: float) -> bool:
+        """Whether the person has shown who it is that recently. Machines never have."""
+        return self.proved_at is not None and time.time() - self.proved_at <= seconds
 
     @classmethod
     def automation(cls, request_id: str = "") -> Self:

@@ -72,3 +72,26 @@ class StopScope(IntEnum):
     CONNECTOR = 2
     GROUP = 3
     TYPE = 4
+    INVESTIGATION = 5
+
+
+class StopKind(IntEnum):
+    STOP = 1
+    """Nothing more is sent, not even by what is under way."""
+    PAUSE = 2
+    """What is under way ends; nothing new begins."""
+
+
+class StopSource(IntEnum):
+    PAGE = 1
+    COMMAND = 2
+    FILE = 3
+    SYSTEM = 4
+
+
+class BreakerState(IntEnum):
+    OPEN = 1
+    """Everything of its type and group waits for a person."""
+    PROBING = 2
+    """Restored by a person: one action may run by itself, the rest wait for how it ends."""
+    CLOSED = 3

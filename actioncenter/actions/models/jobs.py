@@ -55,3 +55,21 @@ class Duty(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RunnerBeat(models.Model):
+    """A runner's sign of life, and the newest stop it has taken note of."""
+
+    name = models.CharField(max_length=120, primary_key=True)
+    host = models.CharField(max_length=120, blank=True)
+    started_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
+    in_flight = models.PositiveIntegerField(default=0)
+    acknowledged = models.BigIntegerField(default=0)
+    """Number of the newest Stop it had read when it last looked."""
+    acknowledged_at = models.DateTimeField(null=True)
+    alarmed_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name

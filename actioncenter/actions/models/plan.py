@@ -29,11 +29,22 @@ class Vote(models.Model):
     revision = models.PositiveIntegerField()
     fingerprint = models.CharField(max_length=64)
     choice = models.PositiveSmallIntegerField()
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    # Neither is ever set to null: a vote is never changed. Accounts are deactivated, not deleted.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="+",
+    )
     user_ref = models.CharField(max_length=60)
     user_name = models.CharField(max_length=200)
     comment = models.TextField(blank=True)
-    plan = models.ForeignKey(Plan, null=True, on_delete=models.SET_NULL, related_name="+")
+    plan = models.ForeignKey(
+        Plan, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+    mode = models.CharField(max_length=20, blank=True)
+    """How it was cast: `click`, `key`, `bulk`, `typed`, `break_glass`."""
     cast_at = models.DateTimeField(db_default=Now())
 
     class Meta:

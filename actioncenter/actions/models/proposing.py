@@ -17,7 +17,7 @@ from actioncenter.actions.models.target import ActionTarget
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
-from actioncenter.settings.models.rules import approval_rule
+from actioncenter.settings.models.approval import approval_rule
 from investigations.lifecycle import mark_dirty
 
 if TYPE_CHECKING:

@@ -91,6 +91,8 @@ class ActionTarget(models.Model):
     error_class = models.CharField(max_length=40, blank=True)
     error = models.CharField(max_length=500, blank=True)
     tries = models.PositiveIntegerField(default=0)
+    blocks = models.BooleanField(default=False)
+    """An undo that failed: its lane is closed until somebody acknowledges that."""
     read_back_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(db_default=Now())
 
@@ -109,6 +111,7 @@ class ActionTarget(models.Model):
                 name="target_open_lane",
                 condition=models.Q(state__lte=TargetState.UNKNOWN.value),
             ),
+            models.Index(fields=["lane"], name="target_blocking", condition=models.Q(blocks=True)),
             models.Index(fields=["device"], name="target_device", condition=models.Q(device__isnull=False)),
         ]
 

@@ -1,12 +1,16 @@
 """Settings that decide what may run. Split by subject; import from here."""
 
+from actioncenter.settings.models.approval import ApprovalRule
 from actioncenter.settings.models.connectors import ConnectorInstance
 from actioncenter.settings.models.groups import DeviceGroup, GroupError, GroupRule, LevelError, LevelRaise
 from actioncenter.settings.models.lists import FolderExclusion, FolderRule, Indicator, SourceVerdicts
-from actioncenter.settings.models.rules import ApprovalRule, RailUse, Stop
+from actioncenter.settings.models.rails import Breaker, Rail, RailUse
+from actioncenter.settings.models.safeguards import Safeguards
+from actioncenter.settings.models.stops import Stop
 
 __all__ = [
     "ApprovalRule",
+    "Breaker",
     "ConnectorInstance",
     "DeviceGroup",
     "FolderExclusion",
@@ -16,7 +20,9 @@ __all__ = [
     "Indicator",
     "LevelError",
     "LevelRaise",
+    "Rail",
     "RailUse",
+    "Safeguards",
     "SourceVerdicts",
     "Stop",
 ]

@@ -1,12 +1,11 @@
-"""Rules around decisions and execution: approval rules, stops, and how much automation has used."""
+"""Who must agree to what, and until when: approval rules, frozen into an action when it is proposed."""
 
 from typing import Any
 
 from django.db import models
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Coalesce
 
 from actioncenter.actions.enums import Risk
-from actioncenter.settings.enums import StopScope
 from actioncenter.settings.models.groups import DeviceGroup
 
 
@@ -19,8 +18,12 @@ class ApprovalRule(models.Model):
     quorum = models.PositiveSmallIntegerField(default=1)
     deny_quorum = models.PositiveSmallIntegerField(default=1)
     four_eyes = models.BooleanField(default=False)
+    second_person = models.BooleanField(default=False)
+    """Two people at least, the proposer counted; also when the proposer has the right to act alone."""
+    reauthenticate = models.BooleanField(default=False)
     comment_on_approve = models.BooleanField(default=False)
     comment_on_reject = models.BooleanField(default=True)
+    comment_on_undo = models.BooleanField(default=True)
     expiry_days = models.PositiveSmallIntegerField(default=7)
     answer_within_minutes = models.PositiveIntegerField(null=True, blank=True)
 
@@ -49,9 +52,13 @@ class ApprovalRule(models.Model):
             "quorum": self.quorum,
             "deny_quorum": self.deny_quorum,
             "four_eyes": self.four_eyes,
+            "second_person": self.second_person,
+            "reauthenticate": self.reauthenticate,
             "comment_on_approve": self.comment_on_approve,
             "comment_on_reject": self.comment_on_reject,
+            "comment_on_undo": self.comment_on_undo,
             "expiry_days": self.expiry_days,
+            "answer_within_minutes": self.answer_within_minutes,
         }
 
     @property
@@ -69,40 +76,3 @@ def approval_rule(action_type: int, group_id: int | None, risk: int) -> Approval
         and rule.risk in (None, risk)
     ]
     return max(matching, key=lambda rule: rule.weight, default=ApprovalRule())
-
-
-class Stop(models.Model):
-    """A pulled kill switch; in force until lifted."""
-
-    scope = models.PositiveSmallIntegerField(choices=[(x.value, x.name) for x in StopScope])
-    value = models.BigIntegerField(null=True, blank=True)
-    reason = models.CharField(max_length=500, blank=True)
-    pulled_by_name = models.CharField(max_length=200)
-    pulled_at = models.DateTimeField(db_default=Now())
-    lifted_at = models.DateTimeField(null=True)
-    lifted_by_name = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        indexes = [models.Index(fields=["scope"], name="stop_live", condition=models.Q(lifted_at=None))]
-
-    def __str__(self) -> str:
-        return f"{StopScope(self.scope).name} {self.value or ''}"
-
-
-class RailUse(models.Model):
-    """How many automatic actions a group has had in one minute; the sliding window sums rows."""
-
-    group = models.ForeignKey(DeviceGroup, null=True, on_delete=models.CASCADE)
-    device_wide = models.BooleanField()
-    minute = models.DateTimeField()
-    used = models.PositiveIntegerField(default=0)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                Coalesce("group_id", 0), "device_wide", "minute", name="rail_minute_unique"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.used} in {self.minute}"
