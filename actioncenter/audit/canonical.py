@@ -51,21 +51,33 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def render(values: Mapping[str, Any]) -> str:
-    """Canonical text of one event.
+    """Canonical text of one event. Raises as `texts` does."""
+    return assemble(texts(values))
+
+
+def texts(values: Mapping[str, Any]) -> dict[str, str | None]:
+    """Each field as it is written, JSON included.
 
     Raises:
         TypeError, ValueError: a value can't be written without doubt (a float, a naive time,
             a lone surrogate, a JSON key that is no text).
     """
+    return {
+        name: None if (value := values[name]) is None else _WRITERS[type_](value)
+        for name, type_ in FIELDS.items()
+    }
+
+
+def assemble(written: Mapping[str, str | None]) -> str:
+    """The canonical text from what `texts` gave."""
     parts = [HEADER]
     for name, type_ in FIELDS.items():
-        value = values[name]
-        if value is None:
+        text = written[name]
+        if text is None:
             parts.append(f"{name}:n:0:\n")
-            continue
-        text = _WRITERS[type_](value)
-        length = len(text) if text.isascii() else len(text.encode())
-        parts.append(f"{name}:{type_}:{length}:{text}\n")
+        else:
+            length = len(text) if text.isascii() else len(text.encode())
+            parts.append(f"{name}:{type_}:{length}:{text}\n")
     return "".join(parts)
 
 

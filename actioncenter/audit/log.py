@@ -19,6 +19,16 @@ from actioncenter.audit.triggers import TABLE
 SYSTEM_STREAM: Final = "system"
 _ROW_LOCKED: Final = "action:"
 """Streams whose writers hold the lock of the row they speak of, so need no other."""
+JSON_COLUMNS: Final = ("before", "after", "detail")
+COLUMNS: Final[Mapping[str, str]] = {
+    "stream": "text", "seq": "int", "at": "timestamptz", "kind": "text", "actor": "text", "actor_name": "text",
+    "actor_via": "text", "subject": "text", "subject_name": "text", "area": "smallint", "group_id": "bigint",
+    "request_id": "text", "before": "text[]::jsonb", "after": "text[]::jsonb", "detail": "text[]::jsonb",
+    "canonical": "text", "chain": "text",
+}  # fmt: skip
+"""What an insert names, with its type on PostgreSQL; the database fills in the rest."""
+
+Row = tuple[Any, ...]
 
 
 class NotInTransaction(DatabaseError):
@@ -78,34 +88,63 @@ def record(
         group_id=group_id,
         stream=stream,
     )
-    (event,) = _chained([draft])
+    (row,) = _chained([draft])
+    event = Event(**dict(zip(COLUMNS, row, strict=True)))
+    for name in JSON_COLUMNS:
+        setattr(event, name, getattr(draft, name))
     event.save(force_insert=True)
     return event
 
 
 def record_many(drafts: Sequence[Draft]) -> None:
-    """Write up to 500 events in three statements, in the order given. Otherwise as `record`."""
+    """Write up to 500 events in three statements, in the order given; in two if all are of actions.
+
+    Otherwise as `record`.
+    """
     if drafts:
-        _insert(_chained(drafts))
+        with connection.cursor() as cursor:
+            if connection.vendor == "sqlite":
+                cursor.executemany(_SQLITE_INSERT, map(_for_sqlite, _chained(drafts)))
+            else:
+                cursor.execute(*insertion(drafts))
 
 
-def _chained(drafts: Sequence[Draft]) -> list[Event]:
+def _for_sqlite(row: Row) -> Row:
+    """With the time as Django writes it: times are compared as text there."""
+    return tuple(
+        connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+        for value in row
+    )
+
+
+def insertion(drafts: Sequence[Draft]) -> tuple[str, list[Any]]:
+    """The one PostgreSQL statement that writes them, and what goes with it.
+
+    For a caller that writes its own change in the same statement. Raises as `record` does.
+    """
+    return _POSTGRES_INSERT, [list(column) for column in zip(*_chained(drafts), strict=True)]
+
+
+def _chained(drafts: Sequence[Draft]) -> list[Row]:
     if not connection.in_atomic_block:
         raise NotInTransaction("an audit event needs the transaction of the change it tells of")
     streams = sorted({draft.stream or draft.subject for draft in drafts})
-    at = _lock_and_clock([name for name in streams if not name.startswith(_ROW_LOCKED)])
-    heads = _heads(streams)
-    events = []
+    shared = [name for name in streams if not name.startswith(_ROW_LOCKED)]
+    if shared:
+        _lock(shared)
+    at, heads = _clock_and_heads(streams)
+    rows = []
     for draft in drafts:
         stream = draft.stream or draft.subject
         seq, previous = heads.get(stream, (0, ""))
-        event = _event(draft, stream=stream, seq=seq + 1, at=at, previous=previous)
-        heads[stream] = (event.seq, event.chain)
-        events.append(event)
-    return events
+        row = _row(draft, stream=stream, seq=seq + 1, at=at, previous=previous)
+        heads[stream] = (seq + 1, row[-1])
+        rows.append(row)
+    return rows
 
 
-def _event(draft: Draft, *, stream: str, seq: int, at: datetime, previous: str) -> Event:
+def _row(draft: Draft, *, stream: str, seq: int, at: datetime, previous: str) -> Row:
+    """The columns as they are stored; JSON as text."""
     values: dict[str, Any] = {
         "stream": stream,
         "seq": seq,
@@ -123,58 +162,63 @@ def _event(draft: Draft, *, stream: str, seq: int, at: datetime, previous: str) 
         "after": draft.after,
         "detail": draft.detail,
     }
-    text = canonical.render(values)
-    return Event(
-        **values,
-        canonical=text,
-        chain=canonical.link(settings.AUDIT_KEY, stream, previous, text),
-    )
+    written = canonical.texts(values)
+    text = canonical.assemble(written)
+    for name in JSON_COLUMNS:
+        values[name] = written[name]
+    return (*values.values(), text, canonical.link(settings.AUDIT_KEY, stream, previous, text))
 
 
-def _lock_and_clock(streams: Iterable[str]) -> datetime:
-    """Take the streams' locks in order (PostgreSQL) and only then read the database's clock."""
+def _lock(streams: Iterable[str]) -> None:
+    """Take the streams' locks in order (PostgreSQL): whoever reads a head afterwards reads the last one."""
+    if connection.vendor == "sqlite":
+        # The file has one writer at a time.
+        return
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            # The file has one writer at a time. SQLite's clock counts milliseconds.
-            cursor.execute("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
-            return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
         cursor.execute(
             "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key)"
-            " SELECT count(*), clock_timestamp() FROM held",
+            " SELECT count(*) FROM held",
             [sorted(_lock_key(stream) for stream in streams)],
         )
-        at: datetime = cursor.fetchone()[1]
-        return at.astimezone(UTC)
 
 
 def _lock_key(stream: str) -> int:
     return int.from_bytes(hashlib.sha256(stream.encode()).digest()[:8], signed=True)
 
 
-def _heads(streams: Sequence[str]) -> dict[str, tuple[int, str]]:
-    """Stream -> number and chain value of its newest event; new streams are absent."""
-    source = "json_each(%s)" if connection.vendor == "sqlite" else "jsonb_array_elements_text(%s::jsonb)"
+def _clock_and_heads(streams: Sequence[str]) -> tuple[datetime, dict[str, tuple[int, str]]]:
+    """The database's time, and stream -> number and chain value of its newest event, if it has one.
+
+    One index look-up per stream, however long it is.
+    """
+    sqlite = connection.vendor == "sqlite"
     with connection.cursor() as cursor:
-        # One index look-up per stream, however long it is.
-        cursor.execute(
-            f"SELECT head.stream, head.seq, head.chain FROM {source} AS wanted JOIN {TABLE} AS head ON head.id ="  # noqa: S608 - constants
-            f" (SELECT id FROM {TABLE} WHERE stream = wanted.value ORDER BY seq DESC LIMIT 1)",
-            [json.dumps(streams)],
-        )
-        return {stream: (seq, chain) for stream, seq, chain in cursor.fetchall()}
+        if sqlite:
+            cursor.execute(_SQLITE_HEADS, [json.dumps(streams)])
+        else:
+            cursor.execute(_POSTGRES_HEADS, [list(streams)])
+        rows = cursor.fetchall()
+    now = rows[0][0]
+    at = datetime.fromisoformat(now).replace(tzinfo=UTC) if sqlite else now.astimezone(UTC)
+    return at, {stream: (seq, chain) for _, stream, seq, chain in rows if seq is not None}
 
 
-def _insert(events: Sequence[Event]) -> None:
-    if connection.vendor != "sqlite":
-        Event.objects.bulk_create(events)
-        return
-    # Django cuts a bulk insert on SQLite at 999 parameters, 45 events.
-    fields = [field for field in Event._meta.concrete_fields if field.name not in {"id", "xid"}]
-    columns = ", ".join(str(field.column) for field in fields)
-    marks = ", ".join("%s" for _ in fields)
-    rows = [
-        [field.get_db_prep_save(getattr(event, field.attname), connection) for field in fields]
-        for event in events
-    ]
-    with connection.cursor() as cursor:
-        cursor.executemany(f"INSERT INTO {TABLE} ({columns}) VALUES ({marks})", rows)  # noqa: S608 - constants
+def _heads_statement(clock: str, wanted: str) -> str:
+    return (
+        f"SELECT {clock}, head.stream, head.seq, head.chain FROM {wanted} LEFT JOIN {TABLE} AS head"  # noqa: S608 - constants
+        f" ON head.id = (SELECT id FROM {TABLE} WHERE stream = wanted.value ORDER BY seq DESC LIMIT 1)"
+    )
+
+
+# SQLite's clock counts milliseconds.
+_SQLITE_HEADS: Final = _heads_statement(
+    "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')", "json_each(%s) AS wanted"
+)
+_POSTGRES_HEADS: Final = _heads_statement("clock_timestamp()", "unnest(%s::text[]) AS wanted(value)")
+_SQLITE_INSERT: Final = (
+    f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) VALUES ({', '.join('%s' for _ in COLUMNS)})"  # noqa: S608 - constants
+)
+_POSTGRES_INSERT: Final = (
+    f"INSERT INTO {TABLE} ({', '.join(COLUMNS)})"  # noqa: S608 - constants
+    f" SELECT * FROM unnest({', '.join(f'%s::{type_}[]' for type_ in COLUMNS.values())})"
+)

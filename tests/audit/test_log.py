@@ -94,7 +94,7 @@ def test_many_take_as_many_statements_as_one(rows: int) -> None:
     ) as queries:
         log.record_many([draft(f"action:{number}") for number in range(rows)])
 
-    assert len(queries) == 3
+    assert len(queries) == 2
     assert Event.objects.count() == rows
 
 
@@ -168,11 +168,22 @@ def test_event_knows_its_transaction(on_postgres: str) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("rows", [1, 500])
-def test_many_take_three_statements_on_postgresql(rows: int, on_postgres: str) -> None:
+@pytest.mark.parametrize(("streams", "statements"), [("user", 3), ("action", 2)])
+def test_many_take_few_statements_on_postgresql(
+    rows: int, streams: str, statements: int, on_postgres: str
+) -> None:
     with transaction.atomic(), CaptureQueriesContext(connection) as queries:
-        log.record_many([draft(f"user:{number}") for number in range(rows)])
+        log.record_many([draft(f"{streams}:{number}") for number in range(rows)])
 
-    assert len(queries) == 3
+    assert len(queries) == statements
+
+
+@pytest.mark.django_db
+def test_many_can_be_found_by_their_time() -> None:
+    log.record_many([draft("action:1"), draft("action:2")])
+
+    at = Event.objects.values_list("at", flat=True)[0]
+    assert Event.objects.filter(at=at).count() == 2
 
 
 @pytest.mark.django_db
