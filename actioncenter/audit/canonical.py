@@ -46,6 +46,7 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 _ENTRY: Final = re.compile(rb"([a-z_]+):([sitjn]):(\d+):")
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -118,6 +119,8 @@ def canonical_json(value: object) -> str:
 
 
 def _check_json(value: object) -> None:
+    if type(value) in _PLAIN:
+        return
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str):
