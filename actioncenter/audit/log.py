@@ -104,7 +104,7 @@ def record_many(drafts: Sequence[Draft]) -> None:
     if drafts:
         with connection.cursor() as cursor:
             if connection.vendor == "sqlite":
-                cursor.executemany(_SQLITE_INSERT, map(_for_sqlite, _chained(drafts)))
+                cursor.executemany(_SQLITE_INSERT, [_for_sqlite(row) for row in _chained(drafts)])
             else:
                 cursor.execute(*insertion(drafts))
 
