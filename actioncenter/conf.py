@@ -154,6 +154,21 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
+# Mail: notices and nothing else. Without a server none is kept for later.
+smtp = environment.smtp("ACTIONCENTER_SMTP_URL")
+MAIL_ON = bool(smtp)
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if smtp else 'dummy'}.EmailBackend"
+EMAIL_HOST = smtp.get("host", "")
+EMAIL_PORT = smtp.get("port", 0)
+EMAIL_HOST_USER = smtp.get("user", "")
+EMAIL_HOST_PASSWORD = smtp.get("password", "")
+EMAIL_USE_TLS = smtp.get("starttls", False)
+EMAIL_USE_SSL = smtp.get("tls", False)
+# Seconds, for every answer of the server.
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = environment.address("ACTIONCENTER_MAIL_FROM", needed=MAIL_ON)
+PUBLIC_URL = environment.site("ACTIONCENTER_PUBLIC_URL")
+
 # Background work. Without a broker `manage.py runner` is woken by a local datagram and polls.
 CELERY_BROKER_URL = environment.text("ACTIONCENTER_BROKER_URL") or None
 CELERY_TASK_SERIALIZER = "json"

@@ -1,9 +1,10 @@
 """Reading the environment: every helper refuses what it doesn't understand. Standard library only."""
 
 import os
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off", ""})
@@ -83,10 +84,7 @@ def _sqlite(name: str, path: str) -> dict[str, Any]:
 
 def _postgres(name: str, url: str) -> dict[str, Any]:
     parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError as error:
-        raise BadSetting(f"{name} has a port that is not a number.") from error
+    port = _port(name, url)
     if not parts.path.strip("/"):
         raise BadSetting(f"{name} names no database.")
     return {
@@ -100,3 +98,68 @@ def _postgres(name: str, url: str) -> dict[str, Any]:
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
     }
+
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def smtp(name: str) -> dict[str, Any]:
+    """Take smtp://user:password@host:port?starttls=1 or smtps://… to pieces; empty when unset."""
+    url = text(name)
+    if not url:
+        return {}
+    parts = _split(name, url)
+    options = dict(parse_qsl(parts.query))
+    starttls = options.pop("starttls", "0")
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise BadSetting(f"{name} must be smtp://host:port or smtps://host:port.")
+    if options or starttls not in {"0", "1"}:
+        raise BadSetting(f"{name}: the only option is starttls=1.")
+    tls, implicit = starttls == "1", parts.scheme == "smtps"
+    if tls and implicit:
+        raise BadSetting(f"{name}: smtps:// is encrypted from the start; leave starttls out.")
+    if parts.password and not (tls or implicit or parts.hostname in LOOPBACK):
+        raise BadSetting(f"{name} would send its password in the clear: use smtps:// or ?starttls=1.")
+    return {
+        "host": parts.hostname,
+        "port": _port(name, url) or (465 if implicit else 587 if tls else 25),
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "starttls": tls,
+        "tls": implicit,
+    }
+
+
+def address(name: str, *, needed: bool) -> str:
+    """Return a mail address such as `Action center <ac@example.com>`; "" when unset and not needed."""
+    value = text(name)
+    if needed and not value:
+        raise BadSetting(f"{name} must say whom mail comes from.")
+    found = [bare for _, bare in getaddresses([value])]
+    before, _, host = found[0].rpartition("@") if len(found) == 1 else ("", "", "")
+    if value and not (before and host and value.isprintable()):
+        raise BadSetting(f"{name} must be one mail address.")
+    return value
+
+
+def site(name: str) -> str:
+    """Return https://host without a slash at its end; "" when unset."""
+    url = text(name).rstrip("/")
+    parts = _split(name, url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
+        raise BadSetting(f"{name} must be https://host, with nothing but a path after it.")
+    return url
+
+
+def _split(name: str, url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise BadSetting(f"{name} is no address that can be read.") from error
+
+
+def _port(name: str, url: str) -> int | None:
+    try:
+        return urlsplit(url).port
+    except ValueError as error:
+        raise BadSetting(f"{name} has a port that is not a number.") from error

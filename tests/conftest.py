@@ -14,6 +14,7 @@ from actioncenter.audit import triggers
 from actioncenter.environment import flag
 from actioncenter.estate.services import Postgres, RabbitMQ, Redis, Service, ServiceMissing
 from actioncenter.settings import installation
+from tests.outcomes import Outcomes
 
 SERVICES_REQUIRED = flag("ACTIONCENTER_REQUIRE_SERVICES")
 MISSING_PACKAGES = pytest.StashKey[dict[str, int]]()
@@ -23,6 +24,7 @@ BROWSERS = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "goo
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MISSING_PACKAGES] = {}
+    config.pluginmanager.register(Outcomes(), "outcomes")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,13 +4,16 @@ Mira is a Responder, Aiko an Email responder, Sam works the night shift and is b
 admin, Ivo an auditor, Kim an analyst, Nobody has no role.
 """
 
+import time
 from collections.abc import Sequence
 from itertools import count
 from typing import Any
 
 from django.contrib.auth.models import Group
+from django.test import Client
 
 from actioncenter.accounts.models import User
+from actioncenter.accounts.request import PROVED
 from actioncenter.actions import planning
 from actioncenter.actions.models import Action
 from actioncenter.audit.actor import Actor
@@ -41,6 +44,18 @@ def person(username: str) -> User:
         return found
     name, roles = CAST[username]
     return User.objects.enrol(username, by=SETUP, password=PASSWORD, roles=roles, display_name=name)
+
+
+def actor(person: User) -> Actor:
+    """This person, who has just given the password."""
+    return person.actor(proved_at=time.time())
+
+
+def prove(client: Client) -> None:
+    """The person signed in there has just given the password."""
+    session = client.session
+    session[PROVED] = time.time()
+    session.save()
 
 
 def group(

@@ -109,6 +109,8 @@ def test_assertion_14_undo_isolate_issues_release_once(run: Run) -> None:
 def test_assertion_15_one_way_types_refuse_undo(kind: ActionType, run: Run) -> None:
     action = device_action(kind, factories.device())
     run(action)
+    if action.decision == Decision.PENDING:
+        run(action.approve(by=factories.actor(factories.person("noa"))))
     assert action.execution == Execution.SUCCEEDED
     with pytest.raises(Refused, match="can't be undone"):
         action.undo(by=factories.person("noa").actor(), comment="please")
@@ -251,7 +253,7 @@ def device_action(kind: ActionType, machine: Device) -> Action:
         type=kind, area=Area.DEVICE, source=Source.MANUAL_DEVICE, decision=Decision.NOT_REQUIRED, targets=[target],
         group_id=machine.group_id, comment="by hand",
     )  # fmt: skip
-    action, _ = Action.objects.propose(proposal, by=factories.person("mira").actor())
+    action, _ = Action.objects.propose(proposal, by=factories.actor(factories.person("mira")))
     return action
 
 

@@ -15,6 +15,10 @@ from django.db import connection, transaction
 KEY: Final = 0x0AC7_10CE_47E2_FE4C
 
 
+IDLE: Final = "10s"
+"""How long PostgreSQL lets a frozen process hold up everybody else."""
+
+
 @contextmanager
 def decider() -> Iterator[None]:
     """A transaction that may run beside other deciders, but beside no change. At most 500 rows."""
@@ -35,4 +39,7 @@ def _lock(function: str) -> None:
     # SQLite has one writer at a time: a transaction begins (IMMEDIATE) only when it alone may write.
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {function}(%s)", [KEY])
+            cursor.execute(
+                f"SELECT {function}(%s), set_config('idle_in_transaction_session_timeout', %s, true)",
+                [KEY, IDLE],
+            )

@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -15,10 +15,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from actioncenter.accounts.models import User
-from actioncenter.accounts.request import AnyRequest, actor_of
+from actioncenter.accounts.request import AnyRequest, actor_of, way_back
 from actioncenter.audit import log
 from actioncenter.audit.enums import Kind
 
@@ -80,7 +79,7 @@ class SignInRequired(LoginRequiredMiddleware):
     def handle_no_permission(  # type: ignore[override]  # Django only redirects
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponseBase:
-        back = _way_back(request)
+        back = way_back(request)
         if request.headers.get("HX-Request") != "true":
             return redirect_to_login(back, self.get_login_url(view_func))
         address = f"{reverse(self.get_login_url(view_func))}?{urlencode({'next': back})}"
@@ -98,14 +97,3 @@ def _end(request: AnyRequest) -> None:
 def _is_poll(request: HttpRequest) -> bool:
     """A page that refreshes itself is no sign of a person."""
     return request.method == "GET" and (request.path.startswith("/live/") or "HX-PTag" in request.headers)
-
-
-def _way_back(request: HttpRequest) -> str:
-    """Path to return to after sign-in: the page, never a fragment or the target of a form."""
-    if request.method == "GET" and request.headers.get("HX-Request") != "true":
-        return request.get_full_path()
-    address = request.headers.get("HX-Current-URL") or request.headers.get("Referer", "")
-    if not url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure()):
-        return "/"
-    parts = urlsplit(address)
-    return parts._replace(scheme="", netloc="", fragment="").geturl() or "/"

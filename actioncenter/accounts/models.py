@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth.models import AbstractUser, UserManager
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Now
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from actioncenter.accounts import fence
 from actioncenter.accounts.enums import Severity, Theme
@@ -139,6 +140,23 @@ class User(AbstractUser):
     def reactivate(self, *, by: Actor) -> None:
         self._set_active(True, Kind.USER_REACTIVATED, by=by)
 
+    def choose_mail(self, wanted: bool, *, by: Actor) -> None:
+        """Whether notices are mailed to this person too."""
+        with transaction.atomic():
+            changed = User.objects.filter(pk=self.pk, notices_by_mail=not wanted).update(
+                notices_by_mail=wanted
+            )
+            if changed:
+                log.record(
+                    Kind.USER_CHANGED,
+                    by=by,
+                    subject=self.ref,
+                    subject_name=self.shown_name,
+                    before={"notices_by_mail": not wanted},
+                    after={"notices_by_mail": wanted},
+                )
+        self.notices_by_mail = wanted
+
     def _set_active(self, active: bool, kind: Kind, *, by: Actor) -> None:
         with fence.exclusive():
             changed = User.objects.filter(pk=self.pk, is_active=not active).update(is_active=active)
@@ -201,6 +219,13 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
     def newest_first(self) -> Self:
         return self.order_by("-id")
 
+    def due_by_mail(self) -> Self:
+        return self.filter(mail_after__lte=Now())
+
+    def undelivered(self) -> Self:
+        """Mail was tried and given up."""
+        return self.filter(mail_tries__gt=0, mail_after=None, mailed_at=None).exclude(mail_error="")
+
     def mark_read(self) -> int:
         return self.unread().update(read_at=Now())
 
@@ -217,7 +242,7 @@ class Notice(models.Model):
     )
     title = models.CharField(max_length=300)
     params = models.JSONField(default=dict, blank=True)
-    """What the body is rendered from, by kind."""
+    """Facts. `lines`, a list of texts, stands below the title on the page and in mail."""
     url = models.CharField(max_length=500, blank=True)
     """Path inside the product."""
     created_at = models.DateTimeField(db_default=Now())
@@ -243,6 +268,18 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def path(self) -> str:
+        """Where it leads, if that lies inside the product."""
+        ours = self.url.startswith("/") and url_has_allowed_host_and_scheme(self.url, None)
+        return self.url if ours else ""
+
+    @property
+    def lines(self) -> list[str]:
+        """What it says below its title."""
+        lines = self.params.get("lines") if isinstance(self.params, dict) else None
+        return [str(line) for line in lines] if isinstance(lines, list) else []
 
 
 class Answer(models.Model):

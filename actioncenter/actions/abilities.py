@@ -5,58 +5,103 @@ from dataclasses import dataclass
 from typing import Final
 
 from actioncenter.actions.catalogue import needs_plan
-from actioncenter.actions.enums import RETRYABLE, RUNNING, ActionType, Decision, Execution, TargetKind
-from actioncenter.actions.models import Action
+from actioncenter.actions.enums import (
+    RETRYABLE,
+    RUNNING,
+    ActionType,
+    Choice,
+    Decision,
+    Execution,
+    TargetKind,
+)
+from actioncenter.actions.models import Action, Vote, voting
 from actioncenter.actions.models.undoing import why_not_undoable
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import Viewer
 from actioncenter.actions.queries.details import Details
+from actioncenter.settings.models import Safeguards
 
 BUTTONS: Final = {
     "approve": Verb.APPROVE,
     "reject": Verb.REJECT,
+    "break-glass": Verb.APPROVE,
     "undo": Verb.UNDO,
     "cancel": Verb.CANCEL,
     "retry": Verb.RETRY,
+    "acknowledge": Verb.ACKNOWLEDGE,
     "happened": Verb.RESOLVE,
     "not-happened": Verb.RESOLVE,
 }
 """The verbs in addresses; the last two say how an unknown outcome ended."""
+GLASS: Final = (
+    "In an emergency you may break the glass: it runs at once on your word alone, every admin is told,"
+    " and somebody else judges it within {hours} h."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`can` has every button under its name ("_" for "-"); `why_not` only what the person might expect."""
+    """`can` has every button under its name ("_" for "-"); `why_not` only what the person might expect.
+
+    `blind`: the person may still vote, so what others said to their votes is kept back.
+    """
 
     can: dict[str, bool]
     why_not: dict[str, str]
     votes: str
+    glass: str
+    can_edit: bool
+    blind: bool
 
 
 def judge(details: Details, viewer: Viewer) -> Judgement:
+    action = details.action
     can = dict.fromkeys((name.replace("-", "_") for name in BUTTONS), False)
     why_not: dict[str, str] = {}
-    for name in _fitting(details.action, viewer):
-        refusal = viewer.rights.refusal(BUTTONS[name], details.action)
+    for name in _fitting(details, viewer):
+        refusal = viewer.rights.refusal(BUTTONS[name], action)
         reason = str(refusal) if refusal else _obstacle(name, details, viewer)
         can[name.replace("-", "_")] = not reason
-        if reason and reason not in why_not.values():
+        if reason and name != "break-glass" and reason not in why_not.values():
             why_not[name] = reason
-    return Judgement(can, why_not, _votes(details) if can["approve"] else "")
+    waits = _waits(action, viewer)
+    return Judgement(
+        can,
+        why_not,
+        votes=_votes(details, viewer) if can["approve"] else "",
+        glass=_glass(details, viewer) if can["break_glass"] else "",
+        can_edit=waits and bool(action.entry.parameters) and not viewer.rights.refusal(Verb.EDIT, action),
+        blind=waits and not viewer.rights.refusal(Verb.APPROVE, action) and _vote(details, viewer) is None,
+    )
+
+
+def needs_a_look(details: Details) -> str:
+    """The code of what somebody has to go and see, or an empty string."""
+    if details.action.execution == Execution.OUTCOME_UNKNOWN:
+        return "outcome_unknown"
+    return "undo_failed" if any(target.blocks for target in details.targets) else ""
 
 
 def comments_required(action: Action) -> list[str]:
     """Verbs that are refused without a comment."""
     rule = action.approval_rule
     asked = [verb for verb in ("approve", "reject") if rule.get(f"comment_on_{verb}")]
-    return [*asked, "undo", "happened", "not-happened"]
+    asked += ["undo"] if rule.get("comment_on_undo", True) else []
+    return [*asked, "break-glass", "acknowledge", "happened", "not-happened"]
 
 
-def _fitting(action: Action, viewer: Viewer) -> Iterator[str]:
+def _waits(action: Action, viewer: Viewer) -> bool:
+    return action.decision == Decision.PENDING and bool(action.expires_at and action.expires_at > viewer.now)
+
+
+def _fitting(details: Details, viewer: Viewer) -> Iterator[str]:
     """Verbs that the state of the action calls for."""
+    action = details.action
     if action.decision == Decision.PENDING:
-        if action.expires_at and action.expires_at > viewer.now:
+        if _waits(action, viewer):
             yield from ("approve", "reject")
+            if voting.needs_several(action) or voting.barred(action, viewer.user.ref):
+                yield "break-glass"
     elif action.execution == Execution.OUTCOME_UNKNOWN:
         yield from ("happened", "not-happened", "cancel")
     elif action.execution in RUNNING:
@@ -64,25 +109,39 @@ def _fitting(action: Action, viewer: Viewer) -> Iterator[str]:
     else:
         if action.execution in RETRYABLE and not action.undone_by_id:
             yield "retry"
+        if needs_a_look(details):
+            yield "acknowledge"
         if action.entry.inverse is not None and not why_not_undoable(action):
             yield "undo"
 
 
 def _obstacle(name: str, details: Details, viewer: Viewer) -> str:
-    action, ref = details.action, viewer.user.ref
+    action = details.action
     if name == "cancel":
         return "It was already asked to stop." if action.cancel_requested_at else ""
-    if name not in {"approve", "reject"}:
+    if name not in {"approve", "reject", "break-glass"}:
         return ""
-    if action.approval_rule.get("four_eyes") and ref in action.proposers:
-        return "Whoever proposed an action may not decide it."
-    if any(vote.user_ref == ref for vote in details.votes):
+    vote = _vote(details, viewer)
+    if vote is not None and (name != "break-glass" or vote.choice == Choice.REJECT):
         return "You have already voted on it."
-    if name == "approve" and details.unrouted:
+    return "" if name == "reject" else _not_approvable(name, details, viewer)
+
+
+def _not_approvable(name: str, details: Details, viewer: Viewer) -> str:
+    if name == "break-glass" and not Safeguards.current().break_glass:
+        return "Breaking the glass is switched off in the safeguards."
+    if name == "approve" and voting.barred(details.action, viewer.user.ref):
+        return "Whoever proposed an action may not decide it."
+    if details.unrouted:
         return "No connector reaches its target, so it can't be approved."
-    if name == "approve" and _lacks_plan(details, viewer):
+    if _lacks_plan(details, viewer):
         return "It can't be approved before a plan shows what it would hit."
     return ""
+
+
+def _vote(details: Details, viewer: Viewer) -> Vote | None:
+    """The viewer's, if it still counts."""
+    return voting.vote_of(details.votes, viewer.user.ref, details.plan.digest if details.plan else "")
 
 
 def _lacks_plan(details: Details, viewer: Viewer) -> bool:
@@ -92,11 +151,29 @@ def _lacks_plan(details: Details, viewer: Viewer) -> bool:
     return plan is None or plan.expires_at <= viewer.now
 
 
-def _votes(details: Details) -> str:
-    quorum = details.action.quorum
-    if quorum <= 1:
+def _votes(details: Details, viewer: Viewer) -> str:
+    action = details.action
+    if not voting.needs_several(action):
         return ""
-    number = details.approvals + 1
-    if number >= quorum:
-        return f"Yours is approval {number} of {quorum}. It runs at once."
-    return f"Yours is approval {number} of {quorum}. It runs when {quorum - number} more approve."
+    tally = _tally(details)
+    number = len(tally.approvers) + 1
+    missing = tally.missing(action.approval_rule, viewer.user.ref)
+    if missing:
+        return f"Yours is approval {number} of {number + missing}. It runs when {missing} more approve."
+    return f"Yours is approval {number} of {number}. It runs at once."
+
+
+def _glass(details: Details, viewer: Viewer) -> str:
+    """What breaking the glass means, and whether anybody else is left to ask."""
+    action, hours = details.action, Safeguards.current().break_glass_review_hours
+    told = GLASS.format(hours=hours)
+    missing = max(1, _tally(details).missing(action.approval_rule, viewer.user.ref))
+    if voting.eligible(action, enough=missing, without=viewer.user.ref) < missing:
+        return f"Too few people may approve this now. {told}"
+    return told
+
+
+def _tally(details: Details) -> voting.Tally:
+    action = details.action
+    plans = {action.pk: details.plan.digest} if details.plan else {}
+    return voting.tallies([action], plans)[action.pk]

@@ -24,7 +24,7 @@ SHORTEST_SEARCH: Final = 3
 PEOPLE_LISTED: Final = 500
 SELECTED: Final = SafeString(" selected")
 ANY: Final = "any"
-LINKED: Final = ("investigation", "device", "mailbox", "approval")
+LINKED: Final = ("investigation", "device", "mailbox", "approval", "assigned")
 """Set by links from other pages; they have a chip but no field."""
 
 TYPES: Final = sorted(
@@ -43,6 +43,7 @@ MEANINGS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "investigation": int,
     "device": int,
     "mailbox": int,
+    "assigned": int,
     "approval": lambda value: value,
 }
 """From the codes in an address to what the columns hold; the rest is text."""
@@ -111,6 +112,7 @@ class ActionFilter(django_filters.FilterSet):  # type: ignore[misc]
     device = NumberOf("Device")
     mailbox = NumberOf("Mailbox")
     approval = django_filters.UUIDFilter(label="Approval")
+    assigned = NumberOf("Handed to")
 
     class Meta:
         fields: Final[list[str]] = []
@@ -123,6 +125,7 @@ class ActionFilter(django_filters.FilterSet):  # type: ignore[misc]
             self.filters["by"].extra["choices"] = _shared(_people(viewer))
         self.filters["group"].extra["choices"] = _shared(_groups(viewer))
         self.form.is_valid()
+        self.viewer = viewer
         self.linked = {name: self.form.fields.pop(name) for name in LINKED}
 
     @property
@@ -145,6 +148,8 @@ class ActionFilter(django_filters.FilterSet):  # type: ignore[misc]
         value = self.data.get(name, "")
         if name == "investigation":
             return f"INV-{value}"
+        if name == "assigned" and value == str(self.viewer.user.pk):
+            return "me"
         choices = self.filters[name].extra.get("choices", tuple)()
         return str(dict(choices).get(value, value))
 

@@ -1,7 +1,7 @@
 """What people send: one decision, or one for many."""
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -10,17 +10,38 @@ from actioncenter.actions.models.deciding import BULK_LIMIT, COMMENT_LIMIT
 from actioncenter.actions.permissions import Verb
 from actioncenter.web.load import LARGEST
 
-SELECTED: Final = re.compile(r"([0-9]{1,19})(?::([0-9]{1,10}))?")
+SELECTED: Final = re.compile(r"([0-9]{1,19})(?::([0-9]{1,10})(:(?:[0-9a-f]{8})?)?)?")
+DIGEST: Final = re.compile(r"(?:[0-9a-f]{8,64})?")
+MODES: Final = frozenset({"click", "key"})
 BULK_VERBS: Final = (Verb.APPROVE, Verb.REJECT, Verb.UNDO)
 
 
+class Seen(NamedTuple):
+    """What a list showed of an action; None where it doesn't say, and '' for a plan that wasn't there."""
+
+    revision: int | None
+    plan: str | None
+
+
 class DecisionForm(forms.Form):
-    """`revision` is what the person saw; 0 where the page doesn't say."""
+    """`revision` and `plan` are what the person saw; None where the page doesn't say."""
 
     comment = forms.CharField(required=False, max_length=COMMENT_LIMIT, strip=True)
     revision = forms.IntegerField(required=False, min_value=1, max_value=LARGEST)
+    plan = forms.CharField(required=False, max_length=64)
+    mode = forms.CharField(required=False, max_length=20)
     idempotency_key = forms.CharField(required=False, max_length=100)
     next = forms.CharField(required=False, max_length=4000)
+
+    def clean_plan(self) -> str | None:
+        plan: str = self.cleaned_data["plan"]
+        if not DIGEST.fullmatch(plan):
+            raise ValidationError("That is not a plan.")
+        return plan if "plan" in self.data else None
+
+    def clean_mode(self) -> str:
+        mode: str = self.cleaned_data["mode"]
+        return mode if mode in MODES else ""
 
     @property
     def complaint(self) -> str:
@@ -30,15 +51,18 @@ class DecisionForm(forms.Form):
 
 
 class SelectionField(forms.Field):
-    """Repeated "number:revision" -> {number: revision or None}, in the order given."""
+    """Repeated "number:revision:plan" -> {number: what was seen}, in the order given."""
 
-    def clean(self, value: Any) -> dict[int, int | None]:
-        chosen: dict[int, int | None] = {}
+    def clean(self, value: Any) -> dict[int, Seen]:
+        chosen: dict[int, Seen] = {}
         for text in value or []:
             match = SELECTED.fullmatch(text)
             if match is None or not 0 < int(match[1]) <= LARGEST:
                 raise ValidationError(f"“{text[:40]}” is not an action.")
-            chosen[int(match[1])] = int(match[2]) if match[2] else None
+            chosen[int(match[1])] = Seen(
+                revision=int(match[2]) if match[2] else None,
+                plan=match[3][1:] if match[3] is not None else None,
+            )
         if not 0 < len(chosen) <= BULK_LIMIT:
             raise ValidationError(f"Select between 1 and {BULK_LIMIT} actions.")
         return chosen

@@ -1,21 +1,25 @@
 """Duties that no request waits for. Each is claimed by a lease row, so that two runners don't share it."""
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Max, Min, Q, QuerySet
+from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from actioncenter.actions import planning
+from actioncenter.accounts import answers, mail, notices
+from actioncenter.actions import escalation, planning, rails
 from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution, JobKind, JobState
+from actioncenter.actions.execution import watching
 from actioncenter.actions.execution.loop import runner_name
 from actioncenter.actions.models import Action, ConnectorJob, Duty, following
 from actioncenter.audit.actor import Actor
-from actioncenter.settings.models import LevelRaise
+from actioncenter.settings.models import FolderExclusion, Indicator, LevelRaise, Safeguards
 from investigations import lifecycle, membership
 from investigations.models import Binding, Device, Investigation, Mark
 
@@ -27,12 +31,16 @@ FAILED = [Execution.FAILED, Execution.TIMED_OUT, Execution.PARTLY_SUCCEEDED, Exe
 
 @dataclass(frozen=True, slots=True)
 class Chore:
-    """`every` is in seconds. `waiting` is a cheap read: an idle runner writes nothing."""
+    """`every` is in seconds. `waiting` is a cheap read: an idle runner writes nothing.
+
+    Where that isn't so cheap, `look` seconds pass between two reads.
+    """
 
     name: str
     every: float
     waiting: Callable[[], bool]
     do: Callable[[Actor], int]
+    look: float = 0.0
 
 
 def expire(by: Actor) -> int:
@@ -79,7 +87,8 @@ def advance(investigation: Investigation, *, by: Actor) -> bool:
 def counts_of(investigation: Investigation) -> lifecycle.Counts:
     """How an investigation's actions stand. What is past expiry counts as expired already."""
     waiting = Q(decision=Decision.PENDING)
-    counted = Action.objects.filter(investigation=investigation, undo_of__isnull=True).aggregate(
+    rows = Action.objects.filter(investigation=investigation, undo_of__isnull=True)
+    counted = rows.exclude(_asked_again()).aggregate(
         total=Count("pk"),
         undecided=Count("pk", filter=waiting & Q(expires_at__gt=Now())),
         running=Count("pk", filter=Q(execution__in=sorted(RUNNING))),
@@ -93,6 +102,16 @@ def counts_of(investigation: Investigation) -> lifecycle.Counts:
     expired, decided = counted.pop("last_expiry"), counted.pop("last_decision")
     expired_last = bool(expired and (decided is None or expired >= decided))
     return lifecycle.Counts(**counted, unreachable=_unreachable(investigation), expired_last=expired_last)
+
+
+def _asked_again() -> Q:
+    """What the runner refused and a later round stands for now: neither failed nor approved."""
+    later = Action.objects.filter(
+        investigation=OuterRef("investigation"),
+        proposal_key=OuterRef("proposal_key"),
+        round__gt=OuterRef("round"),
+    )
+    return Q(Exists(later), execution=Execution.CANCELLED)
 
 
 def _unreachable(investigation: Investigation) -> int:
@@ -122,11 +141,35 @@ def read_capabilities(by: Actor) -> int:
     return len(instances)
 
 
+def purge_notices(by: Actor) -> int:
+    return notices.purge(by=by)
+
+
+def forget_answers(by: Actor) -> int:
+    return answers.purge()
+
+
 def dirty() -> "QuerySet[Investigation]":
     return Investigation.objects.filter(pk__in=Mark.objects.values("investigation"))
 
 
+REVIEWED = (FolderExclusion, Indicator)
+
+
+def reviews_to_tell() -> bool:
+    figures = Safeguards.current()
+    return any(any(kind.to_tell(figures)) for kind in REVIEWED)
+
+
+def tell_of_reviews(by: Actor) -> int:
+    """Remind admins of suppressions that will lapse, and say which have."""
+    figures = Safeguards.current()
+    return sum(kind.tell(figures, by=by) for kind in REVIEWED)
+
+
 CHORES: Sequence[Chore] = (
+    Chore("breakers", 1.0, lambda: bool(rails.suspects(Safeguards.current())), rails.watch, look=1.0),
+    Chore("suppressions", 60.0, reviews_to_tell, tell_of_reviews, look=60.0),
     Chore("expire", 1.0, lambda: Action.objects.past_expiry().exists(), expire),
     Chore("advance_investigations", 0.5, lambda: Mark.objects.exists(), advance_investigations),
     Chore("plan_left_over", 10.0, lambda: planning.unplanned().exists(), plan_left_over),
@@ -135,7 +178,23 @@ CHORES: Sequence[Chore] = (
         "membership", 5.0, lambda: Device.objects.filter(membership_stale=True).exists(), recompute_membership
     ),
     Chore("capabilities", 5.0, lambda: unread().exists(), read_capabilities),
+    Chore("stops", 0.5, watching.stops_waiting, watching.mind_stops),
+    Chore("silent_runners", 1.0, lambda: watching.unalarmed().exists(), watching.raise_alarms),
+    Chore("escalate", 1.0, lambda: escalation.due().exists(), escalation.escalate, look=2.0),
+    Chore(
+        "reviews",
+        30.0,
+        lambda: escalation.overdue_reviews().exists(),
+        escalation.remind_of_reviews,
+        look=30.0,
+    ),
+    Chore("notices", 60.0, lambda: notices.past_keeping().exists(), purge_notices, look=600.0),
+    Chore("answers", 60.0, lambda: answers.past_keeping().exists(), forget_answers),
 )
+
+
+OUTWARD: Sequence[Chore] = (Chore("mail", 5.0, mail.is_due, mail.deliver),)
+"""What waits for servers of others, in a thread of its own: a slow one must hold up nothing."""
 
 
 def tidy(*, by: Actor, chores: Sequence[Chore] = CHORES) -> int:
@@ -143,9 +202,9 @@ def tidy(*, by: Actor, chores: Sequence[Chore] = CHORES) -> int:
     return sum(chore.do(by) for chore in chores)
 
 
-def run_due(*, by: Actor) -> None:
+def run_due(*, by: Actor, chores: Sequence[Chore] = CHORES) -> None:
     """Do the chores that are due and that nobody else holds."""
-    for chore in CHORES:
+    for chore in chores:
         if chore.waiting() and _take(chore):
             try:
                 chore.do(by)
@@ -167,11 +226,15 @@ def _take(chore: Chore) -> bool:
         )
 
 
-def run_until(stopping: threading.Event, *, by: Actor) -> None:
-    """The housekeeping thread of a runner."""
+def run_until(stopping: threading.Event, *, by: Actor, chores: Sequence[Chore] = CHORES) -> None:
+    """A housekeeping thread of a runner."""
+    looked: dict[str, float] = {}
     while not stopping.wait(0.5):
+        now = time.monotonic()
+        asked = [chore for chore in chores if now - looked.get(chore.name, -math.inf) >= chore.look]
+        looked.update({chore.name: now for chore in asked})
         try:
-            run_due(by=by)
+            run_due(by=by, chores=asked)
         except Exception:
             logger.exception("housekeeping broke")
     connection.close()

@@ -7,7 +7,7 @@ from uuid import uuid4
 from django.urls import reverse
 
 from actioncenter.actions import reasons, words
-from actioncenter.actions.abilities import comments_required, judge
+from actioncenter.actions.abilities import comments_required, judge, needs_a_look
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import (
     ENDS,
@@ -21,6 +21,7 @@ from actioncenter.actions.enums import (
 )
 from actioncenter.actions.models import Action, ActionTarget
 from actioncenter.actions.models.undoing import why_not_undoable
+from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import Viewer
 from actioncenter.actions.queries.details import Details
 from actioncenter.actions.rows import iso, rows_of, shown_target
@@ -82,14 +83,18 @@ def pane_of(
         "can": judged.can,
         "why_not": judged.why_not,
         "votes": judged.votes,
+        "glass": judged.glass,
+        "plan_seen": details.plan.digest if details.plan else "",
+        "can_edit": judged.can_edit,
         "notes": _notes(details, viewer),
         "comment_required_for": comments_required(action),
         "comment_hint": _comment_hint(action, judged.can),
         "idempotency_key": uuid4().hex,
-        "timeline": timeline_of(details.events, viewer),
+        "timeline": timeline_of(details.events, viewer, blind=judged.blind),
         "attempts": attempts_of(details.attempts, viewer),
         "similar": [_similar(other, viewer, url) for other in details.similar],
         "raw_links": [],
+        "can_assign": bool(row["expires"]) and not viewer.rights.refusal(Verb.PROPOSE, action),
         "live": bool(row["expires"]) or action.execution in RUNNING,
         "ptag": tag,
     }
@@ -229,12 +234,12 @@ def _notes(details: Details, viewer: Viewer) -> list[dict[str, str]]:
     """What went wrong or is still open, the gravest first."""
     action = details.action
     notes = {
-        "odd": reasons.render("outcome_unknown") if action.execution == Execution.OUTCOME_UNKNOWN else "",
+        "odd": reasons.render(look) if (look := needs_a_look(details)) else "",
         "stop": _why_not_done(action),
         "warn": f"{action.cancel_requested_by_name} asked to cancel this."
         if action.cancel_requested_at and action.execution in RUNNING
         else "",
-        "": _why_closed(action, viewer),
+        "": _why_closed(action, viewer) or _set_aside(action, viewer),
     }
     return [{"tone": tone, "text": text} for tone, text in notes.items() if text]
 
@@ -264,6 +269,15 @@ def _why_closed(action: Action, viewer: Viewer) -> str:
     if action.decision == Decision.WITHDRAWN and action.code:
         return reasons.render(action.code, {"device": action.on_name, "by": action.decided_by_name})
     return ""
+
+
+def _set_aside(action: Action, viewer: Viewer) -> str:
+    """Of what waits: until when it was put off, and with whom it is."""
+    if action.decision != Decision.PENDING:
+        return ""
+    until = action.deferred_until
+    told = f"Put off until {_when(until, viewer)}. " if until and until > viewer.now else ""
+    return f"{told}Handed to {action.assigned_to_name}." if action.assigned_to_name else told.strip()
 
 
 def _target(target: ActionTarget, *, simulated: bool) -> dict[str, Any]:

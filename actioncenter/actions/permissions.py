@@ -26,6 +26,7 @@ class Verb(StrEnum):
     CANCEL = "cancel"
     RETRY = "retry"
     RESOLVE = "resolve"
+    ACKNOWLEDGE = "acknowledge"
 
 
 class Refused(Exception):

@@ -14,7 +14,7 @@ from actioncenter.settings.enums import AutomationLevel, FolderClass, IndicatorE
 from investigations.enums import Verdict
 
 TRUSTED_CONFIDENCE = 75
-"""Below this we aren't sure enough which device or mailbox is meant (design §4)."""
+"""Below this we aren't sure enough which device or mailbox is meant (design §4); a setting may ask for more."""
 
 LONGEST_PARAMETER = 300
 
@@ -60,6 +60,9 @@ class Facts:
     that the finding is a compromised account. `folder` is the folder a list matched, `path` the
     whole path; both only explain. `rejected_before` names who rejected the same intent.
     `altered` says that a text was cut or cleaned on the way in, so the target may be another.
+    `identity_confidence` is None where nobody knows. `over_cap` and `breaker_open` are asked only
+    for what would run by itself; the figures beside them explain: used and cap of the window and
+    when the next is free, how many of the last went wrong.
     """
 
     area: Area
@@ -72,12 +75,20 @@ class Facts:
     critical: bool = False
     membership_stale: bool = False
     altered: bool = False
-    identity_confidence: int = 100
+    identity_confidence: int | None = 100
+    confidence_floor: int = TRUSTED_CONFIDENCE
     expansion: bool = False
     user_compromised: bool = False
     reversible: bool = True
     routable: bool = True
     rejected_before: str = ""
+    breaker_open: bool = False
+    breaker_bad: int = 0
+    breaker_of: int = 0
+    over_cap: bool = False
+    used: int = 0
+    cap: int = 0
+    free_at: str = ""
     group_name: str = ""
     device_name: str = ""
     path: str = ""
@@ -170,19 +181,27 @@ def _irreversible(facts: Facts) -> bool:
     return not facts.reversible or (kind is not None and CATALOGUE[kind].inverse is None)
 
 
+def _unsure(facts: Facts) -> bool:
+    floor = max(facts.confidence_floor, TRUSTED_CONFIDENCE)
+    return facts.identity_confidence is None or facts.identity_confidence < floor
+
+
 TIGHTENING: Mapping[str, Callable[[Facts], bool]] = {
     "critical_device": lambda facts: facts.critical,
     "offboard": lambda facts: facts.action_type == ActionType.OFFBOARD_DEVICE,
     "mail_action": _mail_by_another_way,
-    "identity_unsure": lambda facts: facts.identity_confidence < TRUSTED_CONFIDENCE,
+    "identity_unsure": _unsure,
     "altered_text": lambda facts: facts.altered,
     "membership_stale": lambda facts: facts.membership_stale,
     "irreversible": _irreversible,
     "rejected_before": lambda facts: bool(facts.rejected_before),
     "no_route": lambda facts: not facts.routable,
+    "breaker_open": lambda facts: facts.breaker_open,
+    "rail_reached": lambda facts: facts.over_cap,
 }
 """Reasons to ask a person although the table would not; the first that holds names the outcome."""
 
+AUTOMATIC = frozenset(row.code for row in TABLE if row.kind is OutcomeKind.AUTO)
 CODES = frozenset({row.code for row in TABLE} | set(TIGHTENING) | {EXCLUDED, ALLOWED, NO_LEVEL})
 
 
@@ -225,8 +244,12 @@ def _params(facts: Facts, also: Iterable[str] = ()) -> dict[str, Param]:
         "by": facts.rejected_before[:LONGEST_PARAMETER],
         "also": list(also),
     }
-    if facts.identity_confidence < TRUSTED_CONFIDENCE:
+    if _unsure(facts) and facts.identity_confidence is not None:
         params["confidence"] = facts.identity_confidence
+    if facts.over_cap:
+        params |= {"used": facts.used, "cap": facts.cap, "free_at": facts.free_at}
+    if facts.breaker_open and facts.breaker_of:
+        params |= {"bad": facts.breaker_bad, "of": facts.breaker_of}
     return {name: value for name, value in params.items() if value not in ("", [])}
 
 

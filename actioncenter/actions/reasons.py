@@ -88,18 +88,24 @@ POLICY: Mapping[str, Reason] = {
     "offboard": Reason("Offboarding needs a person", "Waiting because offboarding a device always needs a person."),
     "mail_action": Reason("Mail always needs a person", "Waiting because mail always needs a person, at every automation level."),
     "identity_unsure": Reason(
-        "Unsure which device", "Waiting because it isn't certain enough that {device} is the one meant ({confidence} of 100)."
+        "Unsure which device", "Waiting because it isn't certain enough that {device} is the one meant{confidence_shown}."
     ),
     "altered_text": Reason("Text was altered at intake", "Waiting because a text that names the target was cut or cleaned when it came in."),
     "membership_stale": Reason("Device group being recomputed", "Waiting because the device group of {device} is being recomputed."),
     "irreversible": Reason("Can't be undone", "Waiting because this can't be undone."),
     "rejected_before": Reason("Rejected before", "Waiting because {by} rejected the same action before."),
+    "breaker_open": Reason(
+        "Automation is off here",
+        "Waiting because automation is off for this in {group}{bad_shown}; a person has to give it back.",
+    ),
+    "rail_reached": Reason(
+        "Automation cap reached", "Waiting because {group} has used {used} of {cap} automatic actions of this kind within an hour{free_shown}."
+    ),
     "no_route": Reason("No connector reaches it", "Waiting because no connector reaches {device}; it can't be approved until one does."),
 }  # fmt: skip
 """Every code of `policy`."""
 
 PLANNING: Mapping[str, Reason] = {
-    "rail_cap": Reason("Automation cap reached", "Waiting because {group} reached its limit of {limit} automatic actions in an hour."),
     "proposed_by": Reason("Proposed by a person", "Waiting because {by} proposed it and another person decides."),
     "second_person": Reason("Needs a second person", "Waiting because this needs the approval of a second person."),
     "by_person": Reason("Taken by a person", "{by} took this action directly."),
@@ -123,6 +129,16 @@ EXECUTION: Mapping[str, Reason] = {
     "duplicate_of": Reason("Already processed", "Not run because {other} did the same within the hour."),
     "fingerprint_changed": Reason("Changed since the approval", "Stopped because the action is no longer what was approved."),
     "level_lowered": Reason("Level was lowered", "Stopped because {group} is now set to {level}, where this needs a person."),
+    "undo_failed": Reason("Undo failed", "This undo failed. Nothing else begins on its target before somebody has looked and acknowledged that."),
+    "approved_late": Reason("Approved too late", "Stopped because the approval came after the time to decide was over."),
+    "approver_lost": Reason("Approver lost the right", "Stopped because whoever approved it may no longer do so; it is asked again."),
+    "verdict_withdrawn": Reason("Verdict was withdrawn", "Stopped because the verdict it rested on is no longer bad."),
+    "excluded_now": Reason("Excluded meanwhile", "Stopped because an exclusion covers it now."),
+    "allowed_now": Reason("Allowed meanwhile", "Stopped because an indicator allows it now."),
+    "critical_now": Reason("Critical meanwhile", "Stopped because {device} is critical now, so a person decides."),
+    "membership_unsure": Reason("Group isn't certain", "Stopped because it isn't certain which group {device} is in now, so a person decides."),
+    "offboarded": Reason("Device was offboarded", "Stopped because {device} was offboarded."),
+    "no_longer_automatic": Reason("Asks a person now", "Stopped because it would wait for a person now: {cause}."),
     "cancelled_by": Reason("Cancelled", "Cancelled by {by}."),
     "cancelled_by_inverse": Reason("Overtaken by its undo", "Cancelled because {other} takes it back."),
     "device_offline": Reason("Device is offline", "Waiting for {device} to come back; tried until {until}."),
@@ -198,6 +214,9 @@ def _words(params: Mapping[str, Any]) -> _Words:
     words["thing"] = NOUNS.get(CATALOGUE[action].kind, "it") if action else "the file"
     words["action_name"] = CATALOGUE[action].label if action else "an action"
     words["place"] = words.get("folder") or words.get("path") or "the folder"
+    words["confidence_shown"] = f" ({words['confidence']} of 100)" if "confidence" in words else ""
+    words["bad_shown"] = f": {words['bad']} of the last {words['of']} went wrong" if "bad" in words else ""
+    words["free_shown"] = f"; the next is free at {words['free_at']}" if "free_at" in words else ""
     words["path_shown"] = f" ({words['path']})" if "path" in words else ""
     return words
 

@@ -5,6 +5,7 @@ Plain dictionaries, because templates look keys up faster than attributes.
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Final, TypedDict, cast
 
 from actioncenter.actions import reasons, words
@@ -79,6 +80,7 @@ class Row(RowTimes):
     can_decide: bool
     disabled_reason: str
     revision: int
+    plan: str
 
 
 def rows_of(
@@ -125,7 +127,7 @@ def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str]) -> Row:
         "on": raw.on_name,
         "on_icon": "device" if raw.device_id else words.PLACE_ICONS.get(TargetKind(raw.target_kind), "device"),
         "critical": bool(raw.critical),
-        "why": reasons.cause("outcome_unknown" if look else raw.reason_code) if raw.reason_code or look else "",
+        "why": _why(raw, viewer, look=look),
         "verdict": verdict,
         "verdict_label": verdict_label,
         "group_name": raw.group_name,
@@ -146,7 +148,20 @@ def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str]) -> Row:
         "can_decide": False,
         "disabled_reason": "",
         "revision": raw.revision,
+        "plan": raw.plan or "",
     }  # fmt: skip
+
+
+def _why(raw: RawRow, viewer: Viewer, *, look: bool) -> str:
+    """What the person should know first of an open one: that it was put off, or is somebody's."""
+    cause = reasons.cause("outcome_unknown" if look else raw.reason_code) if raw.reason_code or look else ""
+    if raw.decision != Decision.PENDING:
+        return cause
+    until = stamp(raw.deferred_until)
+    if until is not None and until > viewer.now:
+        same_day = viewer.local(until).date() == viewer.local(viewer.now).date()
+        return f"Put off until {viewer.local(until):{'%H:%M' if same_day else '%d %b %H:%M'}}"
+    return f"With {raw.assigned_to_name}: {cause}" if raw.assigned_to_name else cause
 
 
 def _times(raw: RawRow, viewer: Viewer) -> RowTimes:
@@ -210,6 +225,7 @@ class _Ended:
     def __init__(self, raw: RawRow) -> None:
         self.entry, self.execution, self.source = raw.entry, raw.execution, raw.source
         self.undone_by_id, self.finished_at = raw.undone_by_id, stamp(raw.finished_at)
+        self.undone_by = SimpleNamespace(execution=raw.undo_execution)
 
 
 def _cannot_decide(raw: RawRow, viewer: Viewer) -> str:
@@ -218,7 +234,7 @@ def _cannot_decide(raw: RawRow, viewer: Viewer) -> str:
         return str(refusal)
     if raw.decision != Decision.PENDING:
         return LOOK_FIRST
-    if '"four_eyes": true' in raw.approval_rule and f'"{viewer.user.ref}"' in raw.proposers:
+    if '"four_eyes": true' in raw.approval_rule and f'{viewer.user.ref}"' in raw.proposers:
         return OWN_PROPOSAL
     return ""
 

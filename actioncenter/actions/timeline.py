@@ -36,6 +36,10 @@ TOLD: Final[Mapping[str, tuple[str, str]]] = {
     Kind.ACTION_UNDONE: ("undo", "Undo asked for"),
     Kind.ACTION_DRIFTED: ("warn", "No longer in force"),
     Kind.ACTION_BREAK_GLASS: ("warn", "Break glass"),
+    Kind.ACTION_REVIEWED: ("check", "Reviewed"),
+    Kind.ACTION_ACKNOWLEDGED: ("check", "Acknowledged"),
+    Kind.ACTION_DEFERRED: ("clock", "Put off"),
+    Kind.ACTION_HANDED_OVER: ("users", "Handed over"),
     Kind.PLAN_MADE: ("lock", "Plan made"),
 }
 """Icon and text by kind of event."""
@@ -49,8 +53,9 @@ ATTEMPTS: Final[Mapping[AttemptState, tuple[str, str]]] = {
 }
 
 
-def timeline_of(events: Sequence[Event], viewer: Viewer) -> list[dict[str, str]]:
-    return [_told(event, viewer) for event in events]
+def timeline_of(events: Sequence[Event], viewer: Viewer, *, blind: bool = False) -> list[dict[str, str]]:
+    """`blind`: without what others said to their votes, so that the next vote is a judgement of its own."""
+    return [_told(event, viewer, blind=blind) for event in events]
 
 
 def attempts_of(attempts: Sequence[Attempt], viewer: Viewer) -> list[dict[str, Any]]:
@@ -67,7 +72,7 @@ def attempts_of(attempts: Sequence[Attempt], viewer: Viewer) -> list[dict[str, A
     ]
 
 
-def _told(event: Event, viewer: Viewer) -> dict[str, str]:
+def _told(event: Event, viewer: Viewer, *, blind: bool) -> dict[str, str]:
     icon, text = TOLD.get(event.kind, ("info", event.kind.replace(".", " ").replace("_", " ").capitalize()))
     detail = event.detail or {}
     return {
@@ -77,7 +82,7 @@ def _told(event: Event, viewer: Viewer) -> dict[str, str]:
         "who": event.actor_name,
         "at": f"{viewer.local(event.at):%H:%M:%S}",
         "at_iso": iso(event.at),
-        "note": str(detail.get("comment") or ""),
+        "note": "" if blind and event.kind == Kind.ACTION_VOTED else str(detail.get("comment") or ""),
     }
 
 
@@ -89,6 +94,11 @@ def _detail(event: Event) -> str:
         return f"with A-{after.get('undone_by')}"
     if event.kind == Kind.PLAN_MADE:
         return str(after.get("digest", ""))[:8]
+    if event.kind == Kind.ACTION_HANDED_OVER:
+        return f"to {after.get('assigned_to')}"
+    if event.kind == Kind.ACTION_DEFERRED:
+        until = str(after.get("deferred_until") or "")
+        return f"until {until[:16].replace('T', ' ')} UTC" if until else "no longer"
     if event.kind == Kind.ACTION_PARTLY_SUCCEEDED:
         return f"{after.get('succeeded', 0)} done, {after.get('failed', 0)} not"
     if event.kind == Kind.ACTION_EDITED:

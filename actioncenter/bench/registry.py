@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from actioncenter.bench.asked import Asked
+from actioncenter.bench.decide import run as decide
 from actioncenter.bench.pages import run as pages
 from actioncenter.bench.policy import run as policy
 from actioncenter.bench.report import Report
 
 BENCHMARKS: Final[Mapping[str, Callable[[Asked], Report]]] = {
+    "decide": decide,
     "pages": pages,
     "policy": policy,
 }

@@ -28,6 +28,13 @@ TARGETS: Mapping[tuple[str, int], Mapping[str, Target]] = {
         "page1000_vs_page1": Target(1.2),
         "filters_mismatches": Target(0),
     },
+    ("decide", 10_000): {
+        "bulk_vs_bare_update": Target(2.5),
+        "statements_per_chunk": Target(5),
+        "aborted": Target(0),
+        "doubled": Target(0),
+        "contest_p99_ms": Target(500),
+    },
 }
 """By benchmark and rows, the same on both databases. Other sizes have none."""
 

@@ -1,11 +1,14 @@
 """A signed-in person's requests, through the whole stack below the server: WSGI handler and middleware."""
 
+from collections.abc import Mapping, Sequence
 from http.cookies import SimpleCookie
 from io import BytesIO
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.test import Client, RequestFactory
+from django.utils.crypto import get_random_string
 
 from actioncenter.accounts.models import User
 from actioncenter.audit.actor import Actor
@@ -14,6 +17,13 @@ from actioncenter.web import statements
 from actioncenter.web.templatetags import kept
 
 HOST: Final = "localhost"
+Fields = Mapping[str, str | Sequence[str]]
+
+
+class Answered(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class WrongAnswer(RuntimeError):
@@ -36,9 +46,31 @@ class Visitor:
         user = User.objects.enrol("bench", by=Actor.command("bench"), roles=roles)
         user.is_staff = user.is_superuser = True
         user.save()
+        return cls.signed_in(user)
+
+    @classmethod
+    def signed_in(cls, user: User) -> Self:
+        """In a session of its own. A forked process may go on with it."""
         client = Client()
         client.force_login(user)
         return cls(user, client.cookies)
+
+    def post(self, address: str, fields: Fields, *, into: str = "") -> Answered:
+        """Send a form, for a whole page or for the element that htmx puts the answer `into`."""
+        token = get_random_string(32)
+        headers = {"HX-Request": "true", "HX-Target": into} if into else {}
+        cookies = f"{self.cookies}; {settings.CSRF_COOKIE_NAME}={token}"
+        request = RequestFactory().post(
+            address,
+            {**fields, "csrfmiddlewaretoken": token},
+            headers=headers,
+            HTTP_HOST=HOST,
+            HTTP_COOKIE=cookies,
+        )
+        response = self.handler(request.environ, _ignore)
+        body = b"".join(response)
+        response.close()
+        return Answered(response.status_code, dict(response.headers), body)
 
     def get(self, address: str) -> bytes:
         """The body. Raises WrongAnswer unless the status is 200."""

@@ -62,6 +62,8 @@ class Request:
     """`id` is a UUID and stays the same over every retry of the same attempt.
 
     `deadline` is in seconds since the epoch (the caller's clock); `max_bytes` bounds artefacts.
+    `plan_digest`, where given, is what `preview` said of these very targets: where it would say
+    another now, the first `step` touches nothing and raises Permanent with the code plan_changed.
     """
 
     id: str

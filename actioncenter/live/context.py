@@ -6,7 +6,9 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from actioncenter.accounts.models import User
+from actioncenter.accounts.request import way_back
 from actioncenter.actions.queries import LiveCounts, Viewer, live_counts, viewer_of
+from actioncenter.actions.queries.switches import Board, board_for
 from actioncenter.live.tag import list_tag
 from actioncenter.settings.enums import Role
 
@@ -29,6 +31,12 @@ class Nav(TypedDict):
     me_role: str
     can_settings: bool
     simulator: bool
+    unread: int
+    urgent: Any
+    """The newest urgent notice not read yet, or None."""
+    here: str
+    """The page that shows all this, also where a poll answers."""
+    switches: Board
     ptag: Any
 
 
@@ -36,7 +44,8 @@ def counts_of(request: HttpRequest) -> LiveCounts:
     """Read once per request, however many parts of the page show them."""
     known: LiveCounts | None = getattr(request, ATTRIBUTE, None)
     if known is None:
-        known = live_counts(viewer_of(request).scope)
+        viewer = viewer_of(request)
+        known = live_counts(viewer.scope, viewer.user.pk)
         setattr(request, ATTRIBUTE, known)
     return known
 
@@ -60,6 +69,10 @@ def nav_of(request: HttpRequest) -> Nav:
         "me_role": _role(viewer),
         "can_settings": Role.ADMIN in viewer.rights.roles or Role.AUDITOR in viewer.rights.roles,
         "simulator": counts.simulator,
+        "unread": counts.unread,
+        "urgent": viewer.user.notices.filter(pk=counts.urgent).first() if counts.urgent else None,
+        "here": way_back(request),
+        "switches": board_for(viewer),
         "ptag": SimpleLazyObject(lambda: list_tag(viewer, counts, "nav")),
     }
 

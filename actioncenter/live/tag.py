@@ -14,9 +14,11 @@ from django.db.models.functions import Length
 
 from actioncenter.actions.enums import Execution
 from actioncenter.actions.models import Action, Attempt, ConnectorJob, Plan
-from actioncenter.actions.queries import LiveCounts, Viewer
+from actioncenter.actions.queries import LiveCounts, Viewer, runners
 from actioncenter.audit.models import Event
 from actioncenter.settings.access import Scope, within
+from actioncenter.settings.models import Stop
+from actioncenter.settings.models.stops import stop_file_reason
 from actioncenter.web.keyset import beside, figure, scalars
 from actioncenter.web.statements import Compiled, kept, rows_of
 
@@ -27,7 +29,7 @@ RECENT: Final = 600
 def list_tag(viewer: Viewer, counts: LiveCounts, address: str) -> str:
     """For a list or the counts beside it, in the state that `address` gives."""
     (found,) = rows_of(_recent(viewer.scope))
-    return _digest(address, *_person(viewer), counts, *found)
+    return _digest(address, *_person(viewer), counts, stop_file_reason(), *found)
 
 
 @kept
@@ -42,8 +44,24 @@ def _recent(scope: Scope) -> Compiled:
             figure(events, Count("pk")),
             figure(attempts, Sum("done")),
             figure(attempts, Sum(Length("message"))),
+            *_stops(),
         ]
     )
+
+
+def _stops() -> list[Compiled | None]:
+    """What is stopped, since when it is quiet, and which runners have heard of it."""
+    stops = Stop.objects.in_force()
+    return [
+        figure(stops, Max("pk")),
+        figure(stops, Count("pk")),
+        figure(stops, Count("quiet_at")),
+        figure(stops, Count("until")),
+        figure(stops, Sum(Length("reason"))),
+        figure(runners.present(), Sum("acknowledged")),
+        figure(runners.present(), Count("pk")),
+        figure(runners.silent(), Count("pk")),
+    ]
 
 
 def action_tag(viewer: Viewer, action: Action, address: str) -> str:

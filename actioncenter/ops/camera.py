@@ -54,6 +54,7 @@ PENDING: Final = "/action-center/pending"
 HISTORY: Final = "/action-center/history"
 INVESTIGATIONS: Final = "/investigations/"
 GROUPS: Final = "/settings/groups"
+HANDOVERS: Final = "/action-center/handover"
 ROW: Final = "a.row"
 WAITS: Final = "tr:has(.c-exp time) a.row"
 ODD: Final = "tr:has(.c-ver .odd) a.row"
@@ -77,8 +78,15 @@ STOPS: Final = (
         Stop(f"investigation-{tab}", "investigations:detail", INVESTIGATIONS, [ROW, f".tabs a[href$='tab={tab}']"])
         for tab in TABS
     ),
+    Stop("assign", "actions:assign", PENDING, [WAITS, AS_PAGE, "a[href$='/assign']"]),
+    Stop("handovers", "actions:handovers", HANDOVERS),
+    Stop("handover", "actions:handover", HANDOVERS, [".lines a"]),
+    Stop("reviews", "actions:reviews", "/action-center/reviews"),
+    Stop("authority", "settings:authority", "/settings/authority"),
     Stop("groups", "settings:groups", GROUPS, who="noa"),
     Stop("group", "settings:group", GROUPS, [ROW], who="noa"),
+    Stop("safeguards", "settings:safeguards", "/settings/safeguards", who="noa"),
+    Stop("stops", "settings:stops", "/settings/stops", who="noa"),
     Stop("not-found", "actions:detail", "/action-center/actions/999999999"),
 )  # fmt: skip
 

@@ -14,7 +14,18 @@ from actioncenter.environment import BadSetting
 
 # These make or inspect the database themselves, or need none.
 WITHOUT_DATABASE = frozenset(
-    {"up", "test", "check_all", "migrate", "makemigrations", "check", "collectstatic", "help", "diffsettings"}
+    {
+        "up",
+        "test",
+        "check_all",
+        "migrate",
+        "makemigrations",
+        "check",
+        "collectstatic",
+        "help",
+        "diffsettings",
+        "oversight",
+    }
 )
 # These must not touch the installation's own data.
 ON_SCRATCH_DATA = frozenset({"test", "check_all", "bench", "screenshots"})

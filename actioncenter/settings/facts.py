@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from actioncenter.settings import defaults, matching
 from actioncenter.settings.enums import FolderList, IndicatorEffect, IndicatorKind
-from actioncenter.settings.models import DeviceGroup, FolderExclusion, FolderRule, Indicator
+from actioncenter.settings.models import DeviceGroup, FolderExclusion, FolderRule, Indicator, Safeguards
 
 
 def folder_rules() -> list[matching.FolderRule]:
@@ -19,9 +19,10 @@ def folder_rules() -> list[matching.FolderRule]:
 
 
 def exclusions() -> list[matching.Exclusion]:
+    """Those that are not past their review."""
     return [
         matching.Exclusion(row.folder, tuple(row.extensions), tuple(row.file_names))
-        for row in FolderExclusion.objects.all()
+        for row in FolderExclusion.objects.in_force(Safeguards.current())
     ]
 
 
@@ -49,5 +50,5 @@ def indicators(entities: Iterable[matching.EntityFacts]) -> list[matching.Indica
         matching.Indicator(
             IndicatorKind(row.kind), row.value, IndicatorEffect(row.effect), row.group_id, row.expires_at
         )
-        for row in Indicator.objects.filter(wanted)
+        for row in Indicator.objects.in_force(Safeguards.current()).filter(wanted)
     ]

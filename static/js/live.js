@@ -98,6 +98,16 @@ document.addEventListener("htmx:finally:request", (event) => {
   ctx.request.submitter?.removeAttribute("aria-busy");
 });
 
+// What was answered is settled; the next press is another request. Without an answer the key stays, so that
+// sending again can't do it twice.
+document.addEventListener("htmx:after:request", (event) => {
+  const { ctx } = event.detail;
+  const form = ctx.request.submitter?.form ?? ctx.sourceElement.closest?.("form");
+  const key = form?.elements.idempotency_key;
+  if (!key || !ctx.response || ctx.response.status >= 500) return;
+  key.value = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+});
+
 // An answer nobody can show (no data-notice in it, or no answer at all) is still said.
 function say(title, words) {
   const made = document.getElementById("failed")?.content.cloneNode(true);

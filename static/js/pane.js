@@ -42,14 +42,16 @@ function plainClick(event) {
 }
 
 // Whether a comment is needed depends on the button; the browser's own check says so before anything is sent.
-function askComment(button) {
+function askComment(button, byHand) {
+  const mode = button.form?.elements.mode;
+  if (mode) mode.value = byHand ? "click" : "key";
   const comment = button.form?.elements.comment;
   if (comment) comment.required = button.hasAttribute("data-needs-comment");
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("button[name=verb]");
-  if (button) askComment(button);
+  if (button) askComment(button, event.isTrusted);
 }, true);
 
 document.addEventListener("click", (event) => {

@@ -37,7 +37,7 @@ def test_every_bad_finding_with_a_remedy_is_proposed(ingested: list[Action]) -> 
 
 
 def test_everything_approved_succeeds_and_can_be_taken_back(ingested: list[Action], run: Run) -> None:
-    by = factories.person("noa").actor()
+    by = factories.actor(factories.person("noa"))
     for action in ingested:
         action.approve(by=by)
     run(*ingested)
@@ -58,7 +58,7 @@ def test_the_investigations_complete_when_everything_is_decided_and_done(
     states = set(Investigation.objects.values_list("state", flat=True))
     assert states <= {InvestigationState.PENDING_APPROVAL, InvestigationState.NO_THREATS_FOUND,
                       InvestigationState.PARTIALLY_INVESTIGATED}  # fmt: skip
-    by = factories.person("noa").actor()
+    by = factories.actor(factories.person("noa"))
     first, *rest = ingested
     first.reject(by=by, comment="known")
     for action in rest:

@@ -189,6 +189,7 @@ def test_a_pulled_switch_holds_the_queue(scope: StopScope, run: Run, estate: Est
         StopScope.CONNECTOR: action.targets.get().instance_id,
         StopScope.GROUP: action.group_id,
         StopScope.TYPE: action.type,
+        StopScope.INVESTIGATION: action.investigation_id,
     }[scope]
     stop = Stop.objects.create(scope=scope, value=value, pulled_by_name="Noa Levi")
     run(action)

@@ -48,6 +48,7 @@ def test_every_row_says_what_became_of_it(mira: Client) -> None:
     Action.objects.filter(pk=expired.pk).update(expires_at=timezone.now())
     Action.objects.filter(pk=hidden.pk).update(group=factories.closed_group())
 
+    factories.prove(mira)
     numbers = [action.pk for action in (good, decided, changed, expired, hidden)]
     rows = send(mira, "approve", [f"{number}:1" for number in [*numbers, 999_999]]).context["results"]["rows"]
     assert [row["code"] for row in rows] == ["done", "conflict", "changed", "expired", "denied", "denied"]

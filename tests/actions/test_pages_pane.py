@@ -47,7 +47,9 @@ def test_the_pane_says_why_it_waits(mira: Client) -> None:
         "Group"
     ] == "Finance laptops, Semi – all folders"
     assert [name for name, may in shown["can"].items() if may] == ["approve", "reject"]
-    assert shown["comment_required_for"] == ["reject", "undo", "happened", "not-happened"]
+    assert shown["comment_required_for"] == [
+        "reject", "undo", "break-glass", "acknowledge", "happened", "not-happened",
+    ]  # fmt: skip
 
 
 def test_the_whole_story_from_approval_to_undo(mira: Client, run: Callable[..., None]) -> None:
@@ -121,14 +123,14 @@ def test_a_long_story_shows_its_end(mira: Client) -> None:
     action = proposed(ActionType.ISOLATE_DEVICE)
     for number in range(EVENTS_SHOWN + 5):
         action.edit(
-            {"isolation": "full", "hours": number},
+            {"isolation": "full", "hours": number + 1},
             by=factories.person("sam").actor(),
             revision=action.revision,
         )
 
     timeline = pane(mira, action)["timeline"]
     assert len(timeline) == EVENTS_SHOWN
-    assert f"hours {EVENTS_SHOWN + 4}" in timeline[-1]["detail"]
+    assert f"hours {EVENTS_SHOWN + 5}" in timeline[-1]["detail"]
 
 
 def test_neighbours_in_the_list_are_one_step_away(mira: Client) -> None:

@@ -64,6 +64,8 @@ TIGHTENED: dict[str, dict[str, Any]] = {
     "irreversible": {"reversible": False},
     "rejected_before": {"rejected_before": "Mira Chen"},
     "no_route": {"routable": False},
+    "breaker_open": {"breaker_open": True},
+    "rail_reached": {"over_cap": True},
 }
 
 

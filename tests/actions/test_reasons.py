@@ -48,7 +48,20 @@ def test_causes_are_short_and_sentences_end(code: str) -> None:
 
 @pytest.mark.parametrize("code", reasons.POLICY)
 def test_policy_sentences_use_only_what_policy_tells(code: str) -> None:
-    known = {"group", "level", "device", "path", "folder", "by", "confidence", "thing", "place", "path_shown"}
+    known = {
+        "group",
+        "level",
+        "device",
+        "path",
+        "folder",
+        "by",
+        "thing",
+        "place",
+        "path_shown",
+        "used",
+        "cap",
+    }
+    known |= {"confidence_shown", "bad_shown", "free_shown"}
     assert {name for _, name, _, _ in Formatter().parse(reasons.POLICY[code].sentence) if name} <= known
 
 

@@ -1,5 +1,6 @@
 """What goes wrong half-way is never sent twice, never called done unseen, and never forgotten."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -290,7 +291,7 @@ def test_what_a_person_saw_reaches_device_and_evidence(estate: Estate) -> None:
     machine = factories.device(in_group=factories.group())
     item = factories.file_evidence(machine, recommends_isolation=True)
     isolate = next(action for action in factories.planned(item) if action.entry.code == "isolate")
-    isolate.approve(by=factories.person("mira").actor())
+    isolate.approve(by=factories.person("mira").actor(proved_at=time.time()))
     estate.behave("timeout_after_effect", True)
     drain(isolate)
     isolate.resolve_unknown(by=factories.person("mira").actor(), happened=True, comment="Unplugged.")

@@ -2,19 +2,39 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from actioncenter.actions.catalogue import CATALOGUE
-from actioncenter.actions.enums import ActionType, Decision, Execution
-from actioncenter.actions.models import Action, Conflict, Invalid, undoing
+from actioncenter.actions.enums import (
+    ActionType,
+    Area,
+    Decision,
+    Execution,
+    TargetKind,
+    TargetState,
+)
+from actioncenter.actions.execution import outside
+from actioncenter.actions.models import (
+    Action,
+    ActionTarget,
+    Conflict,
+    Invalid,
+    undoing,
+)
 from actioncenter.actions.models.undoing import why_not_undoable
 from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.connectors.simulator.estate import Estate
+from actioncenter.settings.models import ApprovalRule
 from investigations.enums import RemediationStatus
 from investigations.models import Evidence
+from investigations.queries import bind_to_simulator
 from tests import factories
+from tests.actions.directly import taken
+from tests.connectors.simulator_harness import facts
 
 pytestmark = pytest.mark.django_db
 Run = Callable[..., None]
@@ -151,3 +171,124 @@ def test_bulk_undo_goes_on_past_what_is_out_of_sight(done: Action, monkeypatch: 
 
 def _not_visible(*_: object, **__: object) -> None:
     raise NotVisible
+
+
+# What is newer on the same target
+
+
+@pytest.fixture
+def isolated(run: Run) -> Action:
+    action = taken(ActionType.ISOLATE_DEVICE, factories.device(in_group=factories.group()))
+    run(action)
+    assert action.execution == Execution.SUCCEEDED
+    return action
+
+
+def newer(isolated: Action, kind: ActionType) -> Action:
+    assert isolated.device is not None
+    return taken(kind, isolated.device)
+
+
+@pytest.mark.parametrize("kind", [ActionType.CONTAIN_DEVICE, ActionType.RELEASE_DEVICE])
+@pytest.mark.parametrize("finished", [False, True], ids=["queued", "in force"])
+def test_a_newer_action_of_any_type_forbids_undo(
+    kind: ActionType, finished: bool, isolated: Action, run: Run
+) -> None:
+    later = newer(isolated, kind)
+    if finished:
+        run(later)
+    with pytest.raises(Conflict, match=f"A-{later.pk} is active"):
+        isolated.undo(by=factories.person("mira").actor(), comment="false positive")
+
+
+def test_what_was_newer_and_is_undone_forbids_nothing(isolated: Action, run: Run) -> None:
+    by = factories.person("mira").actor()
+    later = newer(isolated, ActionType.CONTAIN_DEVICE)
+    run(later)
+    run(later.undo(by=by, comment="not that one"))
+    assert isolated.undo(by=by, comment="false positive").execution == Execution.QUEUED
+
+
+@pytest.mark.parametrize("kind", [ActionType.RESTRICT_EXECUTION, ActionType.ANTIVIRUS_SCAN])
+def test_another_lane_of_the_device_forbids_nothing(kind: ActionType, isolated: Action, run: Run) -> None:
+    run(newer(isolated, kind))
+    isolated.undo(by=factories.person("mira").actor(), comment="false positive")
+
+
+def test_a_newer_action_on_the_same_messages_forbids_undo(run: Run) -> None:
+    by = factories.person("aiko").actor()
+    evidence = factories.cluster_evidence()
+    first = factories.planned(evidence)[0]
+    run(first)
+    run(first.approve(by=by))
+    again = Action.objects.get(pk=first.pk)
+    moved = ActionTarget.objects.filter(action=again).values().first()
+    assert moved is not None
+    later = factories.waiting_mail_action()
+    ActionTarget.objects.create(
+        **{**moved, "id": None, "action_id": later.pk, "attempt_id": None, "state": TargetState.QUEUED}
+    )
+    Action.objects.filter(pk=later.pk).update(
+        decision=Decision.NOT_REQUIRED, decided_at=Now(), decided_by_name="x", execution=Execution.QUEUED
+    )
+    with pytest.raises(Conflict, match=f"A-{later.pk} is active"):
+        first.undo(by=by, comment="false positive")
+
+
+def test_the_rule_says_whether_an_undo_needs_a_comment(done: Action) -> None:
+    Action.objects.update(approval_rule={**done.approval_rule, "comment_on_undo": False})
+    assert done.undo(by=factories.person("mira").actor(), comment="").decision == Decision.NOT_REQUIRED
+
+
+def test_an_undo_needs_no_second_person(isolated: Action) -> None:
+    rule = {**isolated.approval_rule, "second_person": True, "quorum": 3, "four_eyes": True}
+    Action.objects.update(approval_rule=rule)
+    ApprovalRule.objects.create(quorum=3, second_person=True, four_eyes=True)
+    inverse = isolated.undo(by=factories.person("mira").actor(), comment="false positive")
+    assert (inverse.decision, inverse.execution) == (Decision.NOT_REQUIRED, Execution.QUEUED)
+
+
+# The promise
+
+
+UNDOABLE = [kind for kind in ActionType if CATALOGUE[kind].inverse is not None]
+
+
+def observed(action: Action) -> Any:
+    """What the far side shows of the targets, read past the product."""
+    targets = list(action.targets.order_by("pk"))
+    instance = targets[0].instance
+    assert instance is not None
+    request = outside.preview_request(action, targets, deadline=0.0)
+    return outside.connect(instance).verify(request).detail
+
+
+def promised(kind: ActionType) -> Action:
+    entry = CATALOGUE[kind]
+    known = facts(entry.kind, 7)
+    if entry.area == Area.DEVICE:
+        return taken(kind, factories.device(in_group=factories.group()), known, by="noa")
+    if entry.kind in {TargetKind.URL, TargetKind.SENDER}:
+        bind_to_simulator([])
+        return taken(kind, None, known, by="noa")
+    return taken(kind, factories.mailbox(), known, by="noa")
+
+
+@pytest.mark.oversight("HO-010")
+@pytest.mark.parametrize("kind", UNDOABLE, ids=lambda kind: kind.name.lower())
+def test_undo_promise_true(kind: ActionType, run: Run) -> None:
+    action = promised(kind)
+    before = observed(action)
+    run(action)
+    assert action.execution == Execution.SUCCEEDED
+    assert observed(action) != before
+    undo = action.undo(by=factories.person("noa").actor(), comment="Not that one")
+    run(undo)
+    assert undo.execution == Execution.SUCCEEDED
+    assert observed(action) == before
+
+
+def test_an_undo_that_only_says_so_is_noticed(run: Run, estate: Estate) -> None:
+    estate.behave("lie", True)
+    with pytest.raises(AssertionError):
+        test_undo_promise_true(ActionType.ISOLATE_DEVICE, run)

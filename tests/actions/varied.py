@@ -32,6 +32,7 @@ def proposed(kind: ActionType = ActionType.QUARANTINE_FILE, **more: Any) -> Acti
     } | more
     target = TargetDraft(kind=entry.kind, name=name, entity=f"{name}|{on}", on_name=on)
     by = fields.pop("by", Actor.automation())
+    fields.setdefault("comment", "Asked for by phone" if by.user_id else "")
     proposal = Proposal(type=kind, area=entry.area, targets=[target], parameters=_parameters(kind), **fields)
     return Action.objects.propose(proposal, by=by)[0]
 

@@ -18,9 +18,37 @@ def test_template_carries_nothing_dangerous(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=named)
 def test_every_posted_form_carries_its_token(path: Path) -> None:
-    forms = re.findall(r'<form\b[^>]*method="post".*?</form>', path.read_text(encoding="utf-8"), re.DOTALL)
+    assert [form for form in posted_forms(path) if "{% csrf_token %}" not in form] == []
 
-    assert [form for form in forms if "{% csrf_token %}" not in form] == []
+
+@pytest.mark.parametrize("path", PAGES, ids=named)
+def test_every_posted_form_carries_a_key(path: Path) -> None:
+    assert [form for form in posted_forms(path) if not has_key(form)] == []
+
+
+def posted_forms(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    found = re.findall(r'<form\b[^>]*method="post".*?</form>', text, re.DOTALL)
+    assert len(found) == len(re.findall(r'method\s*=\s*["\']?post', text, re.IGNORECASE)), "a form in disguise"
+    return found
+
+
+KEYLESS = {
+    "{% url 'theme' %}": "the last choice counts, however often it is made",
+    "{% url 'sign_out' %}": "a session ends once",
+    "{% url 'confirm_identity' %}": "a proof of who one is changes nothing else",
+    "": "sign-in: there is nobody yet whose key it could be",
+}
+"""Address of a form that needs no idempotency key, and why."""
+
+
+def has_key(form: str) -> bool:
+    address = re.search(r'action="([^"]*)"', form.partition(">")[0])
+    return "{% form_key %}" in form or 'name="idempotency_key"' in form or (address[1] if address else "") in KEYLESS
+
+
+def test_a_form_without_a_key_is_seen() -> None:
+    assert not has_key('<form method="post" action="{% url \'settings:level\' group.pk %}">{% csrf_token %}</form>')
 
 
 @pytest.mark.parametrize(

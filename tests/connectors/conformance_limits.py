@@ -10,15 +10,24 @@ from actioncenter.actions.enums import ActionType
 from actioncenter.connectors.base import (
     ConnectorError,
     Continue,
+    Delivery,
     LeaseLost,
     Outcome,
     Permanent,
     Transient,
 )
-from tests.connectors.conformance import every_type, exact, unsupported
+from tests.connectors.conformance import delivery, every_type, exact, unsupported
 from tests.connectors.harness import Harness, Notes, again, finish, prepared
 
 BROUGHT_BACK = [ActionType.COLLECT_PACKAGE, ActionType.REQUEST_SAMPLE]
+PLANNED = [
+    ActionType.OFFBOARD_DEVICE,
+    ActionType.HARD_DELETE_EMAIL,
+    ActionType.SOFT_DELETE_EMAIL,
+    ActionType.QUARANTINE_EMAIL,
+    ActionType.QUARANTINE_FILE,
+]
+"""What is approved on sight of a plan, and a file, whose content is what was judged."""
 WITHOUT_THE_TARGET = {ActionType.CONTAIN_DEVICE, ActionType.RELEASE_CONTAINMENT}
 """Carried out by the peers."""
 
@@ -139,6 +148,33 @@ class ConformanceOfLimits:
         assert harness.connector.preview(again(request)).digest == planned
         harness.occupy(request)
         assert harness.connector.preview(request).digest != planned
+
+    @pytest.mark.parametrize("kind", PLANNED, ids=lambda kind: kind.name.lower())
+    def test_what_differs_from_the_plan_is_not_touched(self, harness: Harness, kind: ActionType) -> None:
+        request = harness.request(kind)
+        if unsupported(harness, request):
+            return
+        planned = replace(request, plan_digest=harness.connector.preview(request).digest)
+        harness.replace_thing(request)
+        before = harness.digest()
+        notes = Notes()
+        with pytest.raises(Permanent) as caught:
+            harness.connector.step(planned, None, notes)
+        assert caught.value.code == "plan_changed"
+        assert (harness.digest(), notes.intents) == (before, [])
+
+    @every_type
+    def test_what_is_as_planned_is_done_and_its_own_effect_is_no_deviation(
+        self, harness: Harness, kind: ActionType
+    ) -> None:
+        request = prepared(harness, kind, 3)
+        if unsupported(harness, request):
+            return
+        planned = replace(request, plan_digest=harness.connector.preview(request).digest)
+        first = finish(harness, planned).results
+        assert {result.outcome for result in first.values()} == {Outcome.SUCCEEDED}
+        if delivery(harness, planned) is Delivery.KEYED:
+            assert finish(harness, planned).results == first
 
     def test_wrong_credentials_stop_everything_and_leak_nothing(self, harness: Harness) -> None:
         connector = harness.locked_out()

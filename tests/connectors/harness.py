@@ -54,6 +54,10 @@ class Harness(ABC):
         """After the request: somebody else changes the targets so that an undo would overwrite it."""
 
     @abstractmethod
+    def replace_thing(self, request: Request) -> None:
+        """Before the request: under the references that it names there is something else now."""
+
+    @abstractmethod
     def lose_answer(self, *, after_effect: bool) -> None:
         """The next call gets no answer."""
 

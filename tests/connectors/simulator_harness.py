@@ -105,6 +105,14 @@ OCCUPIED: Mapping[TargetKind, dict[str, Any]] = {
 }
 
 
+REPLACED: Mapping[TargetKind, dict[str, Any]] = {
+    K.DEVICE: {"name": "dc-01"},
+    K.FILE: {"sha256": "e" * 64, "sha1": "e" * 40},
+    K.CLUSTER: {"message_id": "<another@halden.example>", "subject": "Minutes of the board"},
+}
+"""What makes it another thing, by kind."""
+
+
 class SimulatorHarness(Harness):
     """`seeded`: whether the estate knows the targets, or hears of them first from the request."""
 
@@ -174,6 +182,13 @@ class SimulatorHarness(Harness):
             with self.estate.reading() as scene:
                 ref = case_of(scene, request, target, self.time).ref
             self.estate.change(ref.kind, ref.name, ref.owner, **OCCUPIED[kind])
+
+    def replace_thing(self, request: Request) -> None:
+        kind = CATALOGUE[request.type].kind
+        for target in request.targets:
+            with self.estate.writing() as scene:
+                case = case_of(scene, request, target, self.time)
+                scene.put(case.ref, {**case.state, **REPLACED[kind]})
 
     def lose_answer(self, *, after_effect: bool) -> None:
         name = Behaviour.TIMEOUT_AFTER_EFFECT if after_effect else Behaviour.TIMEOUT_BEFORE_EFFECT

@@ -127,6 +127,13 @@ class Tells(Simulator):
         raise Transient(f"refused with token {SimulatorHarness.secret}")
 
 
+class IgnoresThePlan(Simulator):
+    """Does it to whatever is there now."""
+
+    def step(self, request: Request, cursor: Json | None, journal: Journal) -> Done | Continue:
+        return super().step(replace(request, plan_digest=""), cursor, journal)
+
+
 Check = Callable[[Harness, ActionType], None]
 SUITE, LIMITS = Conformance(), ConformanceOfLimits()
 
@@ -137,6 +144,7 @@ PLANTED: Mapping[type[Simulator], tuple[Check, ActionType]] = {
     ForgetsBefore: (SUITE.test_undo_never_overwrites_what_somebody_else_did, ActionType.SOFT_DELETE_EMAIL),
     SkipsTheJournal: (LIMITS.test_a_lost_lease_stops_it, ActionType.ISOLATE_DEVICE),
     DropsTheLast: (LIMITS.test_partial_results_are_exact, ActionType.SOFT_DELETE_EMAIL),
+    IgnoresThePlan: (LIMITS.test_what_differs_from_the_plan_is_not_touched, ActionType.HARD_DELETE_EMAIL),
     Tells: (LIMITS.test_errors_keep_the_secret, ActionType.ISOLATE_DEVICE),
 }
 

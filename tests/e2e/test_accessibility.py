@@ -81,6 +81,7 @@ def violations(page: Page) -> dict[str, list[str]]:
     return {name: broken for name, broken in found.items() if broken}
 
 
+@pytest.mark.oversight("X-8")
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.name)
 def test_page_breaks_no_rule(site: Site, stop: Stop) -> None:
     page, _ = site.visit(stop, LIGHT)
@@ -118,6 +119,7 @@ def numbers(page: Page) -> list[str]:
     return [row.get_attribute("data-number") or "" for row in page.locator("#rows tr[data-number]").all()]
 
 
+@pytest.mark.oversight("X-8")
 def test_keys_walk_select_open_and_close(pending: Page) -> None:
     first, second, third = numbers(pending)[:3]
     for key, at in (("j", first), ("j", second), ("j", third), ("k", second), ("k", first), ("k", first)):

@@ -21,9 +21,18 @@ NO_PAGES = {
     "theme": "only POST",
     "actions:decide": "only POST",
     "actions:bulk": "only POST",
+    "actions:defer": "only POST",
+    "actions:hand_over": "only POST",
+    "actions:offer_handover": "only POST",
+    "actions:accept_handover": "only POST",
+    "actions:cancel_handover": "only POST",
+    "actions:judge": "only POST",
+    "settings:authority_file": "a file",
     "settings:level": "only POST",
     "settings:confirm_level": "only POST",
     "settings:cancel_level": "only POST",
+    "settings:restore_breaker": "only POST",
+    "settings:renew": "only POST",
     "live:counts": "a part of other pages",
 }
 """Addresses that draw no page of their own, and why."""

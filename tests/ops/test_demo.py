@@ -24,6 +24,7 @@ from actioncenter.ops.demo import story
 from actioncenter.settings.enums import AutomationLevel, Role
 from actioncenter.settings.models import ConnectorInstance, DeviceGroup
 from investigations.models import Device, Investigation, Mailbox
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 HISTORY = {
@@ -126,7 +127,7 @@ def test_what_nobody_answered_stays_unknown_until_somebody_looks(demo: str) -> N
 
 
 def test_what_waits_can_be_approved_and_runs(demo: str) -> None:
-    by = User.objects.get(username="noa").actor()
+    by = factories.actor(User.objects.get(username="noa"))
     waiting = list(Action.objects.waiting())
     for action in waiting:
         action.approve(by=by)

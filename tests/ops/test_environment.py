@@ -84,3 +84,82 @@ def test_choice_names_what_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(environment.BadSetting, match="INFO, WARNING"):
         environment.choice("ACTIONCENTER_X", "INFO", frozenset({"INFO", "WARNING"}))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://mail.example", ("mail.example", 25, "", "", False, False)),
+        ("smtp://mail.example:2525", ("mail.example", 2525, "", "", False, False)),
+        ("smtp://ac:p%40ss%2F@mail.example?starttls=1", ("mail.example", 587, "ac", "p@ss/", True, False)),
+        ("smtps://ac:secret@mail.example", ("mail.example", 465, "ac", "secret", False, True)),
+        ("smtp://ac:secret@127.0.0.1:1025", ("127.0.0.1", 1025, "ac", "secret", False, False)),
+    ],
+)
+def test_mail_server_is_taken_apart(
+    url: str, expected: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTIONCENTER_X", url)
+
+    found = environment.smtp("ACTIONCENTER_X")
+
+    names = ("host", "port", "user", "password", "starttls", "tls")
+    assert tuple(found[name] for name in names) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://mail.example", "smtp://", "mail.example", "smtp://mail.example:port", "smtp://mail.example?tls=1",
+        "smtp://mail.example?starttls=maybe", "smtps://mail.example?starttls=1", "smtp://ac:s3cret@mail.example",
+        "smtp://ac:s3cret@[mail.example",
+    ],
+)  # fmt: skip
+def test_mail_server_that_makes_no_sense_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTIONCENTER_X", url)
+
+    with pytest.raises(environment.BadSetting, match="ACTIONCENTER_X") as refused:
+        environment.smtp("ACTIONCENTER_X")
+
+    assert "s3cret" not in str(refused.value)
+
+
+def test_no_mail_server_is_no_mail_server() -> None:
+    assert environment.smtp("ACTIONCENTER_X") == {}
+    assert environment.address("ACTIONCENTER_X", needed=False) == ""
+    assert environment.site("ACTIONCENTER_X") == ""
+
+
+@pytest.mark.parametrize(
+    "value", ["", "center", "@example.com", "a@b.example, c@d.example", "a@b.example\nBcc: x@y.example"]
+)
+def test_sender_is_one_address(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTIONCENTER_X", value)
+
+    with pytest.raises(environment.BadSetting, match="ACTIONCENTER_X"):
+        environment.address("ACTIONCENTER_X", needed=True)
+
+
+@pytest.mark.parametrize("value", ["ac@example.com", "Action center <ac@example.com>"])
+def test_sender_may_have_a_name(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTIONCENTER_X", value)
+
+    assert environment.address("ACTIONCENTER_X", needed=True) == value
+
+
+@pytest.mark.parametrize("value", ["https://ac.example", "https://ac.example/", "https://ac.example//"])
+def test_site_has_no_slash_at_its_end(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTIONCENTER_X", value)
+
+    assert environment.site("ACTIONCENTER_X") == "https://ac.example"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["ac.example", "javascript:alert(1)", "https://", "https://ac.example/?a=1", "https://ac.example/#a"],
+)
+def test_site_that_makes_no_sense_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTIONCENTER_X", value)
+
+    with pytest.raises(environment.BadSetting, match="ACTIONCENTER_X"):
+        environment.site("ACTIONCENTER_X")

@@ -1,6 +1,7 @@
 """How an automation level changes: lowered at once, raised by two admins or after a delay."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -23,13 +24,13 @@ SYSTEM = Actor.system("housekeeping")
 
 @pytest.fixture
 def noa() -> Actor:
-    return factories.person("noa").actor()
+    return factories.person("noa").actor(proved_at=time.time())
 
 
 @pytest.fixture
 def second() -> Actor:
     factories.person("mira").grant(Role.ADMIN, by=factories.SETUP)
-    return factories.person("mira").actor()
+    return factories.person("mira").actor(proved_at=time.time())
 
 
 def level(group: DeviceGroup) -> AutomationLevel:

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from actioncenter.settings.enums import AutomationLevel, Role
 from actioncenter.settings.models import DeviceGroup, GroupRule, LevelRaise
 from tests import factories
+from tests.settings.proving import proved
 
 pytestmark = pytest.mark.django_db
 L = AutomationLevel
@@ -20,7 +21,7 @@ HOSTILE = "<script>alert(1)</script>\"'\u202e"
 @pytest.fixture
 def noa(client: Client) -> Client:
     client.force_login(factories.person("noa"))
-    return client
+    return proved(client)
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def second() -> Client:
     other = Client()
     factories.person("mira").grant(Role.ADMIN, by=factories.SETUP)
     other.force_login(factories.person("mira"))
-    return other
+    return proved(other)
 
 
 def text(response: HttpResponse) -> str:

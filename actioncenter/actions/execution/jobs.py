@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from actioncenter.actions.catalogue import CATALOGUE
-from actioncenter.actions.enums import Decision, JobKind, JobState, TargetKind
-from actioncenter.actions.execution import claiming, outside
+from actioncenter.actions.enums import ActionType, Decision, JobKind, JobState, TargetKind
+from actioncenter.actions.execution import outside
 from actioncenter.actions.models import Action, ActionTarget, ConnectorJob, Plan, settling
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
@@ -100,7 +100,7 @@ def _preview(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[st
             action=action,
             revision=action.revision,
             digest=plan.digest[:64],
-            body=outside.cleaned(_body(plan, targets)),
+            body=_body(plan, action, targets),
             expires_at=timezone.now() + timedelta(days=action.approval_rule.get("expiry_days", 7)),
         )
         if plan.targets is not None:
@@ -117,14 +117,18 @@ def _place_of(plan: base.Plan) -> str:
     return next(iter(boxes)) if len(boxes) == 1 else f"{len(boxes)} mailboxes"
 
 
-def _body(plan: base.Plan, targets: list[ActionTarget]) -> dict[str, Any]:
-    return {
+def _body(plan: base.Plan, action: Action, targets: list[ActionTarget]) -> dict[str, Any]:
+    """What people see, what the targets are carried out through, and of which targets it speaks."""
+    kind = ActionType(action.type)
+    told = {
         "observed": plan.observed,
         "changes": list(plan.changes),
         "affected": list(plan.affected),
         "warnings": list(plan.warnings),
         "targets": [_planned(target, targets[0]) for target in plan.targets or []],
     }
+    of = [{"canonical": each.canonical, "substance": each.substance(kind)} for each in targets]
+    return {**outside.cleaned(told), "of": of, "instance_id": targets[0].instance_id}
 
 
 def _planned(target: base.Target, cluster: ActionTarget) -> dict[str, Any]:
@@ -132,10 +136,11 @@ def _planned(target: base.Target, cluster: ActionTarget) -> dict[str, Any]:
     return {
         "kind": int(target.kind),
         "entity": f"{target.remote}|{entity}",
-        "canonical": claiming.planned_canonical(TargetKind(target.kind), f"{target.remote}|{entity}"),
         "name": str(target.facts.get("subject") or cluster.name)[:512],
         "on": target.remote[:320],
         "remote": target.remote,
+        "instance_id": cluster.instance_id,
+        "instance_name": cluster.instance_name,
         "facts": dict(target.facts),
     }
 

@@ -11,7 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from django.db import close_old_connections, connection
 
 from actioncenter.actions import dispatch
-from actioncenter.actions.execution import claiming, jobs, stepping
+from actioncenter.actions.execution import beating, claiming, jobs, stepping
+from actioncenter.actions.execution.holding import Pulse
 from actioncenter.actions.models import Attempt, attempting
 from actioncenter.audit.actor import Actor
 
@@ -63,7 +64,9 @@ class Runner:
         self.threads = threads
         self.name = runner_name()
         self.stopping = threading.Event()
+        self.pulse = Pulse()
         self._free = threading.Semaphore(threads)
+        self._running: set[Future[None]] = set()
 
     def stop(self) -> None:
         """Ends `run` after what is under way; safe in a signal handler."""
@@ -71,14 +74,24 @@ class Runner:
         dispatch.wake()
 
     def run(self) -> None:
-        with _listening() as wire, ThreadPoolExecutor(self.threads, thread_name_prefix="work") as pool:
+        with (
+            beating.beats(self.name, self.pulse, self.in_flight),
+            _listening() as wire,
+            ThreadPoolExecutor(self.threads, thread_name_prefix="work") as pool,
+        ):
             while not self.stopping.is_set():
                 if not self._start_one(pool):
                     _wait(wire)
                     close_old_connections()
 
+    def in_flight(self) -> int:
+        """How many pieces of work it is at."""
+        return len(self._running)
+
     def _start_one(self, pool: ThreadPoolExecutor) -> bool:
-        """Hand one piece of work to a thread; False when there is none."""
+        """Hand one piece of work to a thread; False when there is none, or nobody would hear of it."""
+        if self.pulse.cut_off:
+            return False
         self._free.acquire()
         try:
             task = next_task(self.name, by=self.by)
@@ -89,10 +102,12 @@ class Runner:
             self._free.release()
             return False
         future = pool.submit(_in_thread, task)
+        self._running.add(future)
         future.add_done_callback(self._done)
         return True
 
     def _done(self, future: "Future[None]") -> None:
+        self._running.discard(future)
         self._free.release()
         dispatch.wake()
 

@@ -1,7 +1,7 @@
 """The border to the connectors: our rows to their requests, their answers to our rows."""
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,26 +41,34 @@ def connect(instance: ConnectorInstance) -> Connector:
     return kind.build(options, secret)
 
 
-def request_for(attempt: Attempt, targets: Iterable[ActionTarget], *, deadline: float) -> Request:
+def request_for(attempt: Attempt, targets: Sequence[ActionTarget], *, deadline: float) -> Request:
     action = attempt.action
     return _request(str(attempt.public_id), action, targets, deadline=deadline)
 
 
-def preview_request(action: Action, targets: Iterable[ActionTarget], *, deadline: float) -> Request:
+def preview_request(action: Action, targets: Sequence[ActionTarget], *, deadline: float) -> Request:
     """A read, so its id needs to be nothing but unique."""
     return _request(str(uuid.uuid4()), action, targets, deadline=deadline)
 
 
-def _request(ref: str, action: Action, targets: Iterable[ActionTarget], *, deadline: float) -> Request:
-    plan = action.approved_plan
+def _request(ref: str, action: Action, targets: Sequence[ActionTarget], *, deadline: float) -> Request:
     return Request(
         id=ref,
         type=ActionType(action.type),
         targets=[_target(target) for target in targets],
         parameters=action.parameters,
         deadline=deadline,
-        plan_digest=plan.digest if plan else "",
+        plan_digest=_plan_digest(action, targets),
     )
+
+
+def _plan_digest(action: Action, targets: Sequence[ActionTarget]) -> str:
+    """What the plan saw, where the request is about just that: a part of it has another digest."""
+    plan = action.approved_plan
+    if plan is None or not targets or plan.body.get("instance_id") != targets[0].instance_id:
+        return ""
+    whole = plan.body.get("targets") or plan.body.get("of") or []
+    return plan.digest if len(whole) == len(targets) else ""
 
 
 def _target(target: ActionTarget) -> Target:

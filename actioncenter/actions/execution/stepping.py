@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, AttemptState, TargetState
-from actioncenter.actions.execution import artefacts, claiming, outside
+from actioncenter.actions.execution import artefacts, binding, gates, holding, outside
+from actioncenter.actions.execution.binding import Refusal
 from actioncenter.actions.execution.claiming import LEASE
 from actioncenter.actions.models import ActionTarget, Attempt, LeaseLost, TargetResult, attempting
 from actioncenter.audit.actor import Actor
@@ -27,6 +28,10 @@ ASK_AT_LEAST_EVERY = 60.0
 TRY_AT_LEAST_EVERY = 1800.0
 """Seconds between tries of a target that is offline; doubled each time up to here."""
 STOP_POLL = 5.0
+STALE = 1.0
+"""Seconds after which it is looked again whether anything is stopped."""
+REFUSED = frozenset({binding.TAMPERED, binding.PLAN_CHANGED})
+"""Codes with which a step ends before it touches anything, because this isn't what was decided on."""
 
 
 class Port:
@@ -40,17 +45,27 @@ class Port:
 
     def intent(self, keys: Sequence[str]) -> None:
         """The runner tests its own deadline too: a frozen one must not wake up and send."""
-        now = time.monotonic()
-        if now > self.deadline:
-            raise base.LeaseLost("the lease is over")
-        if claiming.stopped(self.attempt.action):
-            raise base.Transient("A switch was pulled.", retry_after=STOP_POLL)
+        now = self._cleared()
+        if not gates.still_agreed(self.attempt.action):
+            raise base.Permanent(binding.TAMPERED, "The action is no longer what was decided on.")
         try:
             attempting.intend(self.attempt, LEASE)
         except LeaseLost as lost:
             raise base.LeaseLost(str(lost)) from lost
+        while time.monotonic() - now > STALE:
+            # Frozen or starved in between: meanwhile a switch may have been pulled.
+            now = self._cleared()
         self.touched = True
         self._renew(now)
+
+    def _cleared(self) -> float:
+        """The moment before which nothing spoke against sending. Raises LeaseLost and Transient."""
+        now = time.monotonic()
+        if now > self.deadline:
+            raise base.LeaseLost("the lease is over")
+        if holding.stopped(self.attempt.action, sending=True):
+            raise base.Transient("A switch was pulled.", retry_after=STOP_POLL)
+        return now
 
     def result(self, results: Sequence[base.Result]) -> None:
         try:
@@ -96,6 +111,9 @@ def _work(attempt: Attempt, *, by: Actor) -> None:
     if not any(target.state in attempting.OPEN for target in targets):
         attempting.finish(attempt, [], by=by)
         return
+    if attempt.sent_at is None and (refusal := _refusal(attempt, targets)):
+        gates.refuse_attempt(attempt, refusal, by=by)
+        return
     port = Port(attempt)
     request = outside.request_for(attempt, targets, deadline=_deadline(attempt))
     try:
@@ -110,6 +128,12 @@ def _work(attempt: Attempt, *, by: Actor) -> None:
         attempting.keep_unknown(attempt, error=attempt.error or "No answer came.", look_again_in=None, by=by)
     else:
         _take(attempt, connector, request, answer, by=by)
+
+
+def _refusal(attempt: Attempt, targets: Sequence[ActionTarget]) -> Refusal | None:
+    """Judged are the very rows that the request is made of, so nothing can change in between."""
+    others = attempt.action.targets.exclude(attempt=attempt)
+    return binding.deviation(attempt.action, sorted([*targets, *others], key=lambda target: target.pk))
 
 
 def _deadline(attempt: Attempt) -> float:
@@ -219,11 +243,22 @@ def _failed(attempt: Attempt, error: Exception, port: Port, *, by: Actor) -> Non
         attempting.requeue(attempt, after=wait, reason=text, error_class=code, by=by)
     elif nothing_sent and attempt.state == AttemptState.POLLING and gap is not None:
         attempting.postpone(attempt, wait=max(nothing_sent.retry_after, 1.0), reason=text)
+    elif (code := getattr(error, "code", "")) in REFUSED:
+        _not_as_decided(attempt, code, text, untouched=first and not port.touched, by=by)
     elif first and not isinstance(error, base.Transient | base.Unknown):
-        code = getattr(error, "code", type(error).__name__.lower())
-        _fail_all(attempt, text, code, by=by)
+        _fail_all(attempt, text, code or type(error).__name__.lower(), by=by)
     else:
         attempting.keep_unknown(attempt, error=text, look_again_in=gap, by=by)
+
+
+def _not_as_decided(attempt: Attempt, code: str, text: str, *, untouched: bool, by: Actor) -> None:
+    """Refused where nothing was touched; otherwise a person has to look at what was."""
+    refusal = Refusal(code, agreed=attempt.action.approved_plan_digest or attempt.action.fingerprint)
+    if untouched:
+        gates.refuse_attempt(attempt, refusal, by=by)
+    else:
+        attempting.keep_unknown(attempt, error=text, look_again_in=None, by=by)
+        gates.raise_alarm(attempt.action, refusal, by=by)
 
 
 def _gap(attempt: Attempt) -> float | None:

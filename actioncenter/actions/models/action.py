@@ -6,12 +6,14 @@ after commit; the methods here only name them, the modules beside this one make 
 """
 
 import uuid
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
+from actioncenter.accounts.models import User
 from actioncenter.actions.catalogue import CATALOGUE, Entry
 from actioncenter.actions.enums import (
     ALLOWED,
@@ -22,7 +24,16 @@ from actioncenter.actions.enums import (
     Execution,
     Risk,
 )
-from actioncenter.actions.models import deciding, running, undoing
+from actioncenter.actions.models import (
+    assigning,
+    ballots,
+    breaking_glass,
+    closing,
+    deciding,
+    editing,
+    running,
+    undoing,
+)
 from actioncenter.actions.models.queryset import ActionQuerySet
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -178,6 +189,19 @@ class Action(models.Model):
                 "execution", "queued_at", "id", name="action_queue", condition=Q(history_at__isnull=True)
             ),
             models.Index("intent_key", name="action_intent"),
+            # How the last automatic ones of a type ended in a group (see actions.rails).
+            models.Index(
+                "group", "type", "history_at",
+                name="action_automatic",
+                condition=Q(
+                    history_at__isnull=False, requested_by__isnull=True, undo_of__isnull=True,
+                    decision=Decision.NOT_REQUIRED,
+                ),
+            ),
+            models.Index(
+                "deferred_until", "id",
+                name="action_put_off", condition=Q(deferred_until__isnull=False, history_at__isnull=True),
+            ),
         ]  # fmt: skip
         constraints = [
             models.UniqueConstraint(
@@ -248,25 +272,52 @@ class Action(models.Model):
             **more,
         )
 
-    def approve(self, *, by: Actor, comment: str = "", revision: int | None = None) -> "Action":
-        """Vote for it; with the quorum reached it is queued. Raises Conflict, Refused, Invalid, NotVisible."""
-        return deciding.decide_one(self, deciding.APPROVE, by=by, comment=comment, revision=revision)
+    def approve(
+        self, *, by: Actor, comment: str = "", revision: int | None = None, plan: str | None = None,
+        mode: str = "",
+    ) -> "Action":  # fmt: skip
+        """Vote for it; with enough votes it is queued. `plan` is the digest of the plan that was shown,
+        '' for none. Raises Conflict, Refused, Invalid, NotVisible.
+        """
+        seen = ballots.ballot_of(self, by=by, comment=comment, revision=revision, plan=plan, mode=mode)
+        return deciding.decide_one(self, deciding.APPROVE, seen)
 
-    def reject(self, *, by: Actor, comment: str = "", revision: int | None = None) -> "Action":
+    def reject(
+        self, *, by: Actor, comment: str = "", revision: int | None = None, mode: str = ""
+    ) -> "Action":
         """Final: it will never run. Raises as approve does."""
-        return deciding.decide_one(self, deciding.REJECT, by=by, comment=comment, revision=revision)
+        seen = ballots.ballot_of(self, by=by, comment=comment, revision=revision, mode=mode)
+        return deciding.decide_one(self, deciding.REJECT, seen)
+
+    def break_the_glass(
+        self, *, by: Actor, comment: str, revision: int | None = None, plan: str | None = None
+    ) -> "Action":
+        """Approve it alone in an emergency, and owe a review. Raises as approve does."""
+        return breaking_glass.break_glass(self, by=by, comment=comment, revision=revision, plan=plan)
 
     def edit(self, parameters: dict[str, Any], *, by: Actor, revision: int) -> "Action":
         """Change parameters while pending: a new revision, votes void, the editor a proposer."""
-        return deciding.edit(self, parameters, by=by, revision=revision)
+        return editing.edit(self, parameters, by=by, revision=revision)
 
     def withdraw(self, code: str, *, by: Actor) -> bool:
         """Take a pending action back; returns False when it was decided meanwhile."""
-        return bool(deciding.withdraw(type(self), [self.pk], code, by=by))
+        return bool(closing.withdraw(type(self), [self.pk], code, by=by))
+
+    def defer(self, until: datetime | None, *, by: Actor) -> "Action":
+        """Put the decision off, never past expiry; None takes that back. Raises as approve does."""
+        return assigning.defer(self, until, by=by)
+
+    def hand_over(self, to_user: User, *, by: Actor, comment: str = "") -> "Action":
+        """Ask one person who may decide it, and tell them. Raises as approve does."""
+        return assigning.hand_over(self, to_user, by=by, comment=comment)
 
     def undo(self, *, by: Actor, comment: str, idempotency_key: str = "") -> "Action":
         """Queue the inverse and link both ways. Raises Conflict, Refused, Invalid, NotVisible."""
         return undoing.undo(self, by=by, comment=comment, idempotency_key=idempotency_key)
+
+    def acknowledge(self, *, by: Actor, comment: str) -> "Action":
+        """Somebody looked after an undo that failed: its lanes are open again. Raises as undo does."""
+        return undoing.acknowledge(self, by=by, comment=comment)
 
     def request_cancel(self, *, by: Actor, comment: str = "") -> "Action":
         """Ask the runner to stop it; refused when it is over."""

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from actioncenter import vault
 from actioncenter.actions.enums import ALLOWED, AttemptState, Execution, TargetState
 from actioncenter.actions.models.conflicts import LeaseLost
-from actioncenter.actions.models.settling import event, locked, settle
+from actioncenter.actions.models.settling import event, legal, locked, settle
 from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt, TargetResult
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -56,6 +56,7 @@ def claim(action: "Action", *, runner: str, lease: timedelta, by: Actor) -> Atte
         # Another claim was first in one of the lanes; this one comes round again.
         return None
     if action.execution == Execution.QUEUED:
+        legal(action, Execution.IN_PROGRESS)
         changes: dict[str, Any] = {"execution": Execution.IN_PROGRESS, "updated_at": Now()}
         if action.started_at is None:
             changes["started_at"] = Now()
@@ -111,9 +112,15 @@ def open_in_lanes() -> "QuerySet[ActionTarget]":
     return ActionTarget.objects.filter(state__lte=TargetState.UNKNOWN)
 
 
+def others_blocking(action: "Action", lanes: Collection[str]) -> "QuerySet[ActionTarget]":
+    """Targets of other actions whose undo failed, in these lanes; nothing may begin there unseen."""
+    return ActionTarget.objects.filter(blocks=True, lane__in=lanes).exclude(action=action)
+
+
 def _blocked_lanes(action: "Action", targets: Sequence[ActionTarget]) -> set[str]:
     """Lanes that something runs in, that hold an unknown (except for its inverse), or an earlier one."""
-    others = open_in_lanes().filter(lane__in={target.lane for target in targets}).exclude(action=action)
+    held_in = {target.lane for target in targets}
+    others = open_in_lanes().filter(lane__in=held_in).exclude(action=action)
     allowed = others.filter(action__decision__in=sorted(ALLOWED))
     busy = allowed.filter(state=TargetState.IN_PROGRESS)
     unknown = allowed.filter(state=TargetState.UNKNOWN).exclude(action=action.undo_of_id)
@@ -121,7 +128,8 @@ def _blocked_lanes(action: "Action", targets: Sequence[ActionTarget]) -> set[str
         Q(action__queued_at__lt=action.queued_at)
         | Q(action__queued_at=action.queued_at, action_id__lt=action.pk)
     )
-    return set((busy | unknown | earlier).values_list("lane", flat=True))
+    held = set((busy | unknown | earlier).values_list("lane", flat=True))
+    return held | set(others_blocking(action, held_in).values_list("lane", flat=True))
 
 
 def _lanes_behind_offboard(devices: Sequence[int], targets: Sequence[ActionTarget]) -> set[str]:
@@ -173,7 +181,7 @@ def note(attempt: Attempt, results: Sequence[TargetResult]) -> None:
     with transaction.atomic():
         _fenced(attempt, done=F("done"))
         for result in results:
-            if result.before:
+            if result.before and not attempt.action.entry.is_inverse:
                 attempt.targets.filter(pk=result.target_id).update(restore=vault.seal(result.before))
 
 
@@ -248,6 +256,8 @@ def _fenced(attempt: Attempt, **changes: Any) -> None:
 
 def _record(attempt: Attempt, results: Sequence[TargetResult], read: Collection[int]) -> None:
     by_number = {target.pk: target for target in attempt.targets.filter(state__in=OPEN)}
+    # What an inverse has to restore stays as it was ordered: its own findings are nothing to go back to.
+    keep = attempt.action.entry.is_inverse
     changed = []
     for result in results:
         target = by_number.get(result.target_id)
@@ -257,7 +267,7 @@ def _record(attempt: Attempt, results: Sequence[TargetResult], read: Collection[
         target.error = result.error[:500]
         target.error_class = result.error_class
         target.after = result.after
-        if result.before:
+        if result.before and not keep:
             target.restore = vault.seal(result.before)
         changed.append(target)
     ActionTarget.objects.bulk_update(changed, ["state", "error", "error_class", "after", "restore"])

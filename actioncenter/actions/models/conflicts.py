@@ -35,6 +35,10 @@ class Invalid(ValueError):
         self.reason = reason
 
 
+class IllegalMove(Exception):
+    """A change of state that the table in `actions.enums` doesn't have: our own mistake."""
+
+
 class LeaseLost(Exception):
     """Another runner took the attempt over; nothing was written."""
 

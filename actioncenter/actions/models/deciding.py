@@ -1,4 +1,4 @@
-"""The decision axis: votes, approval, rejection, expiry, withdrawal, edits.
+"""The decision axis: votes, approval, rejection.
 
 One code path for one and for many. Rows are locked in id order (PostgreSQL; SQLite's IMMEDIATE
 transactions are serial), judged, and written by one conditional update; what was skipped or
@@ -6,28 +6,27 @@ lost is reported per row. Test on a stale instance is the classic way to decide 
 nothing here looks at an instance that was loaded before the lock.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
 
 from django.db import connection, transaction
-from django.db.models import BooleanField, Case, Exists, F, OuterRef, Q, Subquery, Value, When
-from django.db.models.functions import Now
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce, Now
 
 from actioncenter.accounts import fence
 from actioncenter.actions import dispatch
-from actioncenter.actions.catalogue import clean_parameters, needs_plan
+from actioncenter.actions.catalogue import needs_plan
 from actioncenter.actions.enums import ActionType, Choice, Decision, Execution, TargetKind
+from actioncenter.actions.models import voting
+from actioncenter.actions.models.ballots import Ballot
 from actioncenter.actions.models.conflicts import Conflict, Invalid
+from actioncenter.actions.models.entitling import PROOF_SECONDS, WHY_PROOF
 from actioncenter.actions.models.following import AFTER_DECISION, follow_decisions
 from actioncenter.actions.models.plan import Plan, Vote
-from actioncenter.actions.models.proposal import fingerprint, intent_key
-from actioncenter.actions.models.proposing import ask_for_plan
-from actioncenter.actions.models.target import ActionTarget
-from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights, rights_of
+from actioncenter.actions.models.target import UNDO_FAILED_THERE, ActionTarget, behind_a_failed_undo
+from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -40,30 +39,27 @@ if TYPE_CHECKING:
 BULK_LIMIT = 500
 EVIDENCE_AFTER = {**AFTER_DECISION, Decision.APPROVED: RemediationStatus.RUNNING}
 COMMENT_LIMIT = 4000
+PREFIX = 8
+"""Letters of a plan's digest that a list carries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What approving and rejecting differ in."""
+    """What approving, rejecting and breaking the glass differ in."""
 
     verb: Verb
     choice: Choice
     decision: Decision
     event: Kind
-    quorum_key: str
     comment_key: str
+    alone: bool = False
+    """One person decides, whatever the rule asks for."""
 
 
-APPROVE = Way(
-    Verb.APPROVE, Choice.APPROVE, Decision.APPROVED, Kind.ACTION_APPROVED, "quorum", "comment_on_approve"
-)
-REJECT = Way(
-    Verb.REJECT,
-    Choice.REJECT,
-    Decision.REJECTED,
-    Kind.ACTION_REJECTED,
-    "deny_quorum",
-    "comment_on_reject",
+APPROVE = Way(Verb.APPROVE, Choice.APPROVE, Decision.APPROVED, Kind.ACTION_APPROVED, "comment_on_approve")
+REJECT = Way(Verb.REJECT, Choice.REJECT, Decision.REJECTED, Kind.ACTION_REJECTED, "comment_on_reject")
+GLASS = Way(
+    Verb.APPROVE, Choice.APPROVE, Decision.APPROVED, Kind.ACTION_APPROVED, "comment_on_glass", alone=True
 )
 
 
@@ -78,62 +74,59 @@ class RowResult:
     action: "Action | None" = None
 
 
-def decide_one(
-    action: "Action", way: Way, *, by: Actor, comment: str = "", revision: int | None = None,
-    approval_id: UUID | None = None,
-) -> "Action":  # fmt: skip
+def decide_one(action: "Action", way: Way, ballot: Ballot) -> "Action":
     """Decide one action; raises Conflict, Refused, Invalid or NotVisible."""
-    revisions = {action.pk: revision} if revision is not None else None
     with fence.decider():
-        rights = fresh_rights(by)
-        rows = _locked(type(action), [action.pk], wait=True, by=by)
+        rights = voter_rights(ballot.by)
+        rows = locked_rows(type(action), [action.pk], wait=True, by=ballot.by)
         if not rows:
             raise NotVisible
-        error = _objection(rows[0], way, by=by, rights=rights, comment=comment, revisions=revisions or {})
+        error = _objection(rows[0], way, ballot, rights)
         if error:
             raise error
-        _write(type(action), rows, way, by=by, comment=comment, approval_id=approval_id)
+        _write(type(action), rows, way, ballot)
     action.refresh_from_db()
     return action
 
 
 def decide_many(
-    model: "type[Action]", ids: Sequence[int], way: Way, *, by: Actor, comment: str = "",
-    revisions: Mapping[int, int] | None = None, approval_id: UUID | None = None,
-) -> list[RowResult]:  # fmt: skip
+    model: "type[Action]", ids: Sequence[int], way: Way, ballot: Ballot, *, wait: bool = True
+) -> list[RowResult]:
     """Decide up to 500 actions of one type; one result per id, in the order given.
 
     Raises Invalid when the selection is empty, too large or of several types. Ids out of the
     person's scope come back as `unknown`, like ids that don't exist. Rows that somebody else is
-    deciding are taken alone afterwards: waiting for one while holding others is a deadlock.
+    deciding are taken alone afterwards: waiting for one while holding others is a deadlock. Without
+    `wait` they come back as `busy`, undecided.
     """
     wanted = list(dict.fromkeys(ids))
     if not wanted or len(wanted) > BULK_LIMIT:
         raise Invalid("selection", f"Select between 1 and {BULK_LIMIT} actions.")
-    revisions, approval_id = revisions or {}, approval_id or uuid4()
     with fence.decider():
-        rights = fresh_rights(by)
+        rights = voter_rights(ballot.by)
         seen = dict(within(model.objects.filter(pk__in=wanted), rights.scope).values_list("pk", "type"))
         if len(set(seen.values())) > 1:
             raise Invalid("selection", "All selected actions must be of the same type.")
-        rows = {row.pk: row for row in _locked(model, list(seen), wait=False, by=by)}
-        errors = {
-            pk: _objection(row, way, by=by, rights=rights, comment=comment, revisions=revisions)
-            for pk, row in rows.items()
-        }
+        rows = {row.pk: row for row in locked_rows(model, list(seen), wait=False, by=ballot.by)}
+        errors = {pk: _objection(row, way, ballot, rights) for pk, row in rows.items()}
         good = [row for pk, row in rows.items() if errors[pk] is None]
-        decided = _write(model, good, way, by=by, comment=comment, approval_id=approval_id)
+        decided = _write(model, good, way, ballot)
     results = {pk: _result(row, way, errors[pk], pk in decided) for pk, row in rows.items()}
     for pk in sorted(seen.keys() - rows.keys()):
-        results[pk] = _decide_alone(
-            model(pk=pk), way, by=by, comment=comment, revision=revisions.get(pk), approval_id=approval_id
-        )
+        results[pk] = _decide_alone(model(pk=pk), way, ballot) if wait else RowResult(pk, False, "busy", "")
     return [results.get(pk) or _unknown(pk) for pk in wanted]
 
 
-def _decide_alone(action: "Action", way: Way, **more: Any) -> RowResult:
+def voter_rights(by: Actor) -> Rights:
+    """Raises Refused for anything but a signed-in, active person: tokens and commands never vote."""
+    if not by.is_person:
+        raise Refused("person", "Only a signed-in, active person may do this.")
+    return fresh_rights(by)
+
+
+def _decide_alone(action: "Action", way: Way, ballot: Ballot) -> RowResult:
     try:
-        row = decide_one(action, way, **more)
+        row = decide_one(action, way, ballot)
     except NotVisible:
         return _unknown(action.pk)
     except (Conflict, Refused, Invalid) as error:
@@ -156,239 +149,237 @@ def _result(row: "Action", way: Way, error: Exception | None, decided: bool) -> 
     return RowResult(row.pk, True, "voted", f"{row.label}: your vote counts, more are needed.", row)
 
 
-def _locked(model: "type[Action]", ids: Sequence[int], *, wait: bool, by: Actor) -> "list[Action]":
-    """The rows as they are once they are locked: what was read while waiting for a lock may be old."""
+def locked_rows(model: "type[Action]", ids: Sequence[int], *, wait: bool, by: Actor) -> "list[Action]":
+    """The rows as they are once they are locked: what was read while waiting for a lock may be old.
+
+    Each carries `judged_at` (the database's clock, one moment for all), `plan_pk`, `plan_now` and
+    `plan_ends` of its newest plan, `unrouted`, `blocked`, and `voted` by this person.
+    """
     if connection.features.has_select_for_update:
         rows = model.objects.filter(pk__in=ids).order_by("pk")
         held = rows.select_for_update(of=("self",), no_key=True, skip_locked=not wait)
         ids = list(held.values_list("pk", flat=True))
-    past = Case(
-        When(expires_at__lte=Now(), then=Value(True)), default=Value(False), output_field=BooleanField()
-    )
-    plan = Plan.objects.filter(action=OuterRef("pk"), revision=OuterRef("revision"), expires_at__gt=Now())
+    newest = Plan.objects.filter(action=OuterRef("pk"), revision=OuterRef("revision")).order_by("-id")
     unrouted = ActionTarget.objects.filter(action=OuterRef("pk"), instance__isnull=True).exclude(
         kind=TargetKind.INVESTIGATION
     )
-    vote = Vote.objects.filter(action=OuterRef("pk"), revision=OuterRef("revision"), user_ref=by.ref)
+    digest = Coalesce(Subquery(newest.values("digest")[:1]), Value(""), output_field=CharField())
+    still = Q(choice=Choice.REJECT) | Q(plan__isnull=True) | Q(plan__digest=OuterRef("plan_now"))
+    vote = Vote.objects.filter(
+        still, action=OuterRef("pk"), revision=OuterRef("revision"), user_ref=by.ref
+    ).order_by("-id")
     return list(
         model.objects.filter(pk__in=ids)
         .order_by("pk")
-        .annotate(past_expiry=past, has_plan=Exists(plan), unrouted=Exists(unrouted), has_voted=Exists(vote))
+        .annotate(
+            judged_at=Now(),
+            plan_pk=Subquery(newest.values("pk")[:1]),
+            plan_now=digest,
+            plan_ends=Subquery(newest.values("expires_at")[:1]),
+            unrouted=Exists(unrouted),
+            blocked=Exists(behind_a_failed_undo()),
+        )
+        .annotate(voted=Subquery(vote.values("choice")[:1]))
     )
 
 
-def _objection(
-    row: "Action", way: Way, *, by: Actor, rights: Rights, comment: str, revisions: Mapping[int, int]
-) -> Exception | None:
+def _objection(row: Any, way: Way, ballot: Ballot, rights: Rights) -> Exception | None:
     """Why this row can't be decided so by this person now, or None."""
     if not rights.sees(row):
         return NotVisible()
     return (
         rights.refusal(way.verb, row)
-        or _too_late(row, revisions.get(row.pk))
-        or _not_yours(row, by)
-        or (_not_ready(row) if way is APPROVE else None)
-        or _comment_missing(row, way, comment)
+        or too_late(row, ballot.revisions.get(row.pk))
+        or _voted_already(row, way)
+        or (_not_approvable(row, way, ballot) if way is not REJECT else None)
+        or _comment_missing(row, way, ballot.comment)
+        or (_not_proved(row, way, ballot.by) if way is not REJECT else None)
     )
 
 
-def _too_late(row: Any, revision: int | None) -> Conflict | None:
+def too_late(row: Any, revision: int | None) -> Conflict | None:
+    """Of a row from `locked_rows`: decided, expired, or no longer what the page showed."""
     if row.decision != Decision.PENDING:
         return Conflict(row, "decided")
-    if row.past_expiry:
+    if row.expires_at is None or row.expires_at <= row.judged_at:
         return Conflict(row, "expired", f"{row.label} expired undecided; that counts as a rejection.")
     if revision is not None and revision != row.revision:
         return Conflict(row, "changed", f"{row.label} was changed since you opened it. Look again.")
-    if row.has_voted:
-        return Conflict(row, "voted", f"You have already voted on {row.label}.")
     return None
 
 
-def _not_yours(row: "Action", by: Actor) -> Refused | None:
-    if row.approval_rule.get("four_eyes") and by.ref in row.proposers:
+def _voted_already(row: Any, way: Way) -> Conflict | None:
+    if row.voted is None or (way.alone and row.voted == Choice.APPROVE):
+        return None
+    return Conflict(row, "voted", f"You have already voted on {row.label}.")
+
+
+def _not_approvable(row: Any, way: Way, ballot: Ballot) -> Conflict | Refused | None:
+    barred = voting.barred(row, ballot.by.ref)
+    if barred and not way.alone:
         return Refused("own_proposal", "Whoever proposed an action may not decide it.")
-    return None
+    if way.alone and not barred and not voting.needs_several(row):
+        return Conflict(row, "not_needed", f"{row.label} needs one approval only; approve it as usual.")
+    return _not_ready(row) or _other_plan(row, ballot.plans.get(row.pk))
 
 
 def _not_ready(row: Any) -> Conflict | None:
     if row.unrouted:
         return Conflict(row, "no_route", f"No connector reaches the target of {row.label}.")
-    if needs_plan(ActionType(row.type), TargetKind(row.target_kind)) and not row.has_plan:
+    if row.blocked:
+        return Conflict(row, "undo_failed", f"{row.label}: {UNDO_FAILED_THERE}")
+    if not needs_plan(ActionType(row.type), TargetKind(row.target_kind)):
+        return None
+    if row.plan_pk is None:
         return Conflict(row, "plan_missing", f"{row.label} can't be approved before its plan was made.")
+    if _plan_ended(row):
+        return Conflict(row, "plan_expired", f"The plan of {row.label} is too old. A new one is needed.")
     return None
+
+
+def _plan_ended(row: Any) -> bool:
+    return row.plan_ends is not None and row.plan_ends <= row.judged_at
+
+
+def _other_plan(row: Any, seen: str | None) -> Conflict | None:
+    """Compare the plan that was shown with the newest; the first letters of a digest are enough."""
+    now = row.plan_now
+    if seen is None or seen == now or (len(seen) == PREFIX and now.startswith(seen)):
+        return None
+    what = "was made" if not seen else "changed"
+    return Conflict(row, "plan_changed", f"The plan of {row.label} {what} since you opened it. Look again.")
 
 
 def _comment_missing(row: "Action", way: Way, comment: str) -> Invalid | None:
     if len(comment) > COMMENT_LIMIT:
         return Invalid("comment", f"At most {COMMENT_LIMIT} characters.")
-    if row.approval_rule.get(way.comment_key) and not comment.strip():
+    if (way.alone or row.approval_rule.get(way.comment_key)) and not comment.strip():
         return Invalid("comment", "A comment is required here.")
     return None
 
 
-def _write(
-    model: "type[Action]", rows: "Sequence[Action]", way: Way, *, by: Actor, comment: str,
-    approval_id: UUID | None,
-) -> set[int]:  # fmt: skip
-    """Cast the votes and decide what has its quorum; returns the ids that were decided."""
+def _not_proved(row: "Action", way: Way, by: Actor) -> Refused | None:
+    wanted = way.alone or row.approval_rule.get("reauthenticate")
+    return Refused("reauthenticate", WHY_PROOF) if wanted and not by.proved_within(PROOF_SECONDS) else None
+
+
+def _write(model: "type[Action]", rows: Sequence[Any], way: Way, ballot: Ballot) -> set[int]:
+    """Cast the votes and decide what has enough of them; returns the ids that were decided."""
     if not rows:
         return set()
+    plans = _plans_of(rows) if way is not REJECT else {}
     Vote.objects.bulk_create(
         Vote(
             action=row,
             revision=row.revision,
             fingerprint=row.fingerprint,
             choice=way.choice,
-            user_id=by.user_id,
-            user_ref=by.ref,
-            user_name=by.name,
-            comment=comment,
+            user_id=ballot.by.user_id,
+            user_ref=ballot.by.ref,
+            user_name=ballot.by.name,
+            comment=ballot.comment,
+            plan=plans.get(row.pk),
+            mode=ballot.mode,
         )
         for row in rows
+        if row.voted is None
     )
-    ready = _with_quorum(rows, way)
-    changed = _decide(model, [row.pk for row in ready], way, by=by, comment=comment, approval_id=approval_id)
+    ready = list(rows) if way.alone else _with_enough(rows, way)
+    changed = _decide(model, ready, way, ballot, plans)
     if changed != len(ready):
         raise Conflict(ready[0], "decided", "Somebody decided meanwhile. Nothing was recorded.")
     decided = {row.pk for row in ready}
+    _record(rows, decided, way, ballot, plans)
+    follow_decisions(ready, EVIDENCE_AFTER[way.decision])
+    if way is not REJECT and decided:
+        transaction.on_commit(partial(dispatch.wake, sorted(decided)), robust=True)
+    return decided
+
+
+def _plans_of(rows: Sequence[Any]) -> dict[int, Plan]:
+    """Action -> the plan that an approval of it binds: the newest, unless that is too old."""
+    by_pk = Plan.objects.in_bulk([row.plan_pk for row in rows if row.plan_pk and not _plan_ended(row)])
+    return {plan.action_id: plan for plan in by_pk.values()}
+
+
+def _with_enough(rows: Sequence[Any], way: Way) -> list[Any]:
+    """Rows whose votes suffice now."""
+    several = [row for row in rows if _takes_several(row, way)]
+    counted = voting.tallies(several, {row.pk: row.plan_now for row in several}) if several else {}
+    return [row for row in rows if row.pk not in counted or _has_enough(row, way, counted[row.pk])]
+
+
+def _takes_several(row: "Action", way: Way) -> bool:
+    if way is APPROVE:
+        return voting.needs_several(row)
+    return int(row.approval_rule.get("deny_quorum", 1)) > 1
+
+
+def _has_enough(row: "Action", way: Way, tally: voting.Tally) -> bool:
+    if way is APPROVE:
+        return not tally.missing(row.approval_rule)
+    return len(tally.deniers) >= int(row.approval_rule["deny_quorum"])
+
+
+def _decide(
+    model: "type[Action]", rows: Sequence[Any], way: Way, ballot: Ballot, plans: Mapping[int, Plan]
+) -> int:
+    """The conditional update itself; returns how many rows it changed."""
+    if not rows:
+        return 0
+    moment = rows[0].judged_at
+    changes: dict[str, Any] = {
+        "decision": way.decision,
+        "decided_by_id": ballot.by.user_id,
+        "decided_by_name": ballot.by.name,
+        "decided_at": moment,
+        "decision_comment": ballot.comment,
+        "approval_id": ballot.approval_id,
+        "updated_at": Now(),
+    }
+    if way is REJECT:
+        changes |= {"history_at": moment, "finished_at": moment}
+    else:
+        changes |= {
+            "execution": Execution.QUEUED,
+            "queued_at": moment,
+            "approved_fingerprint": F("fingerprint"),
+            "approved_plan_id": _each(plans, lambda plan: plan.pk, None),
+            "approved_plan_digest": _each(plans, lambda plan: plan.seal, ""),
+            "break_glass": way.alone,
+        }
+    numbers = [row.pk for row in rows]
+    return model.objects.filter(pk__in=numbers, decision=Decision.PENDING).update(**changes)
+
+
+def _each(plans: Mapping[int, Plan], of: Any, otherwise: Any) -> Any:
+    if not plans:
+        return otherwise
+    return Case(*(When(pk=pk, then=Value(of(plan))) for pk, plan in plans.items()), default=Value(otherwise))
+
+
+def _record(
+    rows: Sequence[Any], decided: set[int], way: Way, ballot: Ballot, plans: Mapping[int, Plan]
+) -> None:
     log.record_many(
         [
             row.draft(
                 way.event if row.pk in decided else Kind.ACTION_VOTED,
-                by=by,
+                by=ballot.by,
                 before={"decision": "PENDING"},
                 after={
                     "decision": way.decision.name if row.pk in decided else "PENDING",
                     "choice": way.choice.name,
                 },
-                detail={"comment": comment, "revision": row.revision, "fingerprint": row.fingerprint},
+                detail={
+                    "comment": ballot.comment,
+                    "revision": row.revision,
+                    "fingerprint": row.fingerprint,
+                    "plan": plans[row.pk].digest if row.pk in plans else "",
+                    "sealed": plans[row.pk].seal if row.pk in plans else "",
+                    "mode": ballot.mode,
+                },
             )
             for row in rows
         ]
     )
-    follow_decisions(ready, EVIDENCE_AFTER[way.decision])
-    if way is APPROVE and decided:
-        transaction.on_commit(partial(dispatch.wake, sorted(decided)), robust=True)
-    return decided
-
-
-def _with_quorum(rows: "Sequence[Action]", way: Way) -> "list[Action]":
-    """Rows whose votes suffice now. Votes of people who may no longer decide don't count."""
-    needed = {row.pk: int(row.approval_rule.get(way.quorum_key, 1)) for row in rows}
-    several = {row.pk: row for row in rows if needed[row.pk] > 1}
-    counted: Counter[int] = Counter()
-    if several:
-        votes = Vote.objects.filter(action__in=several, choice=way.choice, user__is_active=True)
-        votes = votes.filter(revision=F("action__revision"), fingerprint=F("action__fingerprint"))
-        cast = list(votes.select_related("user"))
-        rights = {user.pk: rights_of(user) for user in {vote.user for vote in cast} if user}
-        for vote in cast:
-            held, row = rights[vote.user_id or 0], several[vote.action_id]
-            counted[row.pk] += held.sees(row) and held.refusal(way.verb, row) is None
-    return [row for row in rows if needed[row.pk] <= 1 or counted[row.pk] >= needed[row.pk]]
-
-
-def _decide(
-    model: "type[Action]", ids: Sequence[int], way: Way, *, by: Actor, comment: str, approval_id: UUID | None
-) -> int:
-    """The conditional update itself; returns how many rows it changed."""
-    changes: dict[str, Any] = {
-        "decision": way.decision,
-        "decided_by_id": by.user_id,
-        "decided_by_name": by.name,
-        "decided_at": Now(),
-        "decision_comment": comment,
-        "approval_id": approval_id,
-        "updated_at": Now(),
-    }
-    if way is APPROVE:
-        plan = Plan.objects.filter(action=OuterRef("pk"), revision=OuterRef("revision")).order_by("-id")
-        changes |= {
-            "execution": Execution.QUEUED,
-            "queued_at": Now(),
-            "approved_fingerprint": F("fingerprint"),
-            "approved_plan_id": Subquery(plan.values("pk")[:1]),
-        }
-    else:
-        changes |= {"history_at": Now(), "finished_at": Now()}
-    return model.objects.filter(pk__in=ids, decision=Decision.PENDING).update(**changes)
-
-
-def edit(action: "Action", parameters: dict[str, Any], *, by: Actor, revision: int) -> "Action":
-    """Raises Conflict, Refused, NotVisible, or catalogue.ParameterError."""
-    cleaned = clean_parameters(ActionType(action.type), parameters)
-    with fence.decider():
-        rows = _locked(type(action), [action.pk], wait=True, by=by)
-        if not rows:
-            raise NotVisible
-        row = rows[0]
-        fresh_rights(by).require(Verb.EDIT, row)
-        late = _too_late(row, revision)
-        if late:
-            raise late
-        targets = list(row.targets.all())
-        intent = intent_key(ActionType(row.type), [target.canonical for target in targets], cleaned)
-        before = row.parameters
-        row.parameters, row.revision, row.intent_key = cleaned, row.revision + 1, intent
-        row.fingerprint = fingerprint(intent, [t.instance_id for t in targets], row.policy, row.revision)
-        row.proposers = sorted({*row.proposers, by.ref})
-        row.save(update_fields=["parameters", "revision", "intent_key", "fingerprint", "proposers"])
-        ask_for_plan(row, by=by)
-        log.record_many(
-            [
-                row.draft(
-                    Kind.ACTION_EDITED,
-                    by=by,
-                    before={"parameters": before},
-                    after={"parameters": cleaned},
-                )
-            ]
-        )
-    action.refresh_from_db()
-    return action
-
-
-def expire_due(model: "type[Action]", *, by: Actor, limit: int) -> int:
-    with transaction.atomic():
-        due = model.objects.past_expiry().order_by("pk")
-        if connection.features.has_select_for_update:
-            due = due.select_for_update(no_key=True, skip_locked=True)
-        rows = list(due[:limit])
-        return _close(model, rows, Decision.EXPIRED, "expired_undecided", by=by, event=Kind.ACTION_EXPIRED)
-
-
-def withdraw(model: "type[Action]", ids: Sequence[int], code: str, *, by: Actor) -> int:
-    with transaction.atomic():
-        rows = _locked(model, ids, wait=True, by=by)
-        rows = [row for row in rows if row.decision == Decision.PENDING]
-        return _close(model, rows, Decision.WITHDRAWN, code, by=by, event=Kind.ACTION_WITHDRAWN)
-
-
-def _close(
-    model: "type[Action]",
-    rows: "Sequence[Action]",
-    decision: Decision,
-    code: str,
-    *,
-    by: Actor,
-    event: Kind,
-) -> int:
-    name = "" if decision == Decision.EXPIRED else by.name
-    changed = model.objects.filter(Q(pk__in=[row.pk for row in rows]), decision=Decision.PENDING).update(
-        decision=decision, decided_at=Now(), decided_by_name=name, decided_by_id=by.user_id, code=code,
-        history_at=Now(), finished_at=Now(), updated_at=Now(),
-    )  # fmt: skip
-    log.record_many(
-        [
-            row.draft(
-                event,
-                by=by,
-                before={"decision": "PENDING"},
-                after={"decision": decision.name},
-                detail={"code": code},
-            )
-            for row in rows
-        ]
-    )
-    follow_decisions(rows, EVIDENCE_AFTER[decision])
-    return changed

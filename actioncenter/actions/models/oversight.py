@@ -1,8 +1,14 @@
 """What people owe each other: the review of an emergency decision, and the handover of a shift."""
 
+from collections.abc import Collection
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+
+from actioncenter.actions.models import breaking_glass, handing_over
+from actioncenter.audit.actor import Actor
 
 PEOPLE = settings.AUTH_USER_MODEL
 
@@ -31,6 +37,13 @@ class Review(models.Model):
 
     def __str__(self) -> str:
         return f"review of {self.action_id}"
+
+    def judge(self, *, by: Actor, justified: bool, comment: str) -> "Review":
+        """Another person who could have decided says whether it was right.
+
+        Raises Refused, Invalid, Conflict, NotVisible.
+        """
+        return breaking_glass.judge(self, by=by, justified=justified, comment=comment)
 
 
 class Handover(models.Model):
@@ -62,3 +75,23 @@ class Handover(models.Model):
 
     def __str__(self) -> str:
         return f"handover of {self.given_by_name}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.accepted_at is None and self.cancelled_at is None
+
+    @classmethod
+    def offer(cls, *, by: Actor, since: datetime, concerns: str = "") -> "Handover":
+        """Write down how things stand since the shift began. Raises HandoverError, Refused."""
+        return handing_over.offer(cls, by=by, since=since, concerns=concerns)
+
+    def accept(self, *, by: Actor, restated: str, seen: Collection[str]) -> int:
+        """Take over, having ticked every section; returns how many actions moved.
+
+        Raises HandoverError, Refused.
+        """
+        return handing_over.accept(self, by=by, restated=restated, seen=seen)
+
+    def cancel(self, *, by: Actor) -> None:
+        """Whoever offered it takes it back. Raises HandoverError."""
+        handing_over.cancel(self, by=by)

@@ -1,8 +1,12 @@
 """Plans and votes: what a person saw and what he said."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
+
+from actioncenter.actions.models.proposal import digest
 
 
 class Plan(models.Model):
@@ -20,6 +24,16 @@ class Plan(models.Model):
 
     def __str__(self) -> str:
         return self.digest[:8]
+
+    @property
+    def seal(self) -> str:
+        """What an approval keeps and execution computes again: a row changed in place is noticed."""
+        return sealed(self.digest, self.body.get("targets"))
+
+
+def sealed(plan_digest: str, targets: Any) -> str:
+    """Over a plan's digest and the targets stored in its body."""
+    return digest([plan_digest, targets or []])
 
 
 class Vote(models.Model):
@@ -50,7 +64,10 @@ class Vote(models.Model):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint("action", "revision", "user_ref", name="vote_one_per_person_and_revision")
+            # Who approved a plan that has changed since may look at the new one and vote again.
+            models.UniqueConstraint(
+                "action", "revision", "user_ref", Coalesce("plan_id", 0), name="vote_one_per_person_and_plan"
+            )
         ]
 
     def __str__(self) -> str:

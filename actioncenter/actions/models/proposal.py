@@ -4,10 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Protocol
 
-from actioncenter.actions.catalogue import clean_parameters, lane_of
+from actioncenter.actions.catalogue import CATALOGUE, clean_parameters, lane_of
 from actioncenter.actions.enums import ActionType, Area, Decision, Source, TargetKind
+
+NAME_LIMIT: Final = 512
+PLACE_LIMIT: Final = 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,10 @@ class TargetDraft:
     def lane(self, kind: ActionType) -> str:
         digest = self.entity if len(self.entity) <= 128 else hashlib.sha256(self.entity.encode()).hexdigest()
         return lane_of(kind, _owner(self.device_id, self.mailbox_id), digest)
+
+    def substance(self, kind: ActionType) -> str:
+        """Everything of it that is sent or shown, as its row will have it."""
+        return substance(kind, self, self.lane(kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +92,59 @@ def intent_key(kind: ActionType, targets: Sequence[str], parameters: Mapping[str
     return digest([int(kind), sorted(targets), dict(parameters)])
 
 
-def fingerprint(
-    intent: str, instances: Sequence[int | None], policy: Mapping[str, Any], revision: int
-) -> str:
-    """What votes count for and execution checks again (design §3)."""
+class Aim(Protocol):
+    """A target as it is drafted or as it is stored."""
+
+    @property
+    def canonical(self) -> str: ...
+    @property
+    def device_id(self) -> int | None: ...
+    @property
+    def mailbox_id(self) -> int | None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def on_name(self) -> str: ...
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+    @property
+    def instance_id(self) -> int | None: ...
+    @property
+    def instance_name(self) -> str: ...
+    @property
+    def remote(self) -> str: ...
+    @property
+    def restore(self) -> bytes | memoryview: ...
+
+
+def substance(kind: ActionType, target: Aim, lane: str) -> str:
+    """A digest over one target. What is restored counts where the action restores it."""
+    restored = hashlib.sha256(bytes(target.restore)).hexdigest() if CATALOGUE[kind].is_inverse else ""
+    shown = [target.name[:NAME_LIMIT], target.on_name[:PLACE_LIMIT], target.instance_name]
+    sent = [
+        target.device_id,
+        target.mailbox_id,
+        target.instance_id,
+        target.remote,
+        _stored(target.facts),
+        restored,
+    ]
+    return digest([target.canonical, lane, shown, sent])
+
+
+def _stored(value: Any) -> Any:
+    """As a database gives it back: PostgreSQL keeps no difference between 1e20 and its digits."""
+    if isinstance(value, Mapping):
+        return {str(name): _stored(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_stored(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def fingerprint(intent: str, targets: Sequence[str], policy: Mapping[str, Any], revision: int) -> str:
+    """What votes count for and execution checks again (design §3). `targets` are their substances."""
     codes = [policy.get(name) for name in ("group_id", "level", "folder_class", "code")]
-    return digest([intent, sorted(i or 0 for i in instances), codes, revision])
+    return digest([intent, sorted(targets), codes, revision])
 
 
 def digest(value: Any) -> str:

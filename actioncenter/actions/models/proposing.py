@@ -1,23 +1,24 @@
 """How an action comes to be: one insert guarded by a unique key, with its targets, links and event."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
 
 from actioncenter.accounts import fence
 from actioncenter.actions import dispatch
-from actioncenter.actions.catalogue import CATALOGUE, clean_parameters, risk_of
+from actioncenter.actions.catalogue import CATALOGUE, clean_parameters
 from actioncenter.actions.enums import ActionType, Decision, Execution, JobKind
+from actioncenter.actions.models import entitling
 from actioncenter.actions.models.jobs import ConnectorJob
 from actioncenter.actions.models.proposal import Proposal, TargetDraft, fingerprint
 from actioncenter.actions.models.target import ActionTarget
+from actioncenter.actions.models.voting import proposer_ref
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
-from actioncenter.settings.models.approval import approval_rule
 from investigations.lifecycle import mark_dirty
 
 if TYPE_CHECKING:
@@ -29,15 +30,18 @@ NAME_LIMIT = 512
 def propose(model: "type[Action]", proposal: Proposal, *, by: Actor) -> "tuple[Action, bool]":
     """Insert it, or return what already stands for the same proposal.
 
-    Raises catalogue.ParameterError for parameters the type doesn't take.
+    `decision` is what is wished for: what needs other people waits for them all the same, and what a
+    person proposes runs at once only with the right to it. Raises catalogue.ParameterError for
+    parameters the type doesn't take; for a person also Invalid, Refused, NotVisible.
     """
     with fence.decider():
+        proposal, rule = entitling.entitled(proposal, by=by)
         existing = _existing(model, proposal)
         if existing:
             return existing, False
         try:
             with transaction.atomic():
-                action = _insert(model, proposal, by=by)
+                action = _insert(model, proposal, rule, by=by)
         except IntegrityError:
             existing = _existing(model, proposal)
             if existing is None:
@@ -67,22 +71,20 @@ def _existing(model: "type[Action]", proposal: Proposal) -> "Action | None":
     ).first()
 
 
-def _insert(model: "type[Action]", proposal: Proposal, *, by: Actor) -> "Action":
+def _insert(model: "type[Action]", proposal: Proposal, rule: Mapping[str, Any], *, by: Actor) -> "Action":
     parameters = clean_parameters(proposal.type, proposal.parameters)
-    devices = len({target.device_id for target in proposal.targets if target.device_id})
-    risk = risk_of(proposal.type, critical=proposal.critical, devices=devices)
-    rule = approval_rule(proposal.type, proposal.group_id, risk)
+    devices = entitling.devices_of(proposal)
     first = proposal.targets[0]
     action = model(
         type=proposal.type,
         area=proposal.area,
         source=proposal.source,
-        risk=risk,
+        risk=entitling.risk_of_proposal(proposal),
         critical=proposal.critical,
         parameters=parameters,
-        approval_rule=rule.frozen(),
-        quorum=rule.quorum,
-        proposers=[by.ref],
+        approval_rule=dict(rule),
+        quorum=rule["quorum"],
+        proposers=[proposer_ref(by)],
         requested_by_id=by.user_id,
         requested_by_name=by.name,
         requested_comment=proposal.comment,
@@ -103,24 +105,28 @@ def _insert(model: "type[Action]", proposal: Proposal, *, by: Actor) -> "Action"
         proposal_key=proposal.intent_key,
         round=proposal.round,
         fingerprint=fingerprint(
-            proposal.intent_key, [t.instance_id for t in proposal.targets], proposal.policy, 1
+            proposal.intent_key, [t.substance(proposal.type) for t in proposal.targets], proposal.policy, 1
         ),
         undo_of_id=proposal.undo_of_id,
         approval_id=proposal.approval_id,
         external_id=proposal.external_id,
         idempotency_key=proposal.idempotency_key,
         simulated=proposal.simulated,
-        **_decision_fields(proposal, by=by, expiry_days=rule.expiry_days),
+        **_decision_fields(proposal, rule, by=by),
     )
     action.save(force_insert=True)
     ActionTarget.objects.bulk_create(_target(action, draft) for draft in proposal.targets)
     return action
 
 
-def _decision_fields(proposal: Proposal, *, by: Actor, expiry_days: int) -> dict[str, Any]:
+def _decision_fields(proposal: Proposal, rule: Mapping[str, Any], *, by: Actor) -> dict[str, Any]:
     now = database_now()
     if proposal.decision == Decision.PENDING:
-        return {"decision": Decision.PENDING, "expires_at": now + timedelta(days=expiry_days)}
+        return {
+            "decision": Decision.PENDING,
+            "expires_at": now + timedelta(days=rule["expiry_days"]),
+            "answer_by": now + timedelta(minutes=rule["answer_within_minutes"]),
+        }
     return {
         "decision": Decision.NOT_REQUIRED,
         "decided_by_id": by.user_id,
@@ -132,13 +138,15 @@ def _decision_fields(proposal: Proposal, *, by: Actor, expiry_days: int) -> dict
     }
 
 
-def database_now() -> Any:
+def database_now() -> datetime:
     """The database's clock; two hosts with different clocks must agree on expiry."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT now()")
-            return cursor.fetchone()[0]
-    return timezone.now()
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT statement_timestamp()")
+            moment: datetime = cursor.fetchone()[0]
+            return moment
+        cursor.execute("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
+        return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
 
 
 def _shown_name(proposal: Proposal) -> str:
@@ -192,7 +200,7 @@ def _record(action: "Action", proposal: Proposal, *, by: Actor) -> None:
         "fingerprint": action.fingerprint,
         "undo_of": proposal.undo_of_id,
     }
-    detail = {"comment": proposal.comment, "policy": dict(proposal.policy)}
+    detail = {"comment": proposal.comment, "policy": dict(proposal.policy), "rule": action.approval_rule}
     log.record_many([action.draft(Kind.ACTION_PROPOSED, by=by, after=after, detail=detail)])
 
 

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution
-from actioncenter.actions.models import deciding, proposing, undoing
+from actioncenter.actions.models import ballots, closing, deciding, proposing, undoing
 from actioncenter.actions.models.proposal import Proposal
 from actioncenter.audit.actor import Actor
 from investigations.models.scoped import ScopedQuerySet
@@ -47,42 +47,28 @@ class ActionQuerySet(ScopedQuerySet["Action"]):
 
     def approve_many(
         self, ids: Sequence[int], *, by: Actor, comment: str = "", revisions: Mapping[int, int] | None = None,
-        approval_id: UUID | None = None,
+        plans: Mapping[int, str] | None = None, approval_id: UUID | None = None, wait: bool = True,
     ) -> "list[deciding.RowResult]":  # fmt: skip
         """One result per id; see deciding.decide_many."""
-        return deciding.decide_many(
-            self.model,
-            ids,
-            deciding.APPROVE,
-            by=by,
-            comment=comment,
-            revisions=revisions,
-            approval_id=approval_id,
-        )
+        ballot = ballots.bulk_ballot(by, comment, revisions, plans, approval_id)
+        return deciding.decide_many(self.model, ids, deciding.APPROVE, ballot, wait=wait)
 
     def reject_many(
         self, ids: Sequence[int], *, by: Actor, comment: str = "", revisions: Mapping[int, int] | None = None,
-        approval_id: UUID | None = None,
+        approval_id: UUID | None = None, wait: bool = True,
     ) -> "list[deciding.RowResult]":  # fmt: skip
         """One result per id; see deciding.decide_many."""
-        return deciding.decide_many(
-            self.model,
-            ids,
-            deciding.REJECT,
-            by=by,
-            comment=comment,
-            revisions=revisions,
-            approval_id=approval_id,
-        )
+        ballot = ballots.bulk_ballot(by, comment, revisions, None, approval_id)
+        return deciding.decide_many(self.model, ids, deciding.REJECT, ballot, wait=wait)
 
     def undo_many(self, ids: Sequence[int], *, by: Actor, comment: str) -> "list[deciding.RowResult]":
         return undoing.undo_many(self.model, ids, by=by, comment=comment)
 
     def expire_due(self, *, by: Actor, limit: int = 500) -> int:
         """Write the expiry of what is past it; returns how many."""
-        return deciding.expire_due(self.model, by=by, limit=limit)
+        return closing.expire_due(self.model, by=by, limit=limit)
 
     def withdraw(self, code: str, *, by: Actor, **filters: Any) -> int:
         """Withdraw every matching pending action; returns how many."""
         ids = list(self.filter(WAITING, **filters).values_list("pk", flat=True))
-        return deciding.withdraw(self.model, ids, code, by=by)
+        return closing.withdraw(self.model, ids, code, by=by)

@@ -12,7 +12,7 @@ from actioncenter.actions import dispatch
 from actioncenter.actions.enums import RETRYABLE, RUNNING, Execution, TargetState
 from actioncenter.actions.models import following
 from actioncenter.actions.models.conflicts import Conflict, Invalid
-from actioncenter.actions.models.settling import event, locked, settle
+from actioncenter.actions.models.settling import event, legal, locked, settle
 from actioncenter.actions.permissions import Verb, fresh_rights
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -42,11 +42,16 @@ def request_cancel(action: "Action", *, by: Actor, comment: str) -> "Action":
 def retry(action: "Action", *, by: Actor) -> "Action":
     """Raises Conflict (nothing to retry), Refused, NotVisible."""
     with fence.decider():
+        if action.undo_of is not None:
+            # As an undo does: a retry and a new undo must not both take its place.
+            locked(action.undo_of)
         row = locked(action)
         fresh_rights(by).require(Verb.RETRY, row)
         before = Execution(row.execution)
         if before not in RETRYABLE or row.undone_by_id:
             raise Conflict(row, "not_retryable", f"{row.label} has nothing to retry.")
+        if row.undo_of is not None and row.undo_of.undone_by_id != row.pk:
+            raise Conflict(row, "not_retryable", f"A-{row.undo_of.undone_by_id} undoes it instead.")
         unfinished = [TargetState.FAILED, TargetState.TIMED_OUT, TargetState.CANCELLED]
         row.targets.filter(state__in=unfinished).update(
             state=TargetState.QUEUED,
@@ -56,10 +61,12 @@ def retry(action: "Action", *, by: Actor) -> "Action":
             error_class="",
             changed_at=Now(),
         )
+        row.targets.filter(blocks=True).update(blocks=False)
+        legal(row, Execution.QUEUED)
         type(row).objects.filter(pk=row.pk).update(
             execution=Execution.QUEUED, queued_at=Now(), history_at=None, finished_at=None, code="",
             status_detail="", cancel_requested_at=None, cancel_requested_by_name="", failed_count=0,
-            updated_at=Now(),
+            acknowledged_at=None, acknowledged_by_name="", updated_at=Now(),
         )  # fmt: skip
         row.execution = Execution.QUEUED
         event(row, Kind.ACTION_RETRIED, by, before={"execution": before.name}, after={"execution": "QUEUED"})

@@ -11,8 +11,11 @@ from django.db import connection, transaction
 from django.db.models import Count
 from django.db.models.functions import Now
 
-from actioncenter.actions.enums import ENDS, TARGET_SUCCESS, Execution, TargetState
+from actioncenter.accounts.enums import Severity
+from actioncenter.accounts.notices import notify_admins
+from actioncenter.actions.enums import ENDS, EXECUTION_NEXT, TARGET_SUCCESS, Execution, TargetState
 from actioncenter.actions.models import following
+from actioncenter.actions.models.conflicts import IllegalMove
 from actioncenter.actions.permissions import NotVisible
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
@@ -29,7 +32,10 @@ END_EVENTS = {
     Execution.TIMED_OUT: Kind.ACTION_TIMED_OUT,
     Execution.CANCELLED: Kind.ACTION_CANCELLED,
     Execution.OUTCOME_UNKNOWN: Kind.ACTION_UNKNOWN,
+    Execution.QUEUED: Kind.ACTION_QUEUED,
 }
+
+NOT_TAKEN_BACK = frozenset({Execution.FAILED, Execution.TIMED_OUT, Execution.PARTLY_SUCCEEDED})
 
 
 def locked(action: "Action") -> "Action":
@@ -44,15 +50,23 @@ def locked(action: "Action") -> "Action":
     return row
 
 
+def legal(row: "Action", after: Execution) -> Execution:
+    """`after`, where the table has that move. Raises IllegalMove."""
+    before = Execution(row.execution)
+    if after != before and after not in EXECUTION_NEXT[before]:
+        raise IllegalMove(f"{row.label} can't go from {before.name} to {after.name}")
+    return after
+
+
 def settle(row: "Action", *, by: Actor, code: str = "", detail: str = "") -> Execution:
     """Refresh the counts and move the execution axis to what they say. Returns the state.
 
-    The caller holds the lock of the row (see `locked`), which is brought up to date.
+    The caller holds the lock of the row (see `locked`), which is brought up to date. Raises IllegalMove.
     """
     counts = Counter(
         {TargetState(s): n for s, n in row.targets.order_by().values_list("state").annotate(Count("pk"))}
     )
-    before, after = Execution(row.execution), execution_of(counts)
+    before, after = Execution(row.execution), legal(row, execution_of(counts))
     figures = _figures(counts)
     if after in ENDS and not code:
         code, detail = _cause(row)
@@ -71,8 +85,22 @@ def settle(row: "Action", *, by: Actor, code: str = "", detail: str = "") -> Exe
     if after != before and after in END_EVENTS:
         event(row, END_EVENTS[after], by, before={"execution": before.name},
               after={"execution": after.name, **figures}, detail={"code": code, "detail": detail})  # fmt: skip
+    if row.undo_of_id and after != before and after in NOT_TAKEN_BACK:
+        # What it should have brought back is neither here nor there: nothing may build on it unseen.
+        _close_lanes(row)
     following.follow_execution(row, by=by)
     return after
+
+
+def _close_lanes(row: "Action") -> None:
+    row.targets.filter(state__in=[TargetState.FAILED, TargetState.TIMED_OUT]).update(blocks=True)
+    notify_admins(
+        "undo_failed",
+        title=f"The undo of A-{row.undo_of_id} failed. Its target is closed until somebody acknowledges that.",
+        params={"action": row.pk},
+        url=f"/action-center/actions/{row.pk}",
+        severity=Severity.WARNING,
+    )
 
 
 def _cause(row: "Action") -> tuple[str, str]:

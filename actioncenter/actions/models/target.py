@@ -8,8 +8,8 @@ from django.db import models
 from django.db.models.functions import Now
 
 from actioncenter import vault
-from actioncenter.actions.enums import AttemptState, TargetKind, TargetState
-from actioncenter.actions.models.proposal import canonical
+from actioncenter.actions.enums import ActionType, AttemptState, TargetKind, TargetState
+from actioncenter.actions.models.proposal import canonical, substance
 from actioncenter.settings.models import ConnectorInstance
 from investigations.models import Device, Mailbox
 
@@ -112,6 +112,12 @@ class ActionTarget(models.Model):
                 condition=models.Q(state__lte=TargetState.UNKNOWN.value),
             ),
             models.Index(fields=["lane"], name="target_blocking", condition=models.Q(blocks=True)),
+            # Lanes of devices are found by their device; mail has none.
+            models.Index(
+                fields=["lane", "action"],
+                name="target_done_lane",
+                condition=models.Q(state=TargetState.SUCCEEDED.value, device__isnull=True),
+            ),
             models.Index(fields=["device"], name="target_device", condition=models.Q(device__isnull=False)),
         ]
 
@@ -122,10 +128,25 @@ class ActionTarget(models.Model):
     def canonical(self) -> str:
         return canonical(TargetKind(self.kind), self.device_id, self.mailbox_id, self.entity)
 
+    def substance(self, kind: ActionType) -> str:
+        """As TargetDraft.substance made it when the action was proposed."""
+        return substance(kind, self, self.lane)
+
     @property
     def before(self) -> dict[str, Any]:
         found: dict[str, Any] = vault.unseal(self.restore) if self.restore else {}
         return found
+
+
+UNDO_FAILED_THERE = "An undo on the same target failed. Somebody has to look and acknowledge that first."
+
+
+def behind_a_failed_undo() -> "models.QuerySet[ActionTarget]":
+    """Targets of an outer action in lanes that a failed undo of another one has closed."""
+    closing = ActionTarget.objects.filter(blocks=True, lane=models.OuterRef("lane")).exclude(
+        action=models.OuterRef("action")
+    )
+    return ActionTarget.objects.filter(models.Exists(closing), action=models.OuterRef("pk"))
 
 
 class Artefact(models.Model):

@@ -1,18 +1,21 @@
 """Undo: a new action of the inverse type, linked both ways. The original is never edited otherwise.
 
 Rules are domain §5.4: only what succeeded, once, while it can still be undone, and not while a
-newer action holds the same lane.
+newer action holds the same lane. An undo that failed closes its lanes until somebody who looked
+acknowledges that, or until it is tried again.
 """
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db import connection
+from django.db import transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from actioncenter.accounts import fence
+from actioncenter.actions import dispatch
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import (
     RUNNING,
@@ -24,9 +27,10 @@ from actioncenter.actions.enums import (
     TargetKind,
     TargetState,
 )
-from actioncenter.actions.models.conflicts import Conflict, Invalid
+from actioncenter.actions.models.conflicts import Conflict, Invalid, describe
 from actioncenter.actions.models.deciding import BULK_LIMIT, COMMENT_LIMIT, RowResult
 from actioncenter.actions.models.proposal import Proposal, TargetDraft
+from actioncenter.actions.models.settling import event, locked
 from actioncenter.actions.models.target import ActionTarget
 from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights
 from actioncenter.audit import log
@@ -37,6 +41,10 @@ if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
 
 UNDOABLE = frozenset({Execution.SUCCEEDED, Execution.PARTLY_SUCCEEDED})
+UNDO_FAILED = frozenset({Execution.FAILED, Execution.TIMED_OUT})
+_STANDS = Q(action__undo_of__isnull=True) & (
+    Q(action__undone_by__isnull=True) | Q(action__undone_by__execution__in=sorted(UNDO_FAILED))
+)
 
 
 def why_not_undoable(action: "Action") -> str:
@@ -46,7 +54,7 @@ def why_not_undoable(action: "Action") -> str:
         return f"{entry.label} can't be undone."
     if action.execution not in UNDOABLE:
         return "Only what has succeeded can be undone."
-    if action.undone_by_id:
+    if action.undone_by_id and action.undone_by and action.undone_by.execution not in UNDO_FAILED:
         return f"Already undone by A-{action.undone_by_id}."
     if action.source == Source.MANUAL_LIVE_RESPONSE:
         return "What was done in a live-response session can't be undone here."
@@ -61,17 +69,16 @@ def undo(action: "Action", *, by: Actor, comment: str, idempotency_key: str = ""
 
     Raises Invalid, Conflict, Refused, NotVisible.
     """
-    if not comment.strip() or len(comment) > COMMENT_LIMIT:
-        raise Invalid("comment", "A comment is required to undo an action.")
+    if len(comment) > COMMENT_LIMIT:
+        raise Invalid("comment", f"At most {COMMENT_LIMIT} characters.")
     model = type(action)
     with fence.decider():
-        rows = model.objects.filter(pk=action.pk)
-        if connection.features.has_select_for_update:
-            rows = rows.select_for_update(of=("self",), no_key=True)
-        row = rows.first()
-        if row is None:
-            raise NotVisible
+        row = locked(action)
         _check(row, fresh_rights(by))
+        if row.approval_rule.get("comment_on_undo", True) and not comment.strip():
+            raise Invalid("comment", "A comment is required to undo an action.")
+        if row.undone_by is not None:
+            _unblock(row.undone_by)
         inverse, _ = model.objects.propose(_proposal(row, comment, idempotency_key), by=by)
         if inverse.undo_of_id != row.pk:
             raise Conflict(
@@ -96,7 +103,7 @@ def _check(row: "Action", rights: Rights) -> None:
     if reason:
         if row.entry.inverse is None:
             raise Refused("one_way", reason)
-        raise Conflict(row, "not_undoable", reason)
+        raise Conflict(row, "not_undoable", f"{reason} {describe(row.undone_by or row)}")
     if not row.targets.filter(state=TargetState.SUCCEEDED).exists():
         raise Conflict(
             row, "not_undoable", "It found everything as wanted already, so there is nothing to take back."
@@ -109,19 +116,19 @@ def _check(row: "Action", rights: Rights) -> None:
 
 
 def _newer_on_same_lane(row: "Action") -> int | None:
-    """A later action of the same type that holds a lane of this one, running or in force."""
+    """A later action of any type that holds a lane of this one, running or in force.
+
+    Undos aside: what has undone something newer is in force, but in nobody's way.
+    """
     places = list(row.targets.values_list("lane", "device_id"))
-    later = ActionTarget.objects.filter(
-        lane__in={lane for lane, _ in places}, action_id__gt=row.pk, action__type=row.type
-    )
-    devices = {device for _, device in places}
-    if None not in devices:
-        # Says nothing new, but there is an index on it.
-        later = later.filter(device_id__in=devices)
-    active = Q(action__execution__in=sorted(RUNNING)) | Q(
-        action__execution__in=sorted(UNDOABLE), action__undone_by__isnull=True, state=TargetState.SUCCEEDED
-    )
-    return later.filter(active).values_list("action_id", flat=True).order_by("-action_id").first()
+    lanes, devices = {lane for lane, _ in places}, {device for _, device in places if device}
+    later = ActionTarget.objects.filter(lane__in=lanes, action_id__gt=row.pk).exclude(action=row.undone_by_id)
+    running = later.filter(state__lte=TargetState.UNKNOWN, action__execution__in=sorted(RUNNING))
+    done = later.filter(_STANDS, state=TargetState.SUCCEEDED, action__execution__in=sorted(UNDOABLE))
+    # Each part names the index that finds it: open lanes, devices, lanes of mail.
+    parts = (running, done.filter(device__in=devices), done.filter(device__isnull=True))
+    found = [part.order_by("-action_id").values_list("action_id", flat=True).first() for part in parts]
+    return max((number for number in found if number), default=None)
 
 
 def _proposal(row: "Action", comment: str, idempotency_key: str) -> Proposal:
@@ -135,7 +142,7 @@ def _proposal(row: "Action", comment: str, idempotency_key: str) -> Proposal:
         area=area,
         source=Source.MANUAL_EMAIL if area == Area.EMAIL else Source.MANUAL_DEVICE,
         decision=Decision.NOT_REQUIRED,
-        targets=[_draft(target) for target in done],
+        targets=[draft_of(target) for target in done],
         investigation_id=row.investigation_id,
         evidence=[(link.evidence_id, link.verdict, "undo") for link in row.links.all()],
         verdict=row.verdict,
@@ -151,7 +158,8 @@ def _proposal(row: "Action", comment: str, idempotency_key: str) -> Proposal:
     )
 
 
-def _draft(target: ActionTarget) -> TargetDraft:
+def draft_of(target: ActionTarget) -> TargetDraft:
+    """The same target for another action."""
     return TargetDraft(
         kind=TargetKind(target.kind),
         name=target.name,
@@ -167,8 +175,38 @@ def _draft(target: ActionTarget) -> TargetDraft:
     )
 
 
+def _unblock(action: "Action") -> None:
+    action.targets.filter(blocks=True).update(blocks=False)
+
+
+def acknowledge(action: "Action", *, by: Actor, comment: str) -> "Action":
+    """Open the lanes that a failed undo has closed. Raises Conflict, Invalid, Refused, NotVisible."""
+    if not comment.strip() or len(comment) > COMMENT_LIMIT:
+        raise Invalid("comment", "Say what you saw.")
+    with fence.decider():
+        row = locked(action)
+        fresh_rights(by).require(Verb.ACKNOWLEDGE, row)
+        lanes = list(row.targets.filter(blocks=True).values_list("lane", flat=True))
+        if not lanes:
+            raise Conflict(row, "not_blocking", f"{row.label} holds nothing back.")
+        _unblock(row)
+        type(row).objects.filter(pk=row.pk).update(
+            acknowledged_at=Now(), acknowledged_by_name=by.name, updated_at=Now()
+        )
+        event(row, Kind.ACTION_ACKNOWLEDGED, by, detail={"comment": comment, "lanes": lanes[:50]})
+        transaction.on_commit(dispatch.wake, robust=True)
+    action.refresh_from_db()
+    return action
+
+
 def undo_many(model: "type[Action]", ids: Sequence[int], *, by: Actor, comment: str) -> list[RowResult]:
     """Undo several of one type, each in its own transaction. Raises Invalid."""
+    rows = selected(model, ids, by=by)
+    return [_undo_row(pk, row, by=by, comment=comment) for pk, row in rows.items()]
+
+
+def selected(model: "type[Action]", ids: Sequence[int], *, by: Actor) -> "dict[int, Action | None]":
+    """Each once, in the order given; None for what the person doesn't see. Raises Invalid."""
     wanted = list(dict.fromkeys(ids))
     if not wanted or len(wanted) > BULK_LIMIT:
         raise Invalid("selection", f"Select between 1 and {BULK_LIMIT} actions.")
@@ -176,7 +214,7 @@ def undo_many(model: "type[Action]", ids: Sequence[int], *, by: Actor, comment: 
     rows = {row.pk: row for row in model.objects.filter(pk__in=wanted) if rights.sees(row)}
     if len({row.type for row in rows.values()}) > 1:
         raise Invalid("selection", "All selected actions must be of the same type.")
-    return [_undo_row(pk, rows.get(pk), by=by, comment=comment) for pk in wanted]
+    return {pk: rows.get(pk) for pk in wanted}
 
 
 def _undo_row(pk: int, row: "Action | None", *, by: Actor, comment: str) -> RowResult:

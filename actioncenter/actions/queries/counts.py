@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet, Value
 
+from actioncenter.accounts.enums import Severity
+from actioncenter.accounts.models import Notice
 from actioncenter.actions.models import Action
 from actioncenter.actions.queries.listing import Listing, Shape, Tab
 from actioncenter.settings.access import Scope, within
 from actioncenter.settings.models import ConnectorInstance
-from actioncenter.web.keyset import as_text, beside, compiled, counted
-from actioncenter.web.statements import Compiled, kept, rows_of
+from actioncenter.web.keyset import as_text, beside, compiled, counted, figure
+from actioncenter.web.statements import Compiled, Given, kept, rows_of
 
 HISTORY_CAP: Final = 10_000
 SORT_CAP: Final = 50_000
@@ -18,7 +20,10 @@ SORT_CAP: Final = 50_000
 
 @dataclass(frozen=True, slots=True)
 class LiveCounts:
-    """What waits and what runs in somebody's scope. `soonest` is the next expiry, as the database's text."""
+    """What waits and what runs in somebody's scope, and what they haven't read.
+
+    `soonest` is the next expiry, as the database's text; `urgent` the newest urgent notice, 0 for none.
+    """
 
     waiting: int
     needs_look: int
@@ -26,6 +31,8 @@ class LiveCounts:
     overdue: int
     soonest: str
     simulator: bool
+    unread: int = 0
+    urgent: int = 0
 
     @property
     def pending(self) -> int:
@@ -45,17 +52,21 @@ class ListCounts:
         return self.total > HISTORY_CAP
 
 
-def live_counts(scope: Scope) -> LiveCounts:
-    """One statement, answered from the small partial indexes of what hasn't ended."""
-    (found,) = rows_of(_live(scope))
-    waits, look, runs, overdue, simulators = (value or 0 for value in found[:5])
-    return LiveCounts(waits, look, runs, overdue, soonest=found[5] or "", simulator=bool(simulators))
+def live_counts(scope: Scope, user_id: int) -> LiveCounts:
+    """One statement, answered from the small partial indexes of what hasn't ended or wasn't read."""
+    (found,) = rows_of(_live(scope), [user_id] * 2)
+    waits, look, runs, overdue, simulators, unread, urgent = (value or 0 for value in found[:7])
+    return LiveCounts(
+        waits, look, runs, overdue, found[7] or "", simulator=bool(simulators), unread=unread, urgent=urgent
+    )
 
 
 @kept
 def _live(scope: Scope) -> Compiled:
     waiting = within(Action.objects.waiting(), scope)
     soonest = waiting.order_by("expires_at", "id").annotate(soonest=as_text("expires_at"))
+    unread = Notice.objects.unread().filter(user=Value(Given(0)))
+    urgent = Notice.objects.unread().filter(user=Value(Given(1)), severity=Severity.URGENT)
     return beside(
         [
             _number(waiting),
@@ -63,6 +74,8 @@ def _live(scope: Scope) -> Compiled:
             _number(within(Action.objects.running(), scope)),
             _number(within(Action.objects.past_expiry(), scope)),
             _number(ConnectorInstance.objects.filter(enabled=True, simulated=True)),
+            _number(unread),
+            figure(urgent, Max("pk")),
             compiled(soonest.values("soonest")[:1]),
         ]
     )
@@ -72,6 +85,8 @@ def list_counts(listing: Listing) -> ListCounts:
     """One statement. Beside a narrowed list the whole of History is counted for its tab."""
     (found,) = rows_of(_list(listing.shape, HISTORY_CAP))
     total, *others, history = (value or 0 for value in found)
+    if listing.tab is Tab.PENDING:
+        total -= others[-1]
     return ListCounts(total=total, bands=tuple(others), history=total if _is_whole(listing) else history)
 
 
@@ -99,7 +114,7 @@ def _number(rows: QuerySet[Any]) -> Compiled | None:
 
 def _total(listing: Listing, cap: int) -> Compiled | None:
     if listing.tab is Tab.PENDING or listing.live_result is not None:
-        return _number(listing.rows())
+        return _number(listing.counted())
     return _capped(listing, cap)
 
 

@@ -93,6 +93,7 @@ NARROWING: Final[Mapping[str, Callable[[Any], Q]]] = {
     "device": _equals("device"),
     "mailbox": _equals("mailbox"),
     "approval": _equals("approval_id"),
+    "assigned": _equals("assigned_to"),
     "by": _decided_by,
     "q": _text,
 }

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.db.models import Case, Count, IntegerField, Q, Value, When
 
-from actioncenter.actions.enums import Choice, TargetKind, TargetState
+from actioncenter.actions.enums import TargetKind, TargetState
 from actioncenter.actions.models import Action, ActionEvidence, ActionTarget, Attempt, Plan, Vote
 from actioncenter.actions.queries.raw import RawRow, columns, read
 from actioncenter.actions.queries.viewer import Viewer
@@ -20,6 +20,12 @@ EVIDENCE_SHOWN: Final = 12
 EVENTS_SHOWN: Final = 40
 ATTEMPTS_SHOWN: Final = 10
 SIMILAR_SHOWN: Final = 5
+PLAN_PARTS: Final = {
+    "targets": "targets",
+    "affected": "also affected",
+    "changes": "changes",
+    "warnings": "warnings",
+}
 WORST_FIRST: Final = (
     TargetState.UNKNOWN, TargetState.FAILED, TargetState.TIMED_OUT, TargetState.CANCELLED,
     TargetState.IN_PROGRESS, TargetState.QUEUED,
@@ -43,10 +49,6 @@ class Details:
     attempts: Sequence[Attempt]
     similar: Sequence[RawRow]
 
-    @property
-    def approvals(self) -> int:
-        return sum(1 for vote in self.votes if vote.choice == Choice.APPROVE)
-
 
 def details(action: Action, viewer: Viewer) -> Details:
     """`action` was loaded among what the viewer may see."""
@@ -63,7 +65,7 @@ def details(action: Action, viewer: Viewer) -> Details:
         evidence=list(evidence.order_by("-verdict", "pk")[:EVIDENCE_SHOWN]),
         evidence_total=evidence.count(),
         plan=action.plans.filter(revision=action.revision).order_by("-id").first(),
-        votes=list(action.votes.filter(revision=action.revision)),
+        votes=list(action.votes.filter(revision=action.revision).select_related("plan")),
         events=list(reversed(events)),
         attempts=list(action.attempts.order_by("-id")[:ATTEMPTS_SHOWN]),
         similar=_similar(action, viewer),
@@ -109,3 +111,20 @@ def changed_since(action: Action, revision: int) -> dict[str, tuple[Any, Any]]:
         for name in sorted({*then, *now})
         if then.get(name) != now.get(name)
     }
+
+
+def plan_since(action: Action, digest: str) -> list[str]:
+    """What the newest plan says that the one with this digest (or its first letters) didn't, at most 3."""
+    plans = action.plans.filter(revision=action.revision).order_by("-id")
+    newest = plans.first()
+    seen = plans.filter(digest__startswith=digest).first() if digest else None
+    if newest is None:
+        return []
+    told = []
+    for name, words in PLAN_PARTS.items():
+        now, then = newest.body.get(name) or [], (seen.body.get(name) or []) if seen else []
+        if len(now) != len(then):
+            told.append(f"{words}: was {len(then):,}, is now {len(now):,}")
+        elif now != then:
+            told.append(f"{words} differ")
+    return told[:3]

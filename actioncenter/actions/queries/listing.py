@@ -6,11 +6,13 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 
 from actioncenter.actions.models import Action
 from actioncenter.actions.queries.criteria import ENDED_RESULTS, LIVE_RESULTS, Criteria, narrow, since
 from actioncenter.settings.access import Scope, within
 
+PUT_OFF: Final = Q(deferred_until__gt=Now())
 PAGE_SIZE: Final = 50
 BAND_LIMIT: Final = 50
 
@@ -74,7 +76,7 @@ class Listing:
     def rows(self) -> QuerySet[Action]:
         """The rows that are paged through."""
         if self.tab is Tab.PENDING:
-            rows = Action.objects.waiting()
+            rows = Action.objects.waiting().exclude(PUT_OFF)
             moment = "created_at__gte"
         elif self.live_result is not None:
             rows = Action.objects.running().filter(self.live_result)
@@ -89,9 +91,9 @@ class Listing:
         return self._seen(rows)
 
     def bands(self) -> list[QuerySet[Action]]:
-        """What stands above the list on its first page."""
+        """What stands beside the list on its first page: above it, and what was put off below."""
         if self.tab is Tab.PENDING:
-            return [self._seen(Action.objects.needs_a_look())]
+            return [self._seen(Action.objects.needs_a_look()), self._seen(self._put_off())]
         result = self.criteria.get("result")
         bands = []
         if result is None:
@@ -99,6 +101,21 @@ class Listing:
         if result in (None, "expired"):
             bands.append(self._seen(Action.objects.past_expiry()))
         return bands
+
+    def counted(self) -> QuerySet[Action]:
+        """For Pending its rows and those put off together: an index alone answers how many there are."""
+        if self.tab is not Tab.PENDING:
+            return self.rows()
+        rows = Action.objects.waiting()
+        if "since" in self.criteria:
+            rows = rows.filter(created_at__gte=since(self.criteria["since"]))
+        return self._seen(rows)
+
+    def _put_off(self) -> QuerySet[Action]:
+        rows = Action.objects.waiting().filter(PUT_OFF).order_by("deferred_until", "id")
+        if "since" in self.criteria:
+            rows = rows.filter(created_at__gte=since(self.criteria["since"]))
+        return rows
 
     def _seen(self, rows: QuerySet[Action]) -> QuerySet[Action]:
         return narrow(within(rows, self.scope), self.criteria)

@@ -59,6 +59,13 @@ class Page:
     before: Mapping[str, Any] | None
     sort: Sort
     refused_sort: str = ""
+    below: int = 0
+    """How many of the bands come after the rows."""
+
+    @property
+    def in_order(self) -> Sequence[Sequence[RawRow]]:
+        cut = len(self.bands) - self.below if self.bands else 0
+        return [*self.bands[:cut], self.rows, *self.bands[cut:]]
 
 
 class Place(NamedTuple):
@@ -96,6 +103,7 @@ def page(listing: Listing, counts: ListCounts) -> Page:
         before=before,
         sort=sort,
         refused_sort=refused,
+        below=int(listing.tab is Tab.PENDING),
     )
 
 
@@ -104,7 +112,9 @@ def _statement(shape: Shape, sort: Sort, place: Place, above: tuple[bool, ...]) 
     """Of the bands that have rows and the page below them."""
     listing = shape.listing()
     bands = [
-        _band(rows, at) for at, (rows, some) in enumerate(zip(listing.bands(), above, strict=False)) if some
+        _band(rows, at, plan=listing.tab is Tab.PENDING)
+        for at, (rows, some) in enumerate(zip(listing.bands(), above, strict=False))
+        if some
     ]
     return joined([*bands, _walk(listing, sort, place.position()).rows(len(above))])
 
@@ -122,8 +132,9 @@ def _possible_sort(listing: Listing, counts: ListCounts) -> tuple[Sort, str]:
     return DEFAULT_SORT[listing.tab], sort.key
 
 
-def _band(rows: QuerySet[Action], branch: int) -> QuerySet[Any, Any]:
-    return columns(rows.order_by("-queued_at", "-id"), branch=branch, progress=True)[:BAND_LIMIT]
+def _band(rows: QuerySet[Action], branch: int, *, plan: bool) -> QuerySet[Any, Any]:
+    ordered = rows if rows.query.order_by else rows.order_by("-queued_at", "-id")
+    return columns(ordered, branch=branch, progress=True, plan=plan)[:BAND_LIMIT]
 
 
 class Along:
@@ -147,7 +158,8 @@ class Along:
         if self.key is not None:
             rows = rows.filter(Beyond(self.keys, self.key, down=down))
         rows = rows.order_by(*(f"-{key}" if down else key for key in self.keys))
-        return columns(rows, branch=branch)[: self.listing.size + 1]
+        plan = self.listing.tab is Tab.PENDING
+        return columns(rows, branch=branch, plan=plan)[: self.listing.size + 1]
 
     def shown(self, rows: Sequence[RawRow]) -> Sequence[RawRow]:
         rows = rows[: self.listing.size]
@@ -190,7 +202,10 @@ class Offset:
         )
         progress = self.listing.live_result is not None
         start = self.first - 1
-        return columns(ordered, branch=branch, progress=progress)[start : start + self.listing.size + 1]
+        plan = self.listing.tab is Tab.PENDING
+        return columns(ordered, branch=branch, progress=progress, plan=plan)[
+            start : start + self.listing.size + 1
+        ]
 
     def shown(self, rows: Sequence[RawRow]) -> Sequence[RawRow]:
         return rows[: self.listing.size]

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.db.models import F, OuterRef, QuerySet, Subquery, Value
-from django.db.models.fields import SmallIntegerField
-from django.db.models.functions import Cast
+from django.db.models.fields import SmallIntegerField, TextField
+from django.db.models.functions import Cast, Substr
 
 from actioncenter.actions.catalogue import CATALOGUE, Entry
 from actioncenter.actions.enums import ActionType
-from actioncenter.actions.models import Action, Attempt
+from actioncenter.actions.models import Action, Attempt, Plan
+from actioncenter.actions.models.deciding import PREFIX
 from actioncenter.web.keyset import as_text
 from actioncenter.web.statements import Compiled, rows_of
 
@@ -31,6 +32,8 @@ class RawRow(NamedTuple):
     requested_by_id: int | None
     created_at: str
     expires_at: str | None
+    deferred_until: str | None
+    assigned_to_name: str
     history_at: str | None
     finished_at: str | None
     read_back_at: str | None
@@ -57,6 +60,8 @@ class RawRow(NamedTuple):
     approval_id: Any
     approval_rule: str
     proposers: str
+    plan: str | None
+    """First letters of the digest of the newest plan, where rows may be approved."""
     done: int | None
     total: int | None
 
@@ -69,19 +74,25 @@ class RawRow(NamedTuple):
         return f"A-{self.id}"
 
 
-MOMENTS = frozenset({"created_at", "expires_at", "history_at", "finished_at", "read_back_at"})
-COMPUTED = frozenset({"branch", "done", "total", "undo_execution"})
+MOMENTS = frozenset(
+    {"created_at", "expires_at", "deferred_until", "history_at", "finished_at", "read_back_at"}
+)
+COMPUTED = frozenset({"branch", "done", "total", "undo_execution", "plan"})
 # Cast, because PostgreSQL takes a bare NULL in a union for text.
 NULL = Cast(Value(None), SmallIntegerField())
+NO_TEXT = Cast(Value(None), TextField())
 
 
-def columns(rows: QuerySet[Action], *, branch: int = 0, progress: bool = False) -> QuerySet[Any, Any]:
+def columns(
+    rows: QuerySet[Action], *, branch: int = 0, progress: bool = False, plan: bool = False
+) -> QuerySet[Any, Any]:
     """The columns of RawRow. Ordering and slicing stay the caller's."""
     computed: dict[str, Any] = {
         "raw_branch": Value(branch, output_field=SmallIntegerField()),
         "raw_undo_execution": F("undone_by__execution"),
         "raw_done": _of_attempt("done") if progress else NULL,
         "raw_total": _of_attempt("total") if progress else NULL,
+        "raw_plan": _plan() if plan else NO_TEXT,
     }
     # Under names of their own: an unqualified ORDER BY must never mean the text.
     computed |= {f"raw_{name}": as_text(name) for name in MOMENTS}
@@ -99,6 +110,11 @@ def read(statement: Compiled | None, given: Sequence[Any] = ()) -> list[RawRow]:
 def _of_attempt(column: str) -> Subquery:
     running = Attempt.objects.filter(action=OuterRef("pk"), ended_at__isnull=True).order_by("-id")
     return Subquery(running.values(column)[:1])
+
+
+def _plan() -> Subquery:
+    newest = Plan.objects.filter(action=OuterRef("pk"), revision=OuterRef("revision")).order_by("-id")
+    return Subquery(newest.values(start=Cast(Substr("digest", 1, PREFIX), TextField()))[:1])
 
 
 def stamp(text: str | None) -> datetime | None:

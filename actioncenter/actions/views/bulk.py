@@ -2,20 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID, uuid4
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from actioncenter.accounts import proof
+from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import actor_of
-from actioncenter.actions.forms import BulkForm
+from actioncenter.actions.forms import BulkForm, Seen
 from actioncenter.actions.models import Action, Conflict, Invalid
 from actioncenter.actions.models.deciding import RowResult
+from actioncenter.actions.models.undoing import selected
 from actioncenter.actions.permissions import Refused, Verb
 from actioncenter.actions.queries import viewer_of
 from actioncenter.actions.rows import shown_target
-from actioncenter.actions.views.decide import state_of
+from actioncenter.actions.views.decide import denied, state_of
 from actioncenter.actions.views.detail import page_url
 from actioncenter.actions.views.lists import listed
 from actioncenter.actions.views.refusing import refused
@@ -24,6 +28,7 @@ from actioncenter.web import htmx
 
 CODES: Final[Mapping[str, str]] = {
     "decided": "conflict", "voted": "conflict", "busy": "conflict", "expired": "expired", "changed": "changed",
+    "plan_changed": "changed", "reauthenticate": "denied",
     "role": "denied", "own_proposal": "denied", "person": "denied", "unknown": "denied",
 }  # fmt: skip
 """How a refusal looks in the list of results; anything else is `failed`."""
@@ -35,43 +40,72 @@ def bulk(request: HttpRequest) -> HttpResponse:
     form = BulkForm({**request.POST.dict(), "selected": request.POST.getlist("selected")})
     if not form.is_valid():
         return refused(request, 400, "Not understood", f"{form.complaint} Nothing was recorded.")
-    sent = form.cleaned_data
+    sent, by = form.cleaned_data, actor_of(request)
+
+    def answer(outcome: Outcome) -> HttpResponse:
+        return _answer(request, sent["next"], _results(outcome["rows"], sent["verb"]))
+
     try:
-        found = _carry_out(sent, actor_of(request))
+        return once(request, lambda: _begin(sent, by), answer, lambda outcome: _go_on(sent, by, outcome))
     except Invalid as invalid:
         return refused(request, 422, "Nothing was recorded", f"{invalid.name}: {invalid.reason}")
     except Refused as refusal:
-        return refused(request, 403, "Not allowed", f"{refusal} Nothing was recorded.")
+        return denied(request, refusal, back=sent["next"])
     except Conflict as conflict:
         return refused(request, 409, "Nothing was recorded", conflict.message)
-    return _answer(request, sent["next"], _results(found, sent["verb"]))
 
 
-def _carry_out(sent: Mapping[str, Any], by: Actor) -> Sequence[RowResult]:
-    chosen: dict[int, int | None] = sent["selected"]
-    comment, numbers = sent["comment"], list(chosen)
+def _begin(sent: Mapping[str, Any], by: Actor) -> Outcome:
+    """All that can be decided without waiting for anybody. Every undo is left: each takes a while."""
+    numbers, approval = list(sent["selected"]), uuid4()
     if sent["verb"] == Verb.UNDO:
-        if not comment:
+        if not sent["comment"]:
             raise Invalid("comment", "A comment is required to undo.")
-        return Action.objects.undo_many(numbers, by=by, comment=comment)
-    revisions = {number: revision for number, revision in chosen.items() if revision}
-    many = Action.objects.approve_many if sent["verb"] == Verb.APPROVE else Action.objects.reject_many
-    return many(numbers, by=by, comment=comment, revisions=revisions)
+        found: Sequence[RowResult] = [
+            RowResult(number, False, "busy", "") for number in selected(Action, numbers, by=by)
+        ]
+    else:
+        found = _decided(sent, by, numbers, approval, wait=False)
+        if unproved := next((result for result in found if result.code == proof.CODE), None):
+            raise Refused(proof.CODE, _said(unproved))
+    left = [result.number for result in found if result.code == "busy"]
+    return {"rows": [_result(result) for result in found], "left": left, "approval": approval.hex}
 
 
-def _results(found: Sequence[RowResult], verb: str) -> dict[str, Any]:
-    done = sum(result.ok for result in found)
-    return {
-        "title": f"{done} of {len(found)} {DONE[verb]}",
-        "rows": [_result(result) for result in found],
-        "done": done,
-        "total": len(found),
+def _go_on(sent: Mapping[str, Any], by: Actor, outcome: Outcome) -> Outcome:
+    number, *left = outcome["left"]
+    if sent["verb"] == Verb.UNDO:
+        [result] = Action.objects.undo_many([number], by=by, comment=sent["comment"])
+    else:
+        [result] = _decided(sent, by, [number], UUID(outcome["approval"]), wait=True)
+    rows = [_result(result) if row["number"] == number else row for row in outcome["rows"]]
+    return {**outcome, "rows": rows, "left": left}
+
+
+def _decided(
+    sent: Mapping[str, Any], by: Actor, numbers: Sequence[int], approval: UUID, *, wait: bool
+) -> Sequence[RowResult]:
+    seen: Mapping[int, Seen] = {number: sent["selected"][number] for number in numbers}
+    more: dict[str, Any] = {
+        "revisions": {number: of.revision for number, of in seen.items() if of.revision},
+        "approval_id": approval,
+        "wait": wait,
     }
+    if sent["verb"] == Verb.REJECT:
+        return Action.objects.reject_many(numbers, by=by, comment=sent["comment"], **more)
+    plans = {number: of.plan for number, of in seen.items() if of.plan is not None}
+    return Action.objects.approve_many(numbers, by=by, comment=sent["comment"], plans=plans, **more)
 
 
-def _result(result: RowResult) -> dict[str, str]:
+def _results(rows: Sequence[Mapping[str, Any]], verb: str) -> dict[str, Any]:
+    done = sum(row["code"] == "done" for row in rows)
+    return {"title": f"{done} of {len(rows)} {DONE[verb]}", "rows": rows, "done": done, "total": len(rows)}
+
+
+def _result(result: RowResult) -> dict[str, Any]:
     action = result.action
     return {
+        "number": result.number,
         "label": f"A-{result.number}",
         "url": page_url(result.number),
         "target": shown_target(action.target_kind, action.target_name) if action else "",

@@ -4,22 +4,23 @@ from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from actioncenter.accounts import proof
+from actioncenter.accounts.answers import Outcome, Unchanged, once
 from actioncenter.accounts.request import actor_of
 from actioncenter.actions.abilities import BUTTONS
-from actioncenter.actions.enums import Decision
+from actioncenter.actions.enums import Decision, Execution
 from actioncenter.actions.forms import DecisionForm
 from actioncenter.actions.models import Action, Conflict, Invalid
-from actioncenter.actions.models.conflicts import DECIDED
+from actioncenter.actions.models.conflicts import DECIDED, RUNS
 from actioncenter.actions.pane import pane_of
 from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.actions.queries import Tab, Viewer, viewer_of
-from actioncenter.actions.queries.details import changed_since, details
+from actioncenter.actions.queries.details import changed_since, details, plan_since
 from actioncenter.actions.rows import iso
 from actioncenter.actions.views.detail import page_url, pane_context, tag_beside, visible_action
 from actioncenter.actions.views.refusing import refused
@@ -30,24 +31,31 @@ from actioncenter.web import htmx
 from actioncenter.web.keyset import BadToken
 
 NOUNS: Final = {
-    "approve": "approval", "reject": "rejection", "undo": "undo", "cancel": "cancellation", "retry": "retry",
-    "happened": "answer", "not-happened": "answer",
+    "break-glass": "approval", "approve": "approval", "reject": "rejection", "undo": "undo", "cancel": "cancellation", "retry": "retry",
+    "happened": "answer", "not-happened": "answer", "acknowledge": "answer",
 }  # fmt: skip
 Sent = dict[str, Any]
 
 
 def _approve(action: Action, by: Actor, sent: Sent) -> str:
-    action.approve(by=by, comment=sent["comment"], revision=sent["revision"])
+    action.approve(
+        by=by, comment=sent["comment"], revision=sent["revision"], plan=sent["plan"], mode=sent["mode"]
+    )
     if action.decision == Decision.PENDING:
         return f"{action.label}: your approval counts, more are needed."
     return f"{action.label} is approved and queued."
 
 
 def _reject(action: Action, by: Actor, sent: Sent) -> str:
-    action.reject(by=by, comment=sent["comment"], revision=sent["revision"])
+    action.reject(by=by, comment=sent["comment"], revision=sent["revision"], mode=sent["mode"])
     if action.decision == Decision.PENDING:
         return f"{action.label}: your rejection counts, more are needed."
     return f"{action.label} is rejected. Nothing will be done."
+
+
+def _break_glass(action: Action, by: Actor, sent: Sent) -> str:
+    action.break_the_glass(by=by, comment=sent["comment"], revision=sent["revision"], plan=sent["plan"])
+    return f"{action.label} is approved on your word alone. Every admin was told, and it will be reviewed."
 
 
 def _undo(action: Action, by: Actor, sent: Sent) -> str:
@@ -65,6 +73,11 @@ def _retry(action: Action, by: Actor, sent: Sent) -> str:
     return f"{action.label} is queued again for what is unfinished."
 
 
+def _acknowledge(action: Action, by: Actor, sent: Sent) -> str:
+    action.acknowledge(by=by, comment=sent["comment"])
+    return f"{action.label} is acknowledged. Other actions may go on there."
+
+
 def _happened(action: Action, by: Actor, sent: Sent) -> str:
     action.resolve_unknown(by=by, happened=True, comment=sent["comment"])
     return f"{action.label} is recorded as done."
@@ -78,9 +91,11 @@ def _not_happened(action: Action, by: Actor, sent: Sent) -> str:
 VERBS: Final[dict[str, Callable[[Action, Actor, Sent], str]]] = {
     "approve": _approve,
     "reject": _reject,
+    "break-glass": _break_glass,
     "undo": _undo,
     "cancel": _cancel,
     "retry": _retry,
+    "acknowledge": _acknowledge,
     "happened": _happened,
     "not-happened": _not_happened,
 }
@@ -97,27 +112,52 @@ def decide(request: HttpRequest, number: int, verb: str) -> HttpResponse:
     if not form.is_valid():
         return refused(request, 400, "Not understood", f"{form.complaint} Nothing was recorded.")
     sent = form.cleaned_data
+
+    def effect() -> Outcome:
+        try:
+            return {"said": VERBS[verb](action, actor_of(request), sent)}
+        except Conflict as conflict:
+            text = explained(conflict, sent["revision"], sent["plan"])
+            raise Unchanged({"conflict": conflict.code, "text": text}) from conflict
+
+    def answer(outcome: Outcome) -> HttpResponse:
+        now = visible_action(viewer, number)
+        if "conflict" in outcome:
+            return conflicted(request, now, verb, outcome)
+        return _done(request, viewer, now, sent["next"])
+
     try:
-        said = VERBS[verb](action, actor_of(request), sent)
-    except Conflict as conflict:
-        return conflicted(request, conflict, verb, sent["revision"])
+        return once(request, effect, answer)
     except Refused as refusal:
-        return refused(request, 403, "Not allowed", f"{refusal} Nothing was recorded.")
+        return denied(request, refusal, back=page_url(number), way=_instead(refusal, action))
     except Invalid as invalid:
         return refused(
             request, 422, "Something is missing", f"{invalid.name}: {invalid.reason} Nothing was recorded."
         )
     except NotVisible as gone:
         raise Http404 from gone
-    return _done(request, viewer, number, sent["next"], said)
 
 
-def _done(request: HttpRequest, viewer: Viewer, number: int, wanted: str, said: str) -> HttpResponse:
+def _instead(refusal: Refused, action: Action) -> tuple[str, str] | None:
+    """Who may not decide it can ask somebody who may."""
+    if refusal.code != "role" or action.decision != Decision.PENDING:
+        return None
+    return "Hand to…", reverse("actions:assign", args=[action.pk])
+
+
+def denied(
+    request: HttpRequest, refusal: Refused, *, back: str, way: tuple[str, str] | None = None
+) -> HttpResponse:
+    """403, or the question for the password where that is all that is missing."""
+    if refusal.code == proof.CODE:
+        return proof.ask(request, back=back, why=str(refusal))
+    return refused(request, 403, "Not allowed", f"{refusal} Nothing was recorded.", way=way)
+
+
+def _done(request: HttpRequest, viewer: Viewer, action: Action, wanted: str) -> HttpResponse:
     back = htmx.local_path(request, wanted, reverse("actions:pending"))
     if not htmx.fragment(request):
-        messages.success(request, said)
         return redirect(back)
-    action = visible_action(viewer, number)
     context = _pane(viewer, action, back)
     tag: str = context["action"]["ptag"]
     response = htmx.live(render(request, "actions/_pane.html", context), tag)
@@ -146,14 +186,14 @@ def state_of(viewer: Viewer, address: str) -> ListState | None:
         return ListState(tab=tab, query=QueryDict(), viewer=viewer)
 
 
-def conflicted(request: HttpRequest, conflict: Conflict, verb: str, revision: int | None) -> HttpResponse:
-    """409: who was faster, or what changed meanwhile."""
-    if conflict.code == "decided" and conflict.action.decided_by_name:
+def conflicted(request: HttpRequest, action: Action, verb: str, outcome: Outcome) -> HttpResponse:
+    """409: who was faster and how it stands now, or what changed meanwhile."""
+    if outcome["conflict"] == "decided" and action.decided_by_name:
         template = "actions/_conflict.html" if htmx.fragment(request) else "actions/conflict.html"
-        context = {"conflict": _lost(viewer_of(request), conflict.action, verb)}
+        context = {"conflict": _lost(viewer_of(request), action, verb)}
         response = htmx.live(render(request, template, context, status=409))
     else:
-        response = refused(request, 409, "Not recorded", _explained(conflict, revision))
+        response = refused(request, 409, "Not recorded", outcome["text"])
     response["HX-Trigger"] = htmx.CHANGED
     return response
 
@@ -169,10 +209,14 @@ def _lost(viewer: Viewer, action: Action, verb: str) -> dict[str, str]:
         "label": action.label,
         "url": page_url(action.pk),
         "comment": action.decision_comment,
+        "runs": RUNS.get(Execution(action.execution), ""),
     }
 
 
-def _explained(conflict: Conflict, revision: int | None) -> str:
+def explained(conflict: Conflict, revision: int | None, plan: str | None = None) -> str:
+    if conflict.code == "plan_changed":
+        now = "; ".join(plan_since(conflict.action, plan or ""))
+        return f"{conflict.message} Now: {now}." if now else conflict.message
     if conflict.code != "changed" or not revision:
         return conflict.message
     changes = changed_since(conflict.action, revision)

@@ -61,7 +61,7 @@ def pane_context(
     """`numbers` are those of the page beside it; read here when the list isn't shown as well."""
     if numbers is None:
         found = page(state.listing, list_counts(state.listing))
-        numbers = [row.id for rows in (*found.bands, found.rows) for row in rows]
+        numbers = [row.id for rows in found.in_order for row in rows]
     opened = pane_of(
         details(action, state.viewer),
         state.viewer,

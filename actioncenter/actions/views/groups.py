@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from datetime import date, timedelta
 from itertools import groupby
-from typing import TypedDict
+from typing import Final, TypedDict
 
 from actioncenter.actions.queries import DEFAULT_SORT, ListCounts, Page, Tab, Viewer, stamp
 from actioncenter.actions.rows import Row
 from actioncenter.actions.views.state import ListState
+
+PUT_OFF: Final = "off"
 
 
 class Band(TypedDict):
@@ -22,22 +24,24 @@ def grouped(
     state: ListState, found: Page, counts: ListCounts, bands: Sequence[Sequence[Row]], rows: Sequence[Row]
 ) -> list[Band]:
     """Bands with rows only, in the order shown."""
-    made = [
-        _named(state, rows_above, counts.bands[at], at) for at, rows_above in enumerate(bands) if rows_above
-    ]
+    beside = [_named(state, some, counts.bands[at], at) for at, some in enumerate(bands) if some]
+    made = [band for band in beside if band["key"] != PUT_OFF]
+    below = [band for band in beside if band["key"] == PUT_OFF]
     if not rows:
-        return made
+        return made + below
     if state.tab is Tab.PENDING:
         made.append(_band("waiting", "Waits for a decision", rows, icon="s-pending", count=counts.total))
     elif found.sort == DEFAULT_SORT[Tab.HISTORY] and state.listing.live_result is None:
         made += _days(state.viewer, found, rows)
     else:
         made.append(_band("sorted", "Running" if state.listing.live_result else "Ended", rows))
-    return made
+    return made + below
 
 
 def _named(state: ListState, rows: Sequence[Row], count: int, at: int) -> Band:
-    if state.tab is Tab.PENDING:
+    if state.tab is Tab.PENDING and at:
+        band = _band(PUT_OFF, "Put off", rows, icon="clock", count=count)
+    elif state.tab is Tab.PENDING:
         band = _band("look", "Needs a look", rows, icon="s-odd", count=count)
     elif rows[0]["result_code"] == "expired":
         band = _band("overdue", "Expired, not yet filed", rows, icon="s-exp", count=count)

@@ -140,7 +140,12 @@ def _bar_context(state: ListState) -> dict[str, Any]:
 def _views(state: ListState) -> list[dict[str, Any]]:
     """Ready-made filters; the one in force is marked."""
     offered = {
-        Tab.PENDING: [("All", {}), ("Malicious", {"verdict": "malicious"}), ("Suspicious", {"verdict": "suspicious"})],
+        Tab.PENDING: [
+            ("All", {}),
+            ("Malicious", {"verdict": "malicious"}),
+            ("Suspicious", {"verdict": "suspicious"}),
+            ("Handed to me", {"assigned": str(state.viewer.user.pk)}),
+        ],
         Tab.HISTORY: [
             ("All", {}),
             ("Decided by me", {"by": str(state.viewer.user.pk)}),

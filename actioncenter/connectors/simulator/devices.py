@@ -157,7 +157,8 @@ DEVICE_VERBS: Final[Mapping[T, Verb]] = {
         _locate, new_device, restores(contained=False), "Its peers talk to it again."
     ),
     T.OFFBOARD_DEVICE: Verb(
-        _locate, new_device, sets(offboarded=True), "Its sensor is switched off; it can't be reached after that."
+        _locate, new_device, sets(offboarded=True), "Its sensor is switched off; it can't be reached after that.",
+        material=("name", "os"),
     ),
     T.ANTIVIRUS_SCAN: Verb(
         _locate, new_device, _scan, "It is scanned; nothing is removed.", holds=job_done, stages=_stages_of_scan

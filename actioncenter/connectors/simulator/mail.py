@@ -164,8 +164,12 @@ def _sets_attachment(quarantined: bool) -> Callable[[Case], Change]:
     return change
 
 
+_IDENTITY: Final = ("mailbox", "message_id", "sender", "subject")
+"""A reference under which there is another message now is another message."""
+
+
 def _message(change: Callable[[Case], Change], says: str, found_in: str = INBOX) -> Verb:
-    return Verb(_locate_message, new_message(found_in), change, says)
+    return Verb(_locate_message, new_message(found_in), change, says, material=_IDENTITY)
 
 
 # Mailboxes

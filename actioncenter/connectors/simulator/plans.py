@@ -37,7 +37,7 @@ def plan(scene: Scene, request: Request, now: float) -> Plan:
         body.changes,
         body.affected,
         warnings,
-        _digest(request, cases),
+        _digest_of(request, cases),
         targets if clustered else None,
     )
 
@@ -56,7 +56,13 @@ def visible(state: Json) -> Json:
     return {name: value for name, value in state.items() if name not in {"assumed", "cluster"}}
 
 
-def _digest(request: Request, cases: Sequence[Case]) -> str:
+def digest(scene: Scene, request: Request, now: float) -> str:
+    """What a plan of this request would carry now."""
+    targets = expanded(scene, request.targets)
+    return _digest_of(request, [case_of(scene, request, target, now) for target in targets])
+
+
+def _digest_of(request: Request, cases: Sequence[Case]) -> str:
     """Over material facts only: what is hit, with its content, and how."""
     fields = VERBS[request.type].material
     things = sorted(

@@ -22,6 +22,7 @@ from actioncenter.connectors.base import (
     Unknown,
     Unsupported,
 )
+from actioncenter.connectors.simulator import plans
 from actioncenter.connectors.simulator.acting import act, pretend
 from actioncenter.connectors.simulator.capabilities import THROUGH_PEERS, why_not
 from actioncenter.connectors.simulator.estate import Estate
@@ -95,6 +96,7 @@ class Run:
             answers = ledger.answers(keys(chosen.now)) if self.keyed else {}
             batch = self._sort(scene, faults, chosen, answers)
             self._raise_if_hopeless(batch, chosen)
+            self._raise_if_not_as_planned(scene, ledger, cursor)
             place = self._caught_up(ledger, place)
             stages, seconds = self._stages(faults, chosen.now)
         self._may_break(faults, batch)
@@ -152,6 +154,14 @@ class Run:
         served = batch.fresh or batch.refused or batch.recorded
         if batch.away and not (served or chosen.ahead or chosen.passed):
             raise Transient("It is offline.", retry_after=30.0, offline=True)
+
+    def _raise_if_not_as_planned(self, scene: Scene, ledger: Ledger, cursor: Json | None) -> None:
+        """Before the first touch only: afterwards our own effect is what differs."""
+        planned = self.request.plan_digest
+        if not planned or cursor is not None or ledger.known():
+            return
+        if plans.digest(scene, self.request, self.now) != planned:
+            raise Permanent("plan_changed", "What is there now is no longer what the plan showed.")
 
     def _may_break(self, faults: Faults, batch: Batch) -> None:
         owners = self._owners(batch.fresh)

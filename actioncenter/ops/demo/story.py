@@ -1,15 +1,18 @@
 """Who decided what. Everything goes through the methods that the pages call."""
 
+import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from actioncenter.accounts.models import User
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType as T
 from actioncenter.actions.enums import Decision, Execution, Source, TargetKind
-from actioncenter.actions.models import Action, Proposal, TargetDraft
+from actioncenter.actions.models import Action, Handover, Proposal, TargetDraft
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.connectors.simulator.faults import Behaviour
@@ -72,6 +75,10 @@ DIRECT: Final = (
     Step("mira", Named(T.COLLECT_PACKAGE, "Package", "FIN-LT-0231"), "For the report."),
 )
 PART: Final = 0.05
+CONCERNS: Final = (
+    "FIN-LT-0244 came back twice. If it beacons again, isolate it.\n"
+    "Purchasing waits for the supplier's mail; they know that some of it is gone."
+)
 
 
 def tell(run: Callable[[], None], estate: Estate) -> None:
@@ -91,10 +98,18 @@ def tell(run: Callable[[], None], estate: Estate) -> None:
     for step in UNDONE:
         undo(step)
     run()
+    hand_the_day_over()
+
+
+def hand_the_day_over() -> None:
+    """From the day to the night: offered, nobody has taken it yet."""
+    if not Handover.objects.exists():
+        began = timezone.now() - timedelta(hours=8)
+        Handover.offer(by=actor("mira"), since=began, concerns=CONCERNS)
 
 
 def actor(username: str) -> Actor:
-    return User.objects.get(username=username).actor()
+    return User.objects.get(username=username).actor(proved_at=time.time())
 
 
 def approve(step: Step) -> None:

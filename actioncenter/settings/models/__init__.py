@@ -1,16 +1,19 @@
 """Settings that decide what may run. Split by subject; import from here."""
 
 from actioncenter.settings.models.approval import ApprovalRule
+from actioncenter.settings.models.breakers import Breaker, BreakerError
 from actioncenter.settings.models.connectors import ConnectorInstance
 from actioncenter.settings.models.groups import DeviceGroup, GroupError, GroupRule, LevelError, LevelRaise
 from actioncenter.settings.models.lists import FolderExclusion, FolderRule, Indicator, SourceVerdicts
-from actioncenter.settings.models.rails import Breaker, Rail, RailUse
-from actioncenter.settings.models.safeguards import Safeguards
+from actioncenter.settings.models.rails import Rail, RailKey, RailUse
+from actioncenter.settings.models.reviewing import ReviewError
+from actioncenter.settings.models.safeguards import Safeguards, SafeguardsError
 from actioncenter.settings.models.stops import Stop
 
 __all__ = [
     "ApprovalRule",
     "Breaker",
+    "BreakerError",
     "ConnectorInstance",
     "DeviceGroup",
     "FolderExclusion",
@@ -21,8 +24,11 @@ __all__ = [
     "LevelError",
     "LevelRaise",
     "Rail",
+    "RailKey",
     "RailUse",
+    "ReviewError",
     "Safeguards",
+    "SafeguardsError",
     "SourceVerdicts",
     "Stop",
 ]

@@ -9,18 +9,19 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 
 from actioncenter.accounts import fence
-from actioncenter.accounts.models import RoleGrant
 from actioncenter.accounts.notices import notify_admins
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
-from actioncenter.settings.enums import AutomationLevel, Role, is_raise
+from actioncenter.settings.enums import AutomationLevel, BreakerState, is_raise
+from actioncenter.settings.models.authority import PROOF_NEEDED, has_proved, may_change
+from actioncenter.settings.models.safeguards import Safeguards
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
-RAISE_DELAY = timedelta(hours=4)
+    from actioncenter.settings.models.breakers import Breaker
 
 
 class LevelError(Exception):
@@ -33,8 +34,14 @@ class LevelError(Exception):
 
 def _require_admin(by: Actor) -> None:
     """A person must be an admin now, inside the fence; the product's own parts and commands may."""
-    if by.user_id is not None and Role.ADMIN not in RoleGrant.objects.held_by(by.user_id):
+    if not may_change(by):
         raise LevelError("role", "Only an admin changes an automation level.")
+
+
+def _require_proof(by: Actor) -> None:
+    """Whatever lets automation do more needs a fresh proof of who asks; less never does."""
+    if not has_proved(by):
+        raise LevelError("reauthenticate", PROOF_NEEDED)
 
 
 class GroupError(Exception):
@@ -60,6 +67,7 @@ class DeviceGroup(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     if TYPE_CHECKING:
+        breakers: RelatedManager["Breaker"]
         rules: RelatedManager["GroupRule"]
         raises: RelatedManager["LevelRaise"]
 
@@ -117,6 +125,9 @@ class DeviceGroup(models.Model):
         if self.access.exists():
             # What a deleted group has decided belongs to no group, and everybody would see it.
             raise GroupError("restricted", "Open the group to everybody before deleting it.")
+        if self.breakers.exclude(state=BreakerState.CLOSED).exists():
+            # Its devices would go where automation may act.
+            raise GroupError("breaker", "Automation is off for a type of action here; restore it first.")
         before = {"name": self.name, "rank": self.rank, "level": self.automation.name}
         self.record(Kind.GROUP_DELETED, by=by, before=before, after=None)
         self.delete()
@@ -146,7 +157,10 @@ class DeviceGroup(models.Model):
                 raise LevelError("changed", f"Somebody changed {group.name} since you opened this page.")
             if new == old:
                 raise LevelError("unchanged", f"{group.name} already has this level.")
-            group._drop_waiting_raise(by=by)
+            if is_raise(old, new):
+                _require_proof(by)
+                group._require_cooled()
+            group.drop_waiting_raise(by=by)
             if is_raise(old, new):
                 waiting = LevelRaise.request(group, new, by=by, comment=comment)
             else:
@@ -155,7 +169,18 @@ class DeviceGroup(models.Model):
         self.level = group.level
         return waiting
 
-    def _drop_waiting_raise(self, *, by: Actor) -> None:
+    def _require_cooled(self) -> None:
+        """After harm nothing more may run by itself before the cooling-off is over."""
+        hot = self.breakers.filter(cool_until__gt=Now()).exclude(state=BreakerState.CLOSED)
+        latest = hot.aggregate(latest=models.Max("cool_until"))["latest"]
+        if latest is not None:
+            raise LevelError(
+                "cooling_off",
+                f"Automatic actions went wrong in {self.name}: its level can't be raised"
+                f" before {latest:%Y-%m-%d %H:%M} UTC.",
+            )
+
+    def drop_waiting_raise(self, *, by: Actor) -> None:
         for waiting in self.raises.select_for_update().filter(ended_at__isnull=True):
             waiting.end(by=by, cancelled=True)
 
@@ -244,7 +269,7 @@ class LevelRaise(models.Model):
             new_level=new,
             requested_by_id=by.user_id,
             requested_by_name=by.name,
-            effective_at=Now() + RAISE_DELAY,
+            effective_at=Now() + timedelta(hours=Safeguards.current().raise_delay_hours),
         )
         waiting.refresh_from_db()
         group.record(
@@ -306,7 +331,9 @@ class LevelRaise(models.Model):
     def _apply(self, *, by: Actor, due_only: bool = False) -> None:
         with fence.exclusive():
             _require_admin(by)
+            _require_proof(by)
             locked = self._lock(due_only=due_only)
             group = DeviceGroup.objects.select_for_update().get(pk=locked.group_id)
+            group._require_cooled()
             locked.end(by=by, cancelled=False)
             group._set_level(AutomationLevel(locked.new_level), by=by, kind=Kind.GROUP_LEVEL_RAISED)

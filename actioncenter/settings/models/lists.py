@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from actioncenter.settings.enums import FolderList, IndicatorEffect, IndicatorKind
-from actioncenter.settings.models.groups import DeviceGroup
+from actioncenter.settings.models.reviewing import Reviewed
 
 
 class FolderRule(models.Model):
@@ -24,8 +24,10 @@ class FolderRule(models.Model):
         return self.pattern
 
 
-class FolderExclusion(models.Model):
+class FolderExclusion(Reviewed):
     """What investigations ignore (domain §7.3): the kinds given are combined with AND."""
+
+    SUBJECT = "exclusion"
 
     folder = models.CharField(max_length=400, blank=True)
     extensions = models.JSONField(default=list, blank=True)
@@ -37,13 +39,16 @@ class FolderExclusion(models.Model):
         return self.folder or ", ".join([*self.extensions, *self.file_names])
 
 
-class Indicator(models.Model):
-    """Allow overrides a bad verdict, Block makes it bad (domain §7.3)."""
+class Indicator(Reviewed):
+    """Allow overrides a bad verdict, Block makes it bad (domain §7.3). Only Allow is reviewed."""
+
+    SUBJECT = "indicator"
+    SUPPRESSES = models.Q(effect=IndicatorEffect.ALLOW)
 
     kind = models.PositiveSmallIntegerField(choices=[(x.value, x.name) for x in IndicatorKind])
     value = models.CharField(max_length=1024)
     effect = models.PositiveSmallIntegerField(choices=[(x.value, x.name) for x in IndicatorEffect])
-    group = models.ForeignKey(DeviceGroup, null=True, blank=True, on_delete=models.CASCADE)
+    group = models.ForeignKey("settings.DeviceGroup", null=True, blank=True, on_delete=models.CASCADE)
     description = models.CharField(max_length=500, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())

@@ -1,5 +1,28 @@
 """Pages of the settings."""
 
+from actioncenter.settings.views.authority import authority, authority_file
 from actioncenter.settings.views.groups import cancel_level, confirm_level, group, groups, level
+from actioncenter.settings.views.rules import add_rule, remove_rule, rule, rules
+from actioncenter.settings.views.safeguards import renew, restore_breaker, safeguards
+from actioncenter.settings.views.stops import explain, resume, stop, stops
 
-__all__ = ["cancel_level", "confirm_level", "group", "groups", "level"]
+__all__ = [
+    "add_rule",
+    "authority",
+    "authority_file",
+    "cancel_level",
+    "confirm_level",
+    "explain",
+    "group",
+    "groups",
+    "level",
+    "remove_rule",
+    "renew",
+    "restore_breaker",
+    "resume",
+    "rule",
+    "rules",
+    "safeguards",
+    "stop",
+    "stops",
+]

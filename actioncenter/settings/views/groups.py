@@ -3,19 +3,21 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from actioncenter.accounts import proof
+from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import Request, actor_of
 from actioncenter.actions.reasons import LEVEL_LABELS
 from actioncenter.settings.access import scope_for
 from actioncenter.settings.enums import Role
 from actioncenter.settings.forms import LevelForm
-from actioncenter.settings.models import DeviceGroup, LevelError, LevelRaise
+from actioncenter.settings.models import DeviceGroup, LevelError, LevelRaise, Safeguards
 from actioncenter.settings.views import shown
 from actioncenter.web.load import load
 
@@ -50,17 +52,19 @@ def level(request: Request, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _page(request, row, error=form.complaint, status=422)
     wanted, seen = form.cleaned_data["level"], form.cleaned_data["revision"]
-    try:
+
+    def effect() -> Outcome:
         waiting = row.change_level(
             wanted, by=actor_of(request), comment=form.cleaned_data["comment"], revision=seen
         )
+        if waiting is None:
+            return {"said": f"{row.name} is set to {LEVEL_LABELS[wanted]} from now on."}
+        return {"said": f"Asked to raise {row.name} to {LEVEL_LABELS[wanted]}. {shown.raise_rule()}"}
+
+    try:
+        return once(request, effect, lambda _: redirect("settings:group", pk=row.pk))
     except LevelError as error:
         return _refused(request, row, error)
-    if waiting is None:
-        messages.success(request, f"{row.name} is set to {LEVEL_LABELS[wanted]} from now on.")
-    else:
-        messages.success(request, f"Asked to raise {row.name} to {LEVEL_LABELS[wanted]}. {shown.RAISE_RULE}")
-    return redirect("settings:group", pk=row.pk)
 
 
 @require_POST
@@ -76,14 +80,17 @@ def cancel_level(request: Request, pk: int) -> HttpResponse:
 def _end_raise(request: Request, pk: int, end: Callable[..., None], text: str) -> HttpResponse:
     waiting = load(LevelRaise.objects.filter(group__in=_visible(request)).select_related("group"), pk)
     _require_admin(request)
-    try:
+
+    def effect() -> Outcome:
         end(waiting, by=actor_of(request))
+        return {
+            "said": text.format(group=waiting.group.name, level=shown.level_label(waiting.new_level)),
+        }
+
+    try:
+        return once(request, effect, lambda _: redirect("settings:group", pk=waiting.group_id))
     except LevelError as error:
         return _refused(request, waiting.group, error)
-    messages.success(
-        request, text.format(group=waiting.group.name, level=shown.level_label(waiting.new_level))
-    )
-    return redirect("settings:group", pk=waiting.group_id)
 
 
 _WAITING = Prefetch("raises", LevelRaise.objects.filter(ended_at__isnull=True), to_attr="waiting")
@@ -104,6 +111,8 @@ def _refused(request: Request, row: DeviceGroup, error: LevelError) -> HttpRespo
     """The page as it is now, with what went wrong."""
     if error.code == "role":
         raise PermissionDenied(str(error))
+    if error.code == proof.CODE:
+        return proof.ask(request, back=reverse("settings:group", args=[row.pk]), why=str(error))
     status = 409 if error.code in CONFLICTS else 422
     return _page(request, load(DeviceGroup.objects.all(), row.pk), error=str(error), status=status)
 
@@ -115,6 +124,7 @@ def _page(request: Request, row: DeviceGroup, *, error: str = "", status: int = 
         "group": shown.whole_group(row, devices.get(row.pk, 0), viewer=request.user),
         "levels": shown.LEVELS,
         "form_error": error,
+        "raise_hours": Safeguards.current().raise_delay_hours,
         "can_edit": can_edit,
         "why_not": "" if can_edit else "Only an admin changes an automation level.",
         "sample_devices": shown.sample_devices(row),

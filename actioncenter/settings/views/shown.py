@@ -12,14 +12,13 @@ from actioncenter.actions.reasons import LEVEL_LABELS
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.settings.enums import AutomationLevel, Role
-from actioncenter.settings.models import DeviceGroup, GroupRule, LevelRaise
+from actioncenter.settings.models import DeviceGroup, GroupRule, LevelRaise, Safeguards
 from actioncenter.web.moments import iso, lasting, when
 from investigations.models import Device
 
 Shown = dict[str, Any]
 HISTORY: Final = 50
 SAMPLE: Final = 10
-RAISE_RULE: Final = "It takes effect in 4 h, or when another admin confirms it. Any admin can cancel it."
 
 SHORT: Final[Mapping[AutomationLevel, str]] = {
     AutomationLevel.NONE: "None",
@@ -63,6 +62,11 @@ CHANGES: Final[Mapping[str, str]] = {
     Kind.GROUP_LEVEL_RAISED: "Level raised from {before} to {after}",
     Kind.GROUP_RAISE_CANCELLED: "Raise to {before} cancelled",
 }
+
+
+def raise_rule() -> str:
+    hours = Safeguards.current().raise_delay_hours
+    return f"It takes effect in {hours} h, or when another admin confirms it. Any admin can cancel it."
 
 
 def level_label(level: int) -> str:

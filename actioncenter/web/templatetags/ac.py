@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from uuid import uuid4
 
 from django import template
 from django.http import HttpRequest
@@ -57,6 +58,9 @@ SEVERITIES: Mapping[str, tuple[str, str]] = {
     "low": ("mut", "info"),
     "info": ("mut", "info"),
     "unknown": ("unk", "v-unk"),
+    # how loud a notice is
+    "urgent": ("mal", "v-mal"),
+    "warning": ("sus", "v-sus"),
 }
 NO_SHAPE = ("mut", "v-unk")
 
@@ -176,15 +180,22 @@ def thousands(number: int) -> str:
     return f"{number:,}"
 
 
+def section_of(path: str) -> str:
+    """The first part of a path, or what of it has an entry of its own."""
+    own = next((prefix for prefix in SECTIONS if path.startswith(prefix)), "")
+    return own or path.split("/")[1]
+
+
+SECTIONS = ("/action-center/handover", "/action-center/reviews")
+
+
 @register.simple_tag(takes_context=True)
 def nav_link(
     context: RequestContext, url: str, picture: str, label: str, count: int | None = None
 ) -> SafeString:
-    """A navigation entry; current when the page's path starts with the link's first part."""
+    """A navigation entry; current when the page lies in the same section."""
     request: HttpRequest | None = context.get("request")
-    section = url if url == "/" else "/" + url.split("/")[1] + "/"
-    path = request.path if request else ""
-    here = path == "/" if section == "/" else path.startswith(section)
+    here = request is not None and section_of(request.path) == section_of(url)
     return format_html(
         '<a class="nav-a{}" href="{}"{}>{}{}{}</a>',
         " on" if here else "",
@@ -194,6 +205,12 @@ def nav_link(
         label,
         format_html('<span class="n">{}</span>', thousands(count)) if count is not None else "",
     )
+
+
+@register.simple_tag
+def form_key() -> SafeString:
+    """For every form that changes something: sent twice, it is done and answered once."""
+    return format_html('<input type="hidden" name="idempotency_key" value="{}">', uuid4().hex)
 
 
 @register.filter

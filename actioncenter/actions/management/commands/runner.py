@@ -21,10 +21,18 @@ class Command(BaseCommand):
         runner = Runner(by=by)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: runner.stop())
-        tidy = threading.Thread(
-            target=housekeeping.run_until, args=(runner.stopping,), kwargs={"by": by}, name="housekeeping"
-        )
-        tidy.start()
+        threads = [
+            threading.Thread(
+                target=housekeeping.run_until,
+                args=(runner.stopping,),
+                kwargs={"by": by, "chores": chores},
+                name=name,
+            )
+            for name, chores in (("housekeeping", housekeeping.CHORES), ("outward", housekeeping.OUTWARD))
+        ]
+        for thread in threads:
+            thread.start()
         self.stdout.write("runner is working")
         runner.run()
-        tidy.join()
+        for thread in threads:
+            thread.join()

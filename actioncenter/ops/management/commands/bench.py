@@ -17,7 +17,7 @@ from actioncenter.bench.databases import BadDatabase, kind_of, throw_away
 from actioncenter.estate.services import ServiceFailed, ServiceMissing
 
 # Known here by name only: their modules need the settings of the run.
-NAMES = ("pages", "policy")
+NAMES = ("decide", "pages", "policy")
 
 
 class Command(BaseCommand):

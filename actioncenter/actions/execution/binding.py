@@ -1,0 +1,150 @@
+"""What was decided is what is sent: the fingerprint and the plan, recomputed from the rows.
+
+Whoever can edit a row can recompute a hash without a key over it. So the fingerprint also has to be
+the one in the event that told of the decision, and that event has to have its place in the keyed chain.
+"""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import Now
+
+from actioncenter.actions.catalogue import needs_plan
+from actioncenter.actions.enums import ActionType, Decision, TargetKind
+from actioncenter.actions.models import Action, ActionTarget, Plan, TargetDraft
+from actioncenter.actions.models.proposal import fingerprint, intent_key
+from actioncenter.audit import canonical as text_of
+from actioncenter.audit.enums import Kind
+from actioncenter.audit.models import Event
+
+TAMPERED: Final = "fingerprint_changed"
+PLAN_CHANGED: Final = "plan_changed"
+PLAN_EXPIRED: Final = "plan_expired"
+NOTHING: Final = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the runner doesn't send; `agreed` and `found` are the two values that differ."""
+
+    code: str
+    agreed: str = ""
+    found: str = ""
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the audit log says was decided on; empty where it says nothing, or not in its own hand."""
+
+    fingerprint: str = ""
+    sealed: str = ""
+    """Of the plan that was approved."""
+
+
+def deviation(action: Action, targets: Sequence[ActionTarget]) -> Refusal | None:
+    """How an action and its targets differ from what was decided on; None when they don't."""
+    said = recorded(action)
+    if action.decision == Decision.APPROVED and said.fingerprint:
+        found = _plan_deviates(action, said.sealed)
+        if found is not None:
+            return found
+    values = (fingerprint_of(action, targets), _agreed(action), action.fingerprint)
+    differing = [value or NOTHING for value in values if value != said.fingerprint or not value]
+    return Refusal(TAMPERED, agreed=said.fingerprint, found=differing[0]) if differing else None
+
+
+def _agreed(action: Action) -> str:
+    return action.approved_fingerprint if action.decision == Decision.APPROVED else action.fingerprint
+
+
+def fingerprint_of(action: Action, targets: Sequence[ActionTarget]) -> str:
+    """Over the rows as they are. Empty for messages that aren't those of the plan, or another intent."""
+    kind = ActionType(action.type)
+    substances = [target.substance(kind) for target in targets]
+    names = [target.canonical for target in targets]
+    planned = planned_targets(action)
+    if planned and not _unexpanded(targets):
+        if substances != [message_draft(item).substance(kind) for item in planned]:
+            return ""
+        of = action.approved_plan.body["of"] if action.approved_plan else []
+        names, substances = [each["canonical"] for each in of], [each["substance"] for each in of]
+    intent = intent_key(kind, names, action.parameters)
+    if intent != action.intent_key:
+        return ""
+    return fingerprint(intent, substances, action.policy, action.revision)
+
+
+def _unexpanded(targets: Sequence[ActionTarget]) -> bool:
+    return any(target.kind == TargetKind.CLUSTER for target in targets)
+
+
+def recorded(action: Action) -> Recorded:
+    """From the newest event that told of the decision."""
+    if action.decision == Decision.APPROVED:
+        detail = _said(action, Kind.ACTION_APPROVED).get("detail") or {}
+        return Recorded(detail.get("fingerprint", ""), detail.get("sealed", ""))
+    after = _said(action, Kind.ACTION_PROPOSED).get("after") or {}
+    direct = after.get("decision") == Decision.NOT_REQUIRED.name
+    return Recorded(after.get("fingerprint", "")) if direct else Recorded()
+
+
+def _said(action: Action, kind: Kind) -> dict[str, Any]:
+    """The newest event of this kind, from the text that the chain covers."""
+    before = Event.objects.filter(stream=OuterRef("stream"), seq=OuterRef("seq") - 1).values("chain")
+    row = (
+        Event.objects.filter(stream=f"action:{action.pk}", kind=kind.value)
+        .order_by("-seq")
+        .values_list("stream", "canonical", "chain", Subquery(before))
+        .first()
+    )
+    if row is None:
+        return {}
+    stream, text, chain, previous = row
+    if not hmac.compare_digest(text_of.link(settings.AUDIT_KEY, stream, previous or "", text), chain):
+        return {}
+    return text_of.read(text)
+
+
+def _plan_deviates(action: Action, sealed: str) -> Refusal | None:
+    plan = action.approved_plan
+    if plan is None:
+        kind, target = ActionType(action.type), TargetKind(action.target_kind)
+        needed = sealed or action.approved_plan_digest or (needs_plan(kind, target) and "a plan")
+        return Refusal(PLAN_CHANGED, agreed=needed, found=NOTHING) if needed else None
+    differing = [value for value in (plan.seal, action.approved_plan_digest) if value != sealed]
+    if differing:
+        return Refusal(PLAN_CHANGED, agreed=sealed or NOTHING, found=differing[0] or NOTHING)
+    if (plan.action_id, plan.revision) != (action.pk, action.revision):
+        return Refusal(PLAN_CHANGED, agreed=f"revision {action.revision}", found=f"revision {plan.revision}")
+    newer = Plan.objects.filter(action=action, revision=plan.revision, pk__gt=plan.pk)
+    other = newer.exclude(digest=plan.digest).order_by("-pk").values_list("digest", flat=True).first()
+    if other is not None:
+        return Refusal(PLAN_CHANGED, agreed=plan.digest, found=other)
+    if Plan.objects.filter(pk=plan.pk, expires_at__lte=Now()).exists():
+        return Refusal(PLAN_EXPIRED, agreed=f"{plan.expires_at:%Y-%m-%dT%H:%M:%SZ}")
+    return None
+
+
+def planned_targets(action: Action) -> list[dict[str, Any]]:
+    """The messages that the approved plan froze; empty where the target stands for itself."""
+    plan = action.approved_plan
+    return plan.body.get("targets") or [] if plan else []
+
+
+def message_draft(item: Mapping[str, Any]) -> TargetDraft:
+    """A planned target as `jobs` wrote it into the plan's body."""
+    return TargetDraft(
+        kind=TargetKind(item["kind"]),
+        name=item["name"],
+        entity=item["entity"],
+        on_name=item["on"],
+        instance_id=item["instance_id"],
+        instance_name=item["instance_name"],
+        remote=item["remote"],
+        facts=item["facts"],
+    )

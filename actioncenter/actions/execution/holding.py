@@ -1,0 +1,57 @@
+"""What a pulled switch holds back, and when a runner must hold back by itself.
+
+A pause keeps new work from beginning; a stop also keeps what is under way from sending more. The
+stop file works without the database. A runner that can't say that it lives may not have heard of a
+stop, so after a while it begins nothing until it can.
+"""
+
+import threading
+import time
+from typing import Final
+
+from django.db.models import Q
+
+from actioncenter.actions.models import Action
+from actioncenter.actions.queries.stopped import EVERYTHING, covered
+from actioncenter.settings.enums import StopKind
+from actioncenter.settings.models import Stop
+from actioncenter.settings.models.stops import stop_file_reason
+
+CUT_OFF_AFTER: Final = 5.0
+"""Seconds without a beat that was written."""
+
+
+def under_a_stop(*, sending: bool = False) -> Q:
+    """Actions that may not begin, as a condition on Action; with `sending` those that may send nothing more.
+
+    Read it inside `fence.decider` to rely on it.
+    """
+    if stop_file_reason() is not None:
+        return EVERYTHING
+    stops = Stop.objects.in_force()
+    if sending:
+        stops = stops.filter(kind=StopKind.STOP)
+    return covered(stops.values_list("scope", "value"))
+
+
+def stopped(action: Action, *, sending: bool = False) -> bool:
+    """Whether this action may not begin; with `sending`, whether it may send nothing more."""
+    return Action.objects.filter(under_a_stop(sending=sending), pk=action.pk).exists()
+
+
+class Pulse:
+    """When this runner was last heard, by its own monotonic clock. Safe over threads."""
+
+    def __init__(self) -> None:
+        self._heard = time.monotonic()
+        self._lock = threading.Lock()
+
+    def heard(self, at: float) -> None:
+        """A beat that began at this moment was written."""
+        with self._lock:
+            self._heard = max(self._heard, at)
+
+    @property
+    def cut_off(self) -> bool:
+        with self._lock:
+            return time.monotonic() - self._heard > CUT_OFF_AFTER

@@ -1,0 +1,113 @@
+"""Housekeeping of stops and runners: what ends by itself, what has become quiet, who has fallen silent."""
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce, Now
+
+from actioncenter.accounts.enums import Severity
+from actioncenter.accounts.notices import notify_admins
+from actioncenter.actions.models import RunnerBeat
+from actioncenter.actions.queries import runners, stopped
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
+from actioncenter.settings.enums import StopKind, StopScope, StopSource
+from actioncenter.settings.models import Stop
+from actioncenter.settings.models.stops import PAGE, StopError, stop_file_reason
+
+logger = logging.getLogger(__name__)
+REMIND_EVERY: Final = timedelta(days=1)
+
+
+def stops_waiting() -> bool:
+    """Whether `mind_stops` has anything to do; cheap while nothing is stopped."""
+    if _unrecorded_file() is not None:
+        return True
+    return any(rows.exists() for rows in (_over(), _loud(), _forgotten()))
+
+
+def mind_stops(by: Actor) -> int:
+    done = _record_file()
+    for stop in _over():
+        done += _end(stop, by=by)
+    done += sum(_grow_quiet(stop) for stop in _loud())
+    for stop in _forgotten():
+        with transaction.atomic():
+            stop.remind()
+        done += 1
+    return done
+
+
+def _over() -> "QuerySet[Stop]":
+    return Stop.objects.in_force().filter(kind=StopKind.PAUSE, until__lte=Now())
+
+
+def _loud() -> "QuerySet[Stop]":
+    return Stop.objects.in_force().filter(quiet_at__isnull=True)
+
+
+def _forgotten() -> "QuerySet[Stop]":
+    old = Stop.objects.in_force().filter(until__isnull=True)
+    return old.annotate(told_at=Coalesce("reminded_at", "pulled_at")).filter(told_at__lt=Now() - REMIND_EVERY)
+
+
+def _unrecorded_file() -> str | None:
+    """The text of a stop file that no row speaks of yet."""
+    reason = stop_file_reason()
+    if reason is None:
+        return None
+    everything = Stop.objects.in_force().filter(kind=StopKind.STOP, scope=StopScope.ALL)
+    return None if everything.exists() else reason
+
+
+def _record_file() -> int:
+    reason = _unrecorded_file()
+    if reason is None:
+        return 0
+    Stop.pull(
+        StopKind.STOP, StopScope.ALL, by=Actor.system("stop file"), reason=reason or "A stop file was found.",
+        source=StopSource.FILE,
+    )  # fmt: skip
+    return 1
+
+
+def _end(stop: Stop, *, by: Actor) -> int:
+    try:
+        return int(stop.lift(by=by, comment="Its time is over."))
+    except StopError as error:
+        logger.info("%s stays in force: %s", stop, error)
+        return 0
+
+
+def _grow_quiet(stop: Stop) -> int:
+    """Nothing begins under it any more, so what isn't under way now never will be."""
+    if stopped.in_flight(stop):
+        return 0
+    return Stop.objects.in_force().filter(pk=stop.pk, quiet_at__isnull=True).update(quiet_at=Now())
+
+
+def unalarmed() -> "QuerySet[RunnerBeat]":
+    return runners.silent().filter(alarmed_at__isnull=True)
+
+
+def raise_alarms(by: Actor) -> int:
+    """Tell the admins, once, of every runner that has fallen silent; returns of how many."""
+    return sum(_alarm(beat, by=by) for beat in unalarmed())
+
+
+def _alarm(beat: RunnerBeat, *, by: Actor) -> int:
+    with transaction.atomic():
+        first = runners.silent().filter(pk=beat.pk, alarmed_at__isnull=True).update(alarmed_at=Now())
+        if first:
+            last = {"seen_at": beat.seen_at.isoformat(), "in_flight": beat.in_flight}
+            log.record(
+                Kind.RUNNER_SILENT, by=by, subject=f"runner:{beat.name}", subject_name=beat.name,
+                detail={**last, "acknowledged": beat.acknowledged},
+            )  # fmt: skip
+            title = f"Runner {beat.name} has not been heard of since {beat.seen_at:%H:%M:%S} UTC"
+            notify_admins("runner.silent", title=title, url=PAGE, severity=Severity.URGENT)
+    return first

@@ -1,0 +1,141 @@
+"""Putting a decision off, and handing it to somebody who may make it.
+
+Neither decides anything: an action that was put off still expires when it would have, and whoever
+it was handed to is asked first, not alone.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db.models.functions import Now
+
+from actioncenter.accounts import fence
+from actioncenter.accounts.enums import Severity
+from actioncenter.accounts.models import User
+from actioncenter.accounts.notices import notify
+from actioncenter.actions.enums import Decision, Risk
+from actioncenter.actions.models.conflicts import Conflict, Invalid
+from actioncenter.actions.models.proposing import database_now
+from actioncenter.actions.models.settling import event, locked
+from actioncenter.actions.models.voting import barred
+from actioncenter.actions.permissions import Refused, Rights, Verb, fresh_rights
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
+
+if TYPE_CHECKING:
+    from actioncenter.actions.models.action import Action
+
+COMMENT_LIMIT = 4000
+
+
+def defer(action: "Action", until: datetime | None, *, by: Actor) -> "Action":
+    """Put the decision off until then, or take that back with None.
+
+    Raises Invalid (in the past, or not before it expires), Conflict, Refused, NotVisible.
+    """
+    with fence.decider():
+        row = locked(action)
+        fresh_rights(by).require(Verb.APPROVE, row)
+        now = database_now()
+        _still_waits(row, now)
+        if until is not None:
+            _check_moment(row, until, now)
+        before = row.deferred_until
+        _write(row, deferred_until=until)
+        event(
+            row,
+            Kind.ACTION_DEFERRED,
+            by,
+            before={"deferred_until": _iso(before)},
+            after={"deferred_until": _iso(until)},
+        )
+    action.refresh_from_db()
+    return action
+
+
+def hand_over(action: "Action", to_user: User, *, by: Actor, comment: str = "") -> "Action":
+    """Ask one person who may decide it, and tell them.
+
+    Raises Invalid (they may not decide it), Conflict, Refused, NotVisible.
+    """
+    if len(comment) > COMMENT_LIMIT:
+        raise Invalid("comment", f"At most {COMMENT_LIMIT} characters.")
+    with fence.decider():
+        row = locked(action)
+        fresh_rights(by).require(Verb.PROPOSE, row)
+        _still_waits(row, database_now())
+        obstacle = why_not_theirs(row, to_user)
+        if obstacle:
+            raise Invalid("to", obstacle)
+        before = {"assigned_to": row.assigned_to_name, "deferred_until": _iso(row.deferred_until)}
+        # What one person put off is not put off for the next.
+        _write(row, assigned_to_id=to_user.pk, assigned_to_name=to_user.shown_name, deferred_until=None)
+        event(
+            row,
+            Kind.ACTION_HANDED_OVER,
+            by,
+            before=before,
+            after={"assigned_to": to_user.shown_name, "assigned_ref": to_user.ref, "deferred_until": None},
+            detail={"comment": comment},
+        )
+        if to_user.ref != by.ref:
+            _tell(row, to_user, by=by, comment=comment)
+    action.refresh_from_db()
+    return action
+
+
+def why_not_theirs(row: "Action", person: User) -> str:
+    """Why this person can't decide the action, as the database has their rights now; or nothing."""
+    name = person.shown_name
+    try:
+        rights = fresh_rights(person.actor())
+    except Refused:
+        return f"{name} is not active."
+    return obstacle_for(row, person.ref, rights, name)
+
+
+def obstacle_for(row: "Action", ref: str, rights: Rights, name: str) -> str:
+    if not rights.sees(row):
+        return f"{name} can't see it."
+    if rights.refusal(Verb.APPROVE, row):
+        return f"{name} may not decide it."
+    if barred(row, ref):
+        return f"{name} proposed it and may not decide it."
+    return ""
+
+
+def _still_waits(row: "Action", now: datetime) -> None:
+    if row.decision != Decision.PENDING:
+        raise Conflict(row, "decided")
+    if row.expires_at is not None and row.expires_at <= now:
+        raise Conflict(row, "expired", f"{row.label} expired undecided; that counts as a rejection.")
+
+
+def _check_moment(row: "Action", until: datetime, now: datetime) -> None:
+    if until <= now:
+        raise Invalid("until", "Choose a time to come.")
+    if row.expires_at is not None and until >= row.expires_at:
+        raise Invalid(
+            "until", f"It expires at {row.expires_at:%Y-%m-%d %H:%M} UTC and can't be put off that long."
+        )
+
+
+def _write(row: "Action", **changes: Any) -> None:
+    waiting = type(row).objects.filter(pk=row.pk, decision=Decision.PENDING, expires_at__gt=Now())
+    if not waiting.update(**changes, updated_at=Now()):
+        raise Conflict(row, "expired", f"{row.label} expired meanwhile. Nothing was recorded.")
+
+
+def _tell(row: "Action", person: User, *, by: Actor, comment: str) -> None:
+    notify(
+        [person],
+        "action.handed_over",
+        title=f"{by.name} handed {row.label} to you: {row.entry.short} {row.target_name}",
+        params={"action": row.pk, "by": by.name, "comment": comment},
+        url=f"/action-center/actions/{row.pk}",
+        severity=Severity.WARNING if row.risk == Risk.HIGH else Severity.INFO,
+    )
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -1,0 +1,67 @@
+"""Which actions a pulled switch covers, and what of them is under way."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
+
+from actioncenter.actions.models import Action, ActionTarget, Attempt
+from actioncenter.settings.enums import StopScope
+from actioncenter.settings.models import Stop
+
+EVERYTHING = Q(pk__isnull=False)
+NOTHING = Q(pk__in=[])
+
+
+def covered(scopes: Iterable[tuple[int, int | None]]) -> Q:
+    """Actions in any of these (scope, value), as a condition on Action; none when there are none."""
+    condition = NOTHING
+    for scope, value in scopes:
+        match StopScope(scope):
+            case StopScope.ALL:
+                return EVERYTHING
+            case StopScope.GROUP:
+                condition |= Q(group=value)
+            case StopScope.TYPE:
+                condition |= Q(type=value)
+            case StopScope.INVESTIGATION:
+                condition |= Q(investigation=value)
+            case StopScope.CONNECTOR:
+                through = ActionTarget.objects.filter(action=OuterRef("pk"), instance=value)
+                condition |= Q(Exists(through))
+    return condition
+
+
+def under_way(*, sending: bool = False) -> "QuerySet[Attempt]":
+    """Attempts that a runner goes on with by itself; with `sending` those it may be at this moment.
+
+    One that waits for a person who looks is not among them.
+    """
+    if sending:
+        return Attempt.objects.filter(ended_at__isnull=True, lease_until__gt=Now())
+    goes_on = Q(lease_until__isnull=False) | Q(next_poll_at__isnull=False)
+    return Attempt.objects.filter(goes_on, ended_at__isnull=True)
+
+
+def in_flight(stop: Stop) -> int:
+    """How many attempts may still do something under this stop.
+
+    A pause lets what is under way end, so all of it counts; a stop lets nothing more be sent, so only
+    what a runner holds at this moment does.
+    """
+    rows = under_way(sending=not stop.is_pause)
+    if stop.scope == StopScope.CONNECTOR:
+        return rows.filter(instance=stop.value).count()
+    actions = Action.objects.filter(covered([(stop.scope, stop.value)]))
+    return rows.filter(action__in=actions).count()
+
+
+def waiting_in_queue(stop: Stop) -> int:
+    """How many decided actions it holds back."""
+    return Action.objects.running().filter(covered([(stop.scope, stop.value)])).count()
+
+
+def running_by(field: str) -> dict[Any, int]:
+    """Attempts under way per value of one of Attempt's columns, such as `action__group`."""
+    return dict(under_way().order_by().values_list(field).annotate(Count("pk")))

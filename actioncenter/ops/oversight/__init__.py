@@ -1,0 +1,1 @@
+"""Requirements of human oversight, the tests that carry them, and how those ended last."""

@@ -1,0 +1,46 @@
+"""What an admin changes holds for every decider from the moment the admin reads "saved"."""
+
+from statistics import quantiles
+from typing import Any
+
+import pytest
+
+from tests import factories
+from tests.actions.real_processes import in_processes
+from tests.settings.stopping import stop_file
+
+__all__ = ["stop_file"]
+pytestmark = pytest.mark.usefixtures("stop_file", "people")
+CHANGES = ["switch", "level", "right", "role"]
+
+
+@pytest.fixture
+def people(shared_database: str) -> None:
+    for name in ("noa", "mira"):
+        factories.person(name)
+    factories.group()
+
+
+def contest(url: str, rounds: int, changes: list[str], *, plant: bool = False) -> dict[str, Any]:
+    spec = {"rounds": rounds, "changes": changes, "plant": plant}
+    told: dict[str, Any] = in_processes("tests.contests.fencing", url, spec, seconds=20 + 10 * rounds)
+    return told
+
+
+@pytest.mark.parametrize(
+    "rounds", [5, pytest.param(100, marks=[pytest.mark.long])], ids=["few rounds", "100 rounds"]
+)
+def test_nothing_is_decided_on_what_no_longer_holds(shared_database: str, rounds: int) -> None:
+    told = contest(shared_database, rounds, CHANGES)
+
+    assert told["late"] == dict.fromkeys(CHANGES, 0)
+    assert told["done"] == dict.fromkeys(CHANGES, rounds), "somebody was deciding in every round"
+    assert told["codes"] == [0] * len(told["codes"])
+    print(f"an admin waited {quantiles(told['waits_ms'], n=100)[98]:.0f} ms (p99)")  # noqa: T201
+
+
+def test_a_plain_read_without_the_fence_is_seen(shared_database: str) -> None:
+    told = contest(shared_database, 40, ["switch"], plant=True)
+
+    assert told["codes"] == [0] * len(told["codes"])
+    assert told["late"]["switch"] > 0
