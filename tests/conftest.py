@@ -9,6 +9,7 @@ import pytest
 from django.apps import apps
 from django.db import connection
 from django.test import TransactionTestCase
+from hypothesis import HealthCheck, settings
 
 from actioncenter.audit import triggers
 from actioncenter.environment import flag
@@ -20,6 +21,11 @@ SERVICES_REQUIRED = flag("ACTIONCENTER_REQUIRE_SERVICES")
 MISSING_PACKAGES = pytest.StashKey[dict[str, int]]()
 # The first program that exists is used; a browser of one's own comes first.
 BROWSERS = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+
+
+# A busy machine is slow, and that is no fault of what is tested.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

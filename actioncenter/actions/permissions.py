@@ -12,7 +12,7 @@ from actioncenter.accounts.models import User
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Area
 from actioncenter.audit.actor import Actor
-from actioncenter.settings.access import Scope, scope_for
+from actioncenter.settings.access import Scope, roles_and_scope, scope_for
 from actioncenter.settings.enums import Role
 
 
@@ -112,7 +112,8 @@ def rights_of(user: User) -> Rights:
 
 def fresh_rights(by: Actor) -> Rights:
     """The rights of a person as the database has them now; raises Refused for anything else."""
-    user = User.objects.filter(pk=by.user_id, is_active=True).first() if by.user_id else None
-    if user is None:
-        raise Refused("person", "Only a signed-in, active person may do this.")
-    return rights_of(user)
+    if by.user_id is not None:
+        rights = Rights(*roles_and_scope(by.user_id))
+        if rights.roles or User.objects.filter(pk=by.user_id, is_active=True).exists():
+            return rights
+    raise Refused("person", "Only a signed-in, active person may do this.")

@@ -44,6 +44,8 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "detail": "j",
     }
 )
+OWN: Final = frozenset({"stream", "seq", "subject", "subject_name", "detail"})
+"""Fields that hardly two events share."""
 _ENTRY: Final = re.compile(rb"([a-z_]+):([sitjn]):(\d+):")
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
@@ -52,34 +54,47 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def render(values: Mapping[str, Any]) -> str:
-    """Canonical text of one event. Raises as `texts` does."""
-    return assemble(texts(values))
+    """Canonical text of one event. Raises as `Pen.write` does."""
+    return Pen().write(values)[0]
 
 
-def texts(values: Mapping[str, Any]) -> dict[str, str | None]:
-    """Each field as it is written, JSON included.
+class Pen:
+    """Writes events one after another; what they have in common is written once.
 
-    Raises:
-        TypeError, ValueError: a value can't be written without doubt (a float, a naive time,
-            a lone surrogate, a JSON key that is no text).
+    JSON counts as common where it is the same object, which the caller keeps until the last is written.
     """
-    return {
-        name: None if (value := values[name]) is None else _WRITERS[type_](value)
-        for name, type_ in FIELDS.items()
-    }
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, Any], tuple[str, str | None]] = {}
+
+    def write(self, values: Mapping[str, Any]) -> tuple[str, dict[str, str | None]]:
+        """The canonical text, and the JSON fields as they stand in it.
+
+        Raises:
+            TypeError, ValueError: a value can't be written without doubt (a float, a naive time,
+                a lone surrogate, a JSON key that is no text).
+        """
+        known, parts, jsons = self._known, [HEADER], {}
+        for name, type_ in FIELDS.items():
+            value = values[name]
+            if name in OWN:
+                entry, text = _entry(name, type_, value)
+            else:
+                key = (name, id(value) if type_ == "j" else value)
+                entry, text = known.get(key) or known.setdefault(key, _entry(name, type_, value))
+            parts.append(entry)
+            if type_ == "j":
+                jsons[name] = text
+        return "".join(parts), jsons
 
 
-def assemble(written: Mapping[str, str | None]) -> str:
-    """The canonical text from what `texts` gave."""
-    parts = [HEADER]
-    for name, type_ in FIELDS.items():
-        text = written[name]
-        if text is None:
-            parts.append(f"{name}:n:0:\n")
-        else:
-            length = len(text) if text.isascii() else len(text.encode())
-            parts.append(f"{name}:{type_}:{length}:{text}\n")
-    return "".join(parts)
+def _entry(name: str, type_: str, value: Any) -> tuple[str, str | None]:
+    """The line of one field, and the value in it."""
+    if value is None:
+        return f"{name}:n:0:\n", None
+    text = _WRITERS[type_](value)
+    length = len(text) if text.isascii() else len(text.encode())
+    return f"{name}:{type_}:{length}:{text}\n", text
 
 
 def read(text: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 from django.conf import settings
@@ -27,6 +28,8 @@ COLUMNS: Final[Mapping[str, str]] = {
     "canonical": "text", "chain": "text",
 }  # fmt: skip
 """What an insert names, with its type on PostgreSQL; the database fills in the rest."""
+
+_NEVER_SHARED: Final = ("stream", "seq")
 
 Row = tuple[Any, ...]
 
@@ -122,8 +125,33 @@ def insertion(drafts: Sequence[Draft]) -> tuple[str, list[Any]]:
 
     For a caller that writes its own change in the same statement. Raises as `record` does.
     """
-    records = [dict(zip(COLUMNS, row, strict=True)) for row in _chained(drafts)]
-    return _POSTGRES_INSERT, [json.dumps(records, default=datetime.isoformat)]
+    rows = _chained(drafts)
+    common: list[tuple[int, str]] = []
+    own: list[tuple[int, str]] = []
+    for at, name in enumerate(COLUMNS):
+        shared = name not in _NEVER_SHARED and all(row[at] == rows[0][at] for row in rows)
+        (common if shared else own).append((at, name))
+    # One text goes over the wire much faster than as many parameters.
+    records = [{name: row[at] for at, name in own} for row in rows]
+    return _insertion(tuple(name for _, name in common), tuple(name for _, name in own)), [
+        *(rows[0][at] for at, _ in common),
+        json.dumps(records),
+    ]
+
+
+@cache
+def _insertion(common: tuple[str, ...], own: tuple[str, ...]) -> str:
+    values = [f"%s::{_cast(name)}" for name in common]
+    values += [f"{name}::{_cast(name)}" for name in own]
+    typed = ", ".join(f"{name} {COLUMNS[name]}" for name in own)
+    return (
+        f"INSERT INTO {TABLE} ({', '.join([*common, *own])}) SELECT {', '.join(values)}"  # noqa: S608 - constants
+        f" FROM json_to_recordset(%s) AS e({typed})"
+    )
+
+
+def _cast(name: str) -> str:
+    return "jsonb" if name in JSON_COLUMNS else COLUMNS[name]
 
 
 def _chained(drafts: Sequence[Draft]) -> list[Row]:
@@ -134,17 +162,17 @@ def _chained(drafts: Sequence[Draft]) -> list[Row]:
     if shared:
         _lock(shared)
     at, heads = _clock_and_heads(streams)
-    rows = []
+    rows, pen = [], canonical.Pen()
     for draft in drafts:
         stream = draft.stream or draft.subject
         seq, previous = heads.get(stream, (0, ""))
-        row = _row(draft, stream=stream, seq=seq + 1, at=at, previous=previous)
+        row = _row(draft, pen, stream=stream, seq=seq + 1, at=at, previous=previous)
         heads[stream] = (seq + 1, row[-1])
         rows.append(row)
     return rows
 
 
-def _row(draft: Draft, *, stream: str, seq: int, at: datetime, previous: str) -> Row:
+def _row(draft: Draft, pen: canonical.Pen, *, stream: str, seq: int, at: datetime, previous: str) -> Row:
     """The columns as they are stored; JSON as text."""
     values: dict[str, Any] = {
         "stream": stream,
@@ -163,10 +191,8 @@ def _row(draft: Draft, *, stream: str, seq: int, at: datetime, previous: str) ->
         "after": draft.after,
         "detail": draft.detail,
     }
-    written = canonical.texts(values)
-    text = canonical.assemble(written)
-    for name in JSON_COLUMNS:
-        values[name] = written[name]
+    text, jsons = pen.write(values)
+    values.update(jsons)
     return (*values.values(), text, canonical.link(settings.AUDIT_KEY, stream, previous, text))
 
 
@@ -218,10 +244,4 @@ _SQLITE_HEADS: Final = _heads_statement(
 _POSTGRES_HEADS: Final = _heads_statement("clock_timestamp()", "unnest(%s::text[]) AS wanted(value)")
 _SQLITE_INSERT: Final = (
     f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) VALUES ({', '.join('%s' for _ in COLUMNS)})"  # noqa: S608 - constants
-)
-# One text goes over the wire much faster than as many parameters.
-_POSTGRES_INSERT: Final = (
-    f"INSERT INTO {TABLE} ({', '.join(COLUMNS)})"  # noqa: S608 - constants
-    f" SELECT {', '.join(f'{name}::jsonb' if name in JSON_COLUMNS else name for name in COLUMNS)}"
-    f" FROM json_to_recordset(%s) AS e({', '.join(f'{name} {type_}' for name, type_ in COLUMNS.items())})"
 )

@@ -211,6 +211,10 @@ class Journal(Protocol):
     def intent(self, keys: Sequence[str]) -> None:
         """Record that these targets will be touched now. Raises LeaseLost if we no longer may."""
 
+    def touching(self) -> None:
+        """The last thing before the touch, after every wait. Raises Transient or LeaseLost where the
+        intent has become too old and may no longer be carried out: nothing may be sent then."""
+
     def result(self, results: Sequence[Result]) -> None:
         """Record results as they come in; they are final."""
 

@@ -55,6 +55,7 @@ HISTORY: Final = "/action-center/history"
 INVESTIGATIONS: Final = "/investigations/"
 GROUPS: Final = "/settings/groups"
 HANDOVERS: Final = "/action-center/handover"
+RULES: Final = "/settings/rules"
 ROW: Final = "a.row"
 WAITS: Final = "tr:has(.c-exp time) a.row"
 ODD: Final = "tr:has(.c-ver .odd) a.row"
@@ -79,12 +80,18 @@ STOPS: Final = (
         for tab in TABS
     ),
     Stop("assign", "actions:assign", PENDING, [WAITS, AS_PAGE, "a[href$='/assign']"]),
+    Stop("edit", "actions:edit", PENDING, [ROW, AS_PAGE, "a[href$='/edit']"], who="mira"),
     Stop("handovers", "actions:handovers", HANDOVERS),
     Stop("handover", "actions:handover", HANDOVERS, [".lines a"]),
     Stop("reviews", "actions:reviews", "/action-center/reviews"),
+    Stop("notices", "notices", "/notices"),
+    Stop("confirm-identity", "confirm_identity", "/confirm-identity"),
     Stop("authority", "settings:authority", "/settings/authority"),
     Stop("groups", "settings:groups", GROUPS, who="noa"),
     Stop("group", "settings:group", GROUPS, [ROW], who="noa"),
+    Stop("rules", "settings:rules", RULES, who="noa"),
+    Stop("rule", "settings:rule", RULES, [ROW], who="noa"),
+    Stop("rule-read", "settings:rule", RULES, [ROW]),
     Stop("safeguards", "settings:safeguards", "/settings/safeguards", who="noa"),
     Stop("stops", "settings:stops", "/settings/stops", who="noa"),
     Stop("not-found", "actions:detail", "/action-center/actions/999999999"),

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, Q, QuerySet
 
+from actioncenter.accounts.models import RoleGrant
 from actioncenter.actions.enums import Area
 from actioncenter.settings.enums import Role
 from actioncenter.settings.models import DeviceGroup
@@ -29,14 +30,30 @@ def scope_for(user: "User") -> Scope:
     A group without user groups is open to everybody. Areas limit deciding, not seeing, except
     that somebody without any role sees nothing.
     """
-    roles = user.roles
-    if not user.is_active or not roles:
+    roles = user.roles if user.is_active else frozenset()
+    limited = not _see_all(roles) and DeviceGroup.objects.filter(access__isnull=False).exists()
+    return _scope(roles, user.pk, limited=bool(roles) and limited)
+
+
+def roles_and_scope(user_id: int) -> tuple[frozenset[Role], Scope]:
+    """Both as the database has them now, in one statement where no group is limited to some people."""
+    limited = Exists(DeviceGroup.access.through.objects.all())
+    held = RoleGrant.objects.in_force().filter(user_id=user_id).annotate(limited=limited)
+    rows = list(held.values_list("role", "limited"))
+    roles = frozenset(Role(role) for role, _ in rows)
+    return roles, _scope(roles, user_id, limited=any(limited for _, limited in rows))
+
+
+def _see_all(roles: frozenset[Role]) -> bool:
+    return not roles.isdisjoint({Role.AUDITOR, Role.ADMIN})
+
+
+def _scope(roles: frozenset[Role], user_id: int, *, limited: bool) -> Scope:
+    if not roles:
         return Scope(groups=frozenset(), areas=frozenset())
-    if roles & {Role.AUDITOR, Role.ADMIN}:
+    if _see_all(roles) or not limited:
         return Scope(groups=None, areas=frozenset(Area))
-    if not DeviceGroup.objects.filter(access__isnull=False).exists():
-        return Scope(groups=None, areas=frozenset(Area))
-    open_to = DeviceGroup.objects.filter(Q(access__isnull=True) | Q(access__in=user.groups.all()))
+    open_to = DeviceGroup.objects.filter(Q(access__isnull=True) | Q(access__user=user_id))
     return Scope(groups=frozenset(open_to.values_list("pk", flat=True)), areas=frozenset(Area))
 
 

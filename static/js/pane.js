@@ -104,9 +104,21 @@ document.addEventListener("change", (event) => {
   if (form && event.target.matches("select, input[type=date]")) form.requestSubmit();
 });
 
-// Empty fields say nothing and stay out of the address.
+// What was said belongs to what was just recorded, not to the next button.
+document.addEventListener("htmx:after:request", (event) => {
+  const { ctx } = event.detail;
+  const comment = document.getElementById("comment");
+  if (comment && ctx.sourceElement.matches?.("button[name=verb]") && ctx.response?.status < 300) comment.value = "";
+});
+
+// Empty fields say nothing and stay out of the address; fields put away because they don't apply are not sent.
 document.addEventListener("submit", (event) => {
-  if (!event.target.matches("form[data-filter]")) return;
-  for (const field of event.target.elements) if (field.name && !field.value) field.disabled = true;
-  setTimeout(() => [...event.target.elements].forEach((field) => (field.disabled = false)));
+  const form = event.target;
+  const drop = form.matches("form[data-filter]") ? (field) => !field.value
+    : form.matches("form[data-unseen-unsent]") ? (field) => field.type !== "hidden" && !field.checkVisibility()
+    : null;
+  if (!drop) return;
+  const dropped = [...form.elements].filter((field) => field.name && drop(field));
+  for (const field of dropped) field.disabled = true;
+  setTimeout(() => dropped.forEach((field) => (field.disabled = false)));
 });

@@ -43,7 +43,7 @@ def shared_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
         yield url
 
 
-def in_processes(module: str, url: str, spec: dict[str, Any], *, seconds: float = 60) -> Any:
+def in_processes(module: str, url: str, spec: dict[str, Any], *, seconds: float = 180) -> Any:
     """Run the `main` of a module that reads `spec` from its input and answers in JSON on its output."""
     start = f"import django; django.setup(); from {module} import main; main()"
     done = subprocess.run(

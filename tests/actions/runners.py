@@ -26,8 +26,8 @@ from actioncenter.actions.execution import claiming, jobs, loop, outside, steppi
 from actioncenter.actions.models import Action, Attempt, attempting
 from actioncenter.audit.actor import Actor
 
-OVER_AFTER = 40.0
-CALM_AFTER = 12.0
+OVER_AFTER = 150.0
+CALM_AFTER = 6.0
 """Seconds after which nobody is killed any more; a slow machine gets fewer kills."""
 
 

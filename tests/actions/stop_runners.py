@@ -5,7 +5,6 @@ machine that is suspended would; whoever watches it lets it go on. Ends in good 
 """
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -27,6 +26,7 @@ PLACES: dict[str, tuple[Any, str, bool]] = {
     "after the claim": (claiming, "claim_one", True),
     "before the intent": (stepping.Port, "intent", False),
     "within the intent": (attempting, "intend", True),
+    "before the touch": (stepping.Port, "intent", True),
 }
 
 
@@ -53,12 +53,17 @@ def _alone(call: Callable[..., Any]) -> Callable[..., Any]:
 def _freezing(call: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
     once = threading.Lock()
 
+    def freeze() -> None:
+        # Sent to this very thread: one sent to the process is taken by the main thread, and this one runs on.
+        if once.acquire(blocking=False):
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+
     def called(*args: Any, **more: Any) -> Any:
-        if not after and once.acquire(blocking=False):
-            os.kill(os.getpid(), signal.SIGSTOP)
+        if not after:
+            freeze()
         answer = call(*args, **more)
-        if after and once.acquire(blocking=False):
-            os.kill(os.getpid(), signal.SIGSTOP)
+        if after:
+            freeze()
         return answer
 
     return called
@@ -85,6 +90,7 @@ def main() -> None:
     if spec["freeze"]:
         freeze_at(spec["freeze"])
     loop.POLL_SECONDS = 0.1
+    stepping.STOP_POLL = 0.5
     by = Actor.system("runner")
     runner = loop.Runner(by=by, threads=4)
     signal.signal(signal.SIGTERM, lambda *_: runner.stop())

@@ -18,7 +18,7 @@ from tests import factories
 from tests.actions.conftest import RUNNER
 from tests.actions.real_processes import in_processes
 
-FILES, CLUSTERS, MESSAGES = 34, 3, 12
+FILES, CLUSTERS, MESSAGES = 24, 2, 12
 EVERYWHERE = {
     "before the intent mark": 0.03,
     "after the intent mark": 0.03,
@@ -71,7 +71,7 @@ def faults(estate: Estate, *, unknown: bool = False) -> list[str]:
 
 
 def live_and_die(url: str, *, runners: int = 1, **more: Any) -> dict[str, Any]:
-    spec = {"deaths": 16, "lease": 1.0, "die": EVERYWHERE, "kill": True, "plant": False, **more}
+    spec = {"deaths": 10, "lease": 1.0, "die": EVERYWHERE, "kill": True, "plant": False, **more}
     spec |= {"runners": runners}
     told: dict[str, Any] = in_processes(
         "tests.actions.runners", url, {"seed": random.randrange(10**6), **spec}

@@ -197,6 +197,7 @@ def test_a_person_s_approval_outlives_what_only_binds_automation(run: Run, estat
 # The truth changes
 
 
+@pytest.mark.oversight("X-2")
 def test_verdict_change_recalls(run: Run, estate: Estate) -> None:
     action = approved()
     be_cleared(action)

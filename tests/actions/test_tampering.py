@@ -165,6 +165,18 @@ def swap_messages(action: Action) -> None:
     plan.save()
 
 
+def retell(part: str) -> tampering.Tamper:
+    """What people saw says something else than when they approved."""
+
+    def tamper(action: Action) -> None:
+        plan = Plan.objects.get(action=action)
+        assert part in plan.body
+        plan.body[part] = ["Nothing is deleted."]
+        plan.save()
+
+    return tamper
+
+
 def swap_and_seal(action: Action) -> None:
     swap_messages(action)
     tampering.row(approved_plan_digest=Plan.objects.get(action=action).seal)(action)
@@ -178,8 +190,12 @@ def newer_plan(action: Action) -> None:
 
 
 PLANS: dict[str, tuple[tampering.Tamper, str]] = {
-    "body": (swap_messages, binding.PLAN_CHANGED),
-    "body and seal": (swap_and_seal, binding.PLAN_CHANGED),
+    **{
+        f"body's {part}": (retell(part), binding.PLAN_CHANGED)
+        for part in ("observed", "changes", "affected", "warnings")
+    },
+    "body's targets": (swap_messages, binding.PLAN_CHANGED),
+    "body's targets and seal": (swap_and_seal, binding.PLAN_CHANGED),
     "digest": (lambda a: Plan.objects.update(digest="d" * 64), binding.PLAN_CHANGED),
     "seal": (tampering.row(approved_plan_digest="d" * 64), binding.PLAN_CHANGED),
     "revision": (lambda a: Plan.objects.update(revision=2), binding.PLAN_CHANGED),

@@ -203,6 +203,7 @@ def test_dual_control(attempt: Callable[[Action], None], kind: ActionType) -> No
     assert action.decision == Decision.PENDING
 
 
+@pytest.mark.oversight("HO-001")
 @pytest.mark.parametrize("in_front", ["mira", "ivo"])
 def test_second_vote_blind(in_front: str, client: Client) -> None:
     """Who may still vote doesn't read what others said; who may not, or has voted, does."""

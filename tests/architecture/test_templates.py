@@ -29,7 +29,9 @@ def test_every_posted_form_carries_a_key(path: Path) -> None:
 def posted_forms(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8")
     found = re.findall(r'<form\b[^>]*method="post".*?</form>', text, re.DOTALL)
-    assert len(found) == len(re.findall(r'method\s*=\s*["\']?post', text, re.IGNORECASE)), "a form in disguise"
+    assert len(found) == len(re.findall(r'method\s*=\s*["\']?post', text, re.IGNORECASE)), (
+        "a form in disguise"
+    )
     return found
 
 
@@ -44,11 +46,17 @@ KEYLESS = {
 
 def has_key(form: str) -> bool:
     address = re.search(r'action="([^"]*)"', form.partition(">")[0])
-    return "{% form_key %}" in form or 'name="idempotency_key"' in form or (address[1] if address else "") in KEYLESS
+    return (
+        "{% form_key %}" in form
+        or 'name="idempotency_key"' in form
+        or (address[1] if address else "") in KEYLESS
+    )
 
 
 def test_a_form_without_a_key_is_seen() -> None:
-    assert not has_key('<form method="post" action="{% url \'settings:level\' group.pk %}">{% csrf_token %}</form>')
+    assert not has_key(
+        '<form method="post" action="{% url \'settings:level\' group.pk %}">{% csrf_token %}</form>'
+    )
 
 
 @pytest.mark.parametrize(

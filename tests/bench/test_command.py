@@ -89,6 +89,23 @@ def test_the_size_of_the_issue_has_targets() -> None:
     }
 
 
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_decide(tmp_path: Path, database: str) -> None:
+    result = found(
+        bench(tmp_path, "decide", "--rows", "600", "--rounds", "1", "--json", "--database", database)
+    )
+    ratios = result["ratios"]
+    assert set(ratios) == {
+        "bulk_vs_bare_update",
+        "statements_per_chunk",
+        "aborted",
+        "doubled",
+        "contest_p99_ms",
+    }
+    assert (ratios["aborted"], ratios["doubled"]) == (0, 0)
+    assert all(ratios[name] > 0 for name in ("bulk_vs_bare_update", "statements_per_chunk", "contest_p99_ms"))
+
+
 @pytest.mark.postgres
 def test_a_server_that_is_there_gets_a_schema_and_loses_it(tmp_path: Path, postgres_service: Service) -> None:
     run = bench(

@@ -39,6 +39,13 @@ class Fenced(Notes):
         raise LeaseLost
 
 
+class Late(Notes):
+    """The journal of a runner that was kept waiting between its intent and the touch."""
+
+    def touching(self) -> None:
+        raise Transient("A switch was pulled.")
+
+
 class ConformanceOfLimits:
     @every_type
     def test_a_lost_lease_stops_it(self, harness: Harness, kind: ActionType) -> None:
@@ -50,6 +57,21 @@ class ConformanceOfLimits:
             finish(harness, request, notes=Fenced())
         assert harness.digest() == before
         assert not harness.effects(request)
+
+    @every_type
+    def test_what_comes_too_late_after_its_intent_is_not_touched(
+        self, harness: Harness, kind: ActionType
+    ) -> None:
+        request = prepared(harness, kind)
+        if unsupported(harness, request):
+            return
+        before, notes = harness.digest(), Late()
+        with pytest.raises(Transient):
+            finish(harness, request, notes=notes)
+        assert notes.intents
+        assert harness.digest() == before
+        assert not harness.effects(request)
+        assert set(finish(harness, request).results) == {target.key for target in request.targets}
 
     @every_type
     def test_after_the_deadline_nothing_is_touched(self, harness: Harness, kind: ActionType) -> None:

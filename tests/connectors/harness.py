@@ -94,6 +94,9 @@ class Notes:
     def intent(self, keys: Sequence[str]) -> None:
         self.intents += keys
 
+    def touching(self) -> None:
+        """In time."""
+
     def result(self, results: Sequence[Result]) -> None:
         self.results |= {result.key: result for result in results}
 

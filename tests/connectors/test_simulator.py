@@ -129,6 +129,28 @@ def test_what_nobody_knew_comes_into_being_and_is_marked(simulated: SimulatorHar
     assert (simulated.estate.state("device", "new-pc") or {})["assumed"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "what", "known", "told"),
+    [
+        (T.SOFT_DELETE_EMAIL, K.MESSAGE, {"message_id": "m1"}, {"sender": "a@example.net", "subject": "Pay"}),
+        (T.QUARANTINE_FILE, K.FILE, {"path": "/tmp/a"}, {"sha256": "a" * 64}),
+        (T.TURN_OFF_FORWARDING, K.MAILBOX, {}, {"forward_to": "drop@example.com"}),
+    ],
+)
+def test_what_other_evidence_says_of_an_unknown_thing_leaves_a_plan_as_it_was(
+    simulated: SimulatorHarness,
+    kind: ActionType,
+    what: TargetKind,
+    known: dict[str, str],
+    told: dict[str, str],
+) -> None:
+    """Two requests about one thing, decided together, must not undo each other's approval."""
+    request = one(kind, what, "new@halden.example", **known)
+    planned = replace(request, plan_digest=simulated.connector.preview(request).digest)
+    assert outcome(simulated, one(kind, what, "new@halden.example", **known, **told)) is Outcome.SUCCEEDED
+    assert outcome(simulated, planned) is Outcome.ALREADY
+
+
 def test_seeding_again_leaves_what_changed(tmp_path: Path) -> None:
     path = tmp_path / "e.sqlite3"
     estate = {"devices": [{"remote": "a", "files": [{"path": "/x"}]}], "blocked_urls": ["https://b.example/"]}

@@ -107,9 +107,23 @@ class SkipsTheJournal(Simulator):
         class Deaf:
             def intent(self, keys: object) -> None: ...
 
+            def touching(self) -> None: ...
+
             def result(self, results: object) -> None: ...
 
         return super().step(request, cursor, Deaf())
+
+
+class LooksOnlyOnce(Simulator):
+    """Doesn't ask again whether it may, however long it was kept waiting."""
+
+    def step(self, request: Request, cursor: Json | None, journal: Journal) -> Done | Continue:
+        class Hasty:
+            intent, result = journal.intent, journal.result
+
+            def touching(self) -> None: ...
+
+        return super().step(request, cursor, Hasty())
 
 
 class DropsTheLast(Simulator):
@@ -143,6 +157,10 @@ PLANTED: Mapping[type[Simulator], tuple[Check, ActionType]] = {
     PreviewTouches: (SUITE.test_preview_changes_nothing, ActionType.ISOLATE_DEVICE),
     ForgetsBefore: (SUITE.test_undo_never_overwrites_what_somebody_else_did, ActionType.SOFT_DELETE_EMAIL),
     SkipsTheJournal: (LIMITS.test_a_lost_lease_stops_it, ActionType.ISOLATE_DEVICE),
+    LooksOnlyOnce: (
+        LIMITS.test_what_comes_too_late_after_its_intent_is_not_touched,
+        ActionType.ISOLATE_DEVICE,
+    ),
     DropsTheLast: (LIMITS.test_partial_results_are_exact, ActionType.SOFT_DELETE_EMAIL),
     IgnoresThePlan: (LIMITS.test_what_differs_from_the_plan_is_not_touched, ActionType.HARD_DELETE_EMAIL),
     Tells: (LIMITS.test_errors_keep_the_secret, ActionType.ISOLATE_DEVICE),

@@ -70,7 +70,9 @@ def _decided(row: Action, winners: Sequence[Told], quorum: int) -> Iterator[str]
     if len(winners) != (quorum if choice else 0):
         yield f"was won by {names}, it is {Decision(row.decision).name}"
     votes = Vote.objects.filter(action=row, choice=choice) if choice else Vote.objects.none()
-    if sorted(votes.values_list("user_name", flat=True)) != names or Vote.objects.filter(action=row).count() != len(names):
+    if sorted(votes.values_list("user_name", flat=True)) != names or Vote.objects.filter(
+        action=row
+    ).count() != len(names):
         yield f"has the votes of {list(Vote.objects.filter(action=row).values_list('user_name', flat=True))}, won by {names}"
     if row.execution != execution or (choice and row.decided_by_name not in names):
         yield f"is {Execution(row.execution).name}, decided by {row.decided_by_name!r}, won by {names}"
@@ -92,7 +94,9 @@ def undone(told: Sequence[Told], numbers: Iterable[int]) -> list[str]:
         if row.finished_at is None or inverses[0].created_at < row.finished_at:
             found.append(f"A-{number} was undone before it had finished")
         running = re.compile(rf"A-{number} was already approved by .*and is (queued|running)")
-        known = re.compile(rf"undone by {inverses[0].label}\. .*{re.escape(winners[0])} at .*is (queued|running)")
+        known = re.compile(
+            rf"undone by {inverses[0].label}\. .*{re.escape(winners[0])} at .*is (queued|running)"
+        )
         found += (
             f"A-{number}: {one['who']} was told: {one['text']}"
             for one in asked[number]
@@ -113,7 +117,9 @@ def edits(told: Sequence[Told], numbers: Iterable[int]) -> list[str]:
         edited = winners[0]["way"] == "edit"
         state = (row.revision, row.decision)
         if state != ((2, Decision.PENDING) if edited else (1, Decision.APPROVED)):
-            found.append(f"A-{number}: {names} won, but it is at revision {row.revision}, {Decision(row.decision).name}")
+            found.append(
+                f"A-{number}: {names} won, but it is at revision {row.revision}, {Decision(row.decision).name}"
+            )
         known = re.compile("was changed since" if edited else f"approved by {re.escape(winners[0]['who'])}")
         found += (
             f"A-{number}: {one['who']} was told: {one['text']}"
@@ -132,5 +138,7 @@ def answers(told: Sequence[Told], numbers: Iterable[int]) -> list[str]:
         votes = Vote.objects.filter(action=number).count()
         events = Event.objects.filter(stream=f"action:{number}", kind=Kind.ACTION_APPROVED).count()
         if len(different) != 1 or statuses[-1] != 200 or (votes, events) != (1, 1):
-            found.append(f"A-{number}: {len(different)} answers {statuses}, {votes} votes, {events} approvals")
+            found.append(
+                f"A-{number}: {len(different)} answers {statuses}, {votes} votes, {events} approvals"
+            )
     return found

@@ -103,13 +103,20 @@ def bulk(player: Player) -> Iterator[Told]:
         for number in chosen:
             text = rows.get(str(number), told["text"])
             lost = told["status"] if told["status"] != 200 else 409
-            yield {**told, "action": number, "text": text, "status": 200 if text.endswith(" Approved.") else lost}
+            yield {
+                **told,
+                "action": number,
+                "text": text,
+                "status": 200 if text.endswith(" Approved.") else lost,
+            }
 
 
 def sweeper(player: Player) -> Iterator[Told]:
     """Let each action expire while people decide, and write the expiry down."""
     for _, numbers in player.rounds():
-        Action.objects.filter(pk__in=numbers).update(expires_at=Now() + timedelta(milliseconds=player.rng.randint(0, 40)))
+        Action.objects.filter(pk__in=numbers).update(
+            expires_at=Now() + timedelta(milliseconds=player.rng.randint(0, 40))
+        )
         player.gate.wait(PATIENCE)
         while Action.objects.filter(pk__in=numbers, decision=Decision.PENDING).exists():
             Action.objects.expire_due(by=SYSTEM)

@@ -80,7 +80,13 @@ def succeeded(number: int) -> list[int]:
 
 
 def hold(
-    url: str, ways: Sequence[str], rounds: Sequence[Sequence[int]], *, planted: str = "", one_person: bool = False, **more: Any
+    url: str,
+    ways: Sequence[str],
+    rounds: Sequence[Sequence[int]],
+    *,
+    planted: str = "",
+    one_person: bool = False,
+    **more: Any,
 ) -> list[Told]:
     """What everybody was told. A player whose way is `sweeper` or `runner` is no person."""
     persons = iter(people(len(ways)))
@@ -98,4 +104,3 @@ def hold(
 def singly(numbers: Sequence[int]) -> list[list[int]]:
     """A round for each."""
     return [[number] for number in numbers]
-

@@ -11,19 +11,14 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django import DjangoDbBlocker
 
 from actioncenter.ops.camera import STOPS, VIEWS, Stop
+from tests.e2e.axe import AXE, RUN, TAGS, violations
 from tests.e2e.site import ASSETS, Site, demo_site
 
 pytestmark = pytest.mark.browser
-LIGHT, _, _, PHONE = VIEWS
+LIGHT = VIEWS[0]
 MANIFEST: list[dict[str, Any]] = json.loads((ASSETS / "manifest.json").read_text(encoding="utf-8"))[
     "vendored"
 ]
-AXE = (ASSETS / "axe-core-4.14.1" / "axe.min.js").read_text(encoding="utf-8")
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-RUN = """async (tags) => {
-  const { violations } = await axe.run({ runOnly: { type: "tag", values: tags } });
-  return violations.map((one) => `${one.id}: ${one.help} (${one.nodes.length}): ${one.nodes[0].target} ${one.nodes[0].failureSummary}`);
-}"""
 SCENES = {
     "help": lambda page: page.keyboard.press("?"),
     "columns": lambda page: page.get_by_text("Columns").click(),
@@ -65,20 +60,6 @@ def test_the_checker_is_what_was_reviewed(entry: dict[str, Any]) -> None:
     assert {name: f"sha384-{base64.b64encode(digest).decode()}" for name, digest in digests.items()} == entry[
         "files"
     ]
-
-
-def violations(page: Page) -> dict[str, list[str]]:
-    """In both themes, wide and on a phone; the page stays loaded."""
-    found = {}
-    page.evaluate(AXE)
-    for width, height in ((LIGHT.width, LIGHT.height), (PHONE.width, PHONE.height)):
-        page.set_viewport_size({"width": width, "height": height})
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            found[f"{scheme} {width}"] = page.evaluate(RUN, TAGS)
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size({"width": LIGHT.width, "height": LIGHT.height})
-    return {name: broken for name, broken in found.items() if broken}
 
 
 @pytest.mark.oversight("X-8")
@@ -205,7 +186,10 @@ LOOK = """() => {
 }"""
 
 
-@pytest.mark.parametrize("name", ["sign-in", "dashboard", "pending-open", "history", "group"])
+@pytest.mark.parametrize(
+    "name",
+    ["sign-in", "dashboard", "pending-open", "history", "group", "rules", "safeguards", "stops", "handover"],
+)
 def test_focus_is_always_seen(site: Site, name: str) -> None:
     page, _ = site.visit(next(stop for stop in STOPS if stop.name == name), LIGHT)
     page.emulate_media(reduced_motion="reduce")

@@ -12,12 +12,15 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, expect
 from pytest_django import DjangoDbBlocker
 
+from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.models import User
+from actioncenter.accounts.notices import notify
 from actioncenter.actions.enums import ActionType, Decision
 from actioncenter.actions.execution.loop import drain
 from actioncenter.audit.actor import Actor
 from actioncenter.ops.camera import ROW, TABS
-from actioncenter.settings.models import ConnectorInstance
+from actioncenter.settings.enums import StopKind, StopScope
+from actioncenter.settings.models import ConnectorInstance, Stop
 from actioncenter.web.text import INVISIBLE
 from tests import factories
 from tests.e2e.hostile import ALWAYS, CORPUS
@@ -158,6 +161,12 @@ def test_names_in_lists(world: World) -> None:
         "/action-center/history",
         "/investigations/",
         "/settings/groups",
+        "/settings/rules",
+        "/settings/stops",
+        "/settings/authority",
+        "/notices",
+        "/action-center/handover",
+        "/action-center/reviews",
     ):
         world.look(address)
         following = world.page.locator(".foot a", has_text="Next")
@@ -191,9 +200,13 @@ def read_rows(world: World) -> None:
                 world.blame(world.page.url, f"{found} instead of {expected}")
 
 
-@pytest.mark.parametrize("kind", ["action", "investigation", "group", "pane"])
+VISITS = ["action", "investigation", "group", "pane", "stop", "notice", "assign"]
+
+
+@pytest.mark.parametrize("kind", VISITS)
 def test_names_on_pages_of_their_own(world: World, kind: str) -> None:
-    visits = {"action": see_actions, "investigation": see_investigation, "group": see_group, "pane": see_pane}
+    seeing = (see_actions, see_investigation, see_group, see_pane, see_stop, see_notice, see_assign)
+    visits = dict(zip(VISITS, seeing, strict=True))
     for case in (*world.plain, *world.cases):
         User.objects.filter(username="sam").update(display_name=case.stored("person"))
         visits[kind](world, case)
@@ -240,6 +253,36 @@ def see_pane(world: World, case: Case) -> None:
     world.blame(world.page.url, *world.watch.faults())
 
 
+def see_stop(world: World, case: Case) -> None:
+    """Of such a group, by such a person, for such a reason; above every page and on its own."""
+    by, noa = factories.person("mira").actor(), factories.person("noa").actor()
+    User.objects.filter(username="mira").update(display_name=case.stored("person"))
+    reason = case.stored("comment")[:500]
+    stop = Stop.pull(StopKind.STOP, StopScope.GROUP, case.group.pk, by=by, reason=reason)
+    world.look("/settings/stops")
+    world.keeps_shape("banner of a stop", case, "#stops")
+    world.keeps_shape("stop", case, "#switches .stopped")
+    stop.lift(by=noa, comment=reason)
+    world.look("/settings/stops")
+    world.keeps_shape("stop of before", case, ".tl li")
+
+
+def see_notice(world: World, case: Case) -> None:
+    sam = factories.person("sam")
+    sam.notices.all().delete()
+    notify([sam], "test", title=case.stored("name") or "-", url="/", severity=Severity.URGENT)
+    world.look("/notices")
+    world.keeps_shape("urgent notice", case, "#urgent")
+    world.keeps_shape("notice", case, ".told li")
+    sam.notices.all().delete()
+
+
+def see_assign(world: World, case: Case) -> None:
+    User.objects.filter(username="mira").update(display_name=case.stored("person"))
+    world.look(f"/action-center/actions/{case.actions[ActionType.QUARANTINE_FILE].pk}/assign")
+    world.keeps_shape("assign", case)
+
+
 @pytest.mark.parametrize("text", DECIDED)
 def test_what_has_such_a_name_can_be_approved(world: World, text: str) -> None:
     case = store(1_000 + DECIDED.index(text), f"{text}.exe")
@@ -262,7 +305,7 @@ def test_who_was_faster_and_what_became_of_many_is_told_harmlessly(world: World)
         expect(world.page.locator("h2", has_text="Already rejected")).to_be_visible()
         world.keeps_shape("conflict", case)
         world.look("/action-center/pending")
-        world.page.evaluate(POST, ["/action-center/bulk", {"verb": "reject", "comment": "no", "selected": f"{ended.pk}:1", "next": "/action-center/pending", "idempotency_key": "k"}])  # fmt: skip
+        world.page.evaluate(POST, ["/action-center/bulk", {"verb": "reject", "comment": "no", "selected": f"{ended.pk}:1", "next": "/action-center/pending", "idempotency_key": f"k{ended.pk}"}])  # fmt: skip
         expect(world.page.locator(".outs .tx")).to_be_visible()
         world.keeps_shape("results", case, ".outs")
         world.blame(world.page.url, *world.watch.faults())

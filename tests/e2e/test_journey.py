@@ -3,17 +3,19 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from actioncenter.actions.enums import Decision, Execution
 from actioncenter.actions.execution.loop import Runner
 from actioncenter.actions.models import Action
 from actioncenter.settings.enums import AutomationLevel
+from actioncenter.settings.models import ApprovalRule
 from investigations.enums import Verdict
 from tests import factories
 from tests.e2e.conftest import SignIn
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+SAID = "Seen on two hosts before"
 SEEN_WITHIN = 3_000
 """Milliseconds in which others see a decision: a promise made to people."""
 
@@ -138,6 +140,72 @@ def test_without_the_right_there_are_no_buttons_and_no_back_door(sign_in: SignIn
     assert answer.status == 403
     action.refresh_from_db()
     assert action.decision == Decision.PENDING
+
+
+def keep_stale(page: Page) -> None:
+    """From now on the page hears that nothing is new; what it sends still arrives."""
+
+    def answer(route: Route) -> None:
+        if route.request.method == "GET":
+            route.fulfill(status=204)
+        else:
+            route.continue_()
+
+    page.route("**/*", answer)
+
+
+def approve_first(page: Page, action: Action) -> None:
+    page.goto(f"/action-center/pending?open={action.pk}")
+    pane = page.locator("#pane")
+    expect(pane).to_contain_text("Yours is approval 1 of 2")
+    pane.get_by_label("Comment").fill(SAID)
+    pane.get_by_role("button", name="Approve").click()
+    expect(pane).not_to_contain_text("Yours is approval")
+
+
+def approve_second(page: Page, action: Action) -> None:
+    page.goto(f"/action-center/actions/{action.pk}")
+    expect(page.locator("#pane")).to_contain_text("Yours is approval 2 of 2. It runs at once.")
+    expect(page.locator("body")).not_to_contain_text(SAID)
+    page.get_by_label("Comment").fill("Agreed")
+    page.get_by_role("button", name="Approve").click()
+    expect(page.locator("#pane")).to_contain_text("Queued")
+    expect(page.get_by_label("Comment")).to_have_value("")
+
+
+def be_too_late(stale: Page, other: Page, action: Action) -> None:
+    stale.goto(f"/action-center/actions/{action.pk}")
+    keep_stale(stale)
+    other.goto(f"/action-center/actions/{action.pk}")
+    other.get_by_role("button", name="Approve").click()
+    expect(other.get_by_role("button", name="Approve")).to_have_count(0)
+    stale.get_by_role("button", name="Approve").click()
+    notice = stale.locator("#notice [data-notice]")
+    expect(notice).to_contain_text(re.compile("Already approved by Mira Chen at"))
+    expect(notice).to_contain_text("was not recorded")
+    stale.unroute_all()
+
+
+def test_two_decide_one_stops_and_an_admin_resumes(sign_in: SignIn, runner: Runner) -> None:
+    home = factories.group()
+    ApprovalRule.objects.create(group=home, quorum=2)
+    both, one = factories.waiting_action(home), factories.waiting_action(factories.group("Kiosks"))
+    mira, sam, noa = (sign_in(name) for name in ("mira", "sam", "noa"))
+    approve_first(mira, both)
+    be_too_late(sam, mira, one)
+    sam.goto("/action-center/pending")
+    mira.get_by_role("button", name="Stop everything").first.click()
+    stopped = re.compile("All execution is stopped .* by Mira Chen")
+    expect(sam.locator("#stops")).to_contain_text(stopped, timeout=SEEN_WITHIN)
+    approve_second(sam, both)
+    expect(sam.locator("#stops")).to_contain_text("1 approved action waits in the queue", timeout=SEEN_WITHIN)
+    noa.goto("/settings/stops")
+    noa.get_by_label("What has changed since").fill("looked into it")
+    noa.get_by_role("button", name="Resume").click()
+    expect(noa.locator("#stops")).not_to_contain_text("stopped")
+    expect(sam.locator("#stops")).not_to_contain_text("stopped", timeout=SEEN_WITHIN)
+    expect(sam.locator("#pane")).to_contain_text("Succeeded", timeout=10_000)
+    assert list(both.votes.order_by("pk").values_list("user_name", flat=True)) == ["Mira Chen", "Sam Okoye"]
 
 
 def test_another_groups_action_is_not_found(sign_in: SignIn) -> None:

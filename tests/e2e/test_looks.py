@@ -1,6 +1,6 @@
 """Every page at every width: nothing is cut, nothing scrolls sideways, decisions wait for a person's own hand."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +19,9 @@ LOOKS = (ASSETS / "looks.js").read_text(encoding="utf-8")
 NO_PAGES = {
     "sign_out": "only POST",
     "theme": "only POST",
+    "read_notice": "only POST",
+    "read_notices": "only POST",
+    "notices_by_mail": "only POST",
     "actions:decide": "only POST",
     "actions:bulk": "only POST",
     "actions:defer": "only POST",
@@ -33,6 +36,11 @@ NO_PAGES = {
     "settings:cancel_level": "only POST",
     "settings:restore_breaker": "only POST",
     "settings:renew": "only POST",
+    "settings:add_rule": "only POST",
+    "settings:remove_rule": "only POST",
+    "settings:stop": "only POST",
+    "settings:resume": "only POST",
+    "settings:explain": "only POST",
     "live:counts": "a part of other pages",
 }
 """Addresses that draw no page of their own, and why."""
@@ -139,9 +147,10 @@ def box(page: Page, selector: str) -> FloatRect:
     return found
 
 
+@pytest.mark.oversight("X-8")
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 @pytest.mark.parametrize("name", ["pending-open", "action"])
-def test_approve_and_reject_weigh_the_same(site: Site, name: str, view: View) -> None:
+def test_buttons_equal_weight(site: Site, name: str, view: View) -> None:
     page, _ = site.visit(BY_NAME[name], view)
     looks = "button => { const s = getComputedStyle(button); return [s.backgroundColor, s.color, s.fontWeight, s.borderColor] }"
     approve, reject = (box(page, f"#pane [value={verb}]") for verb in ("approve", "reject"))
@@ -168,6 +177,59 @@ def test_many_are_approved_and_rejected_by_equal_buttons_too(site: Site, view: V
     assert sizes[0]["width"] == pytest.approx(sizes[1]["width"], abs=1)
     assert sizes[0]["height"] == pytest.approx(sizes[1]["height"], abs=1)
     assert page.evaluate(LOOKS) == []
+
+
+def click_row(page: Page) -> None:
+    page.goto(camera.PENDING)
+    page.locator(camera.WAITS).first.click()
+
+
+def open_by_key(page: Page) -> None:
+    page.goto(camera.PENDING)
+    for key in ("j", "j", "Enter"):
+        page.keyboard.press(key)
+
+
+def walk_inside(page: Page) -> None:
+    click_row(page)
+    page.locator("#pane [value=approve]").wait_for()
+    number = page.locator("#action").get_attribute("data-number") or ""
+    page.keyboard.press("j")
+    expect(page.locator("#action")).not_to_have_attribute("data-number", number)
+
+
+def open_by_address(page: Page) -> None:
+    click_row(page)
+    page.wait_for_url("**open=*")
+    page.goto(page.url)
+
+
+def look_at_the_page(page: Page) -> None:
+    open_by_address(page)
+    page.goto(f"/action-center/actions/{page.locator('#action').get_attribute('data-number')}")
+
+
+def ask_for_the_comment(page: Page) -> None:
+    click_row(page)
+    page.locator("#pane [value=reject]").click()
+    expect(page.locator("#comment")).to_be_focused()
+
+
+@pytest.mark.oversight("X-8")
+@pytest.mark.parametrize(
+    "way", [click_row, open_by_key, walk_inside, open_by_address, look_at_the_page, ask_for_the_comment]
+)
+@pytest.mark.parametrize("view", [LIGHT, PHONE], ids=lambda view: view.name)
+def test_focus_never_on_approve(site: Site, way: Callable[[Page], None], view: View) -> None:
+    """However an action is opened, a stray Enter or space decides nothing."""
+    page, _ = site.visit(BY_NAME["pending"], view)
+    way(page)
+    expect(page.locator("#pane [value=approve]")).to_be_visible()
+    expect(page.locator("button[name=verb]:focus")).to_have_count(0)
+    before = page.locator("#action").get_attribute("data-number") or ""
+    page.keyboard.press("Enter")
+    page.goto(f"/action-center/actions/{before}")
+    expect(page.locator("#pane [value=approve]")).to_be_visible()
 
 
 @pytest.mark.parametrize("view", [LIGHT, PHONE], ids=lambda view: view.name)

@@ -41,22 +41,31 @@ class Port:
         self.attempt = attempt
         self.touched = False
         """Whether this call may have changed anything: from then on no error proves the contrary."""
-        self._renew(time.monotonic())
+        self._touched_before = False
+        self._cleared_at = time.monotonic()
+        self._renew()
 
     def intent(self, keys: Sequence[str]) -> None:
         """The runner tests its own deadline too: a frozen one must not wake up and send."""
-        now = self._cleared()
+        self._cleared_at = self._cleared()
         if not gates.still_agreed(self.attempt.action):
             raise base.Permanent(binding.TAMPERED, "The action is no longer what was decided on.")
         try:
             attempting.intend(self.attempt, LEASE)
         except LeaseLost as lost:
             raise base.LeaseLost(str(lost)) from lost
-        while time.monotonic() - now > STALE:
-            # Frozen or starved in between: meanwhile a switch may have been pulled.
-            now = self._cleared()
-        self.touched = True
-        self._renew(now)
+        self.touching()
+        self._touched_before, self.touched = self.touched, True
+        self._renew()
+
+    def touching(self) -> None:
+        """Frozen or starved since it was asked: meanwhile a switch may have been pulled."""
+        try:
+            while time.monotonic() - self._cleared_at > STALE:
+                self._cleared_at = self._cleared()
+        except (base.LeaseLost, base.Transient):
+            self.touched = self._touched_before
+            raise
 
     def _cleared(self) -> float:
         """The moment before which nothing spoke against sending. Raises LeaseLost and Transient."""
@@ -73,8 +82,8 @@ class Port:
         except LeaseLost as lost:
             raise base.LeaseLost(str(lost)) from lost
 
-    def _renew(self, now: float) -> None:
-        self.deadline = now + 0.6 * LEASE.total_seconds()
+    def _renew(self) -> None:
+        self.deadline = self._cleared_at + 0.6 * LEASE.total_seconds()
 
 
 def work(attempt: Attempt, *, by: Actor) -> None:

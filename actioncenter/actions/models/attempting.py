@@ -201,7 +201,8 @@ def park(
 def postpone(attempt: Attempt, *, wait: float, reason: str) -> None:
     """Ask again later under the same id: what was sent before is still under way. Raises LeaseLost."""
     _fenced(
-        attempt, lease_until=None, next_poll_at=Now() + timedelta(seconds=wait), message=reason[:255]
+        attempt, state=AttemptState.POLLING, lease_until=None, next_poll_at=Now() + timedelta(seconds=wait),
+        message=reason[:255],
     )  # fmt: skip
 
 

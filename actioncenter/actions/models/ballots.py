@@ -5,10 +5,30 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+from actioncenter.actions.enums import Choice, Decision
+from actioncenter.actions.permissions import Verb
 from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What approving, rejecting and breaking the glass differ in."""
+
+    verb: Verb
+    choice: Choice
+    decision: Decision
+    event: Kind
+    comment_key: str
+    alone: bool = False
+    """One person decides, whatever the rule asks for."""
+
+    @property
+    def approves(self) -> bool:
+        return self.choice == Choice.APPROVE
 
 
 @dataclass(frozen=True, slots=True)

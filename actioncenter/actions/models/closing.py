@@ -8,8 +8,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from actioncenter.actions.enums import Decision
-from actioncenter.actions.models.deciding import EVIDENCE_AFTER, locked_rows
+from actioncenter.actions.models.deciding import locked_rows
 from actioncenter.actions.models.following import follow_decisions
+from actioncenter.actions.models.writing import EVIDENCE_AFTER
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -29,7 +30,7 @@ def expire_due(model: "type[Action]", *, by: Actor, limit: int) -> int:
 
 def withdraw(model: "type[Action]", ids: Sequence[int], code: str, *, by: Actor) -> int:
     with transaction.atomic():
-        rows = locked_rows(model, ids, wait=True, by=by)
+        rows = locked_rows(model, ids, by=by)
         rows = [row for row in rows if row.decision == Decision.PENDING]
         return _close(model, rows, Decision.WITHDRAWN, code, by=by, event=Kind.ACTION_WITHDRAWN)
 

@@ -23,7 +23,7 @@ def edit(action: "Action", parameters: dict[str, Any], *, by: Actor, revision: i
     """Raises Conflict, Invalid, Refused, NotVisible, or catalogue.ParameterError."""
     cleaned = clean_parameters(ActionType(action.type), parameters)
     with fence.decider():
-        rows = locked_rows(type(action), [action.pk], wait=True, by=by)
+        rows = locked_rows(type(action), [action.pk], by=by)
         if not rows:
             raise NotVisible
         row = rows[0]

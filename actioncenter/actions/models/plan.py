@@ -28,18 +28,21 @@ class Plan(models.Model):
     @property
     def seal(self) -> str:
         """What an approval keeps and execution computes again: a row changed in place is noticed."""
-        return sealed(self.digest, self.body.get("targets"))
+        return sealed(self.digest, self.body)
 
 
-def sealed(plan_digest: str, targets: Any) -> str:
-    """Over a plan's digest and the targets stored in its body."""
-    return digest([plan_digest, targets or []])
+def sealed(plan_digest: str, body: Any) -> str:
+    """Over a plan's digest and the whole of what people saw of it."""
+    return digest([plan_digest, body])
 
 
 class Vote(models.Model):
     """Append-only. Names are copied: a vote outlives the account."""
 
-    action = models.ForeignKey("actions.Action", on_delete=models.CASCADE, related_name="votes")
+    # The unique key begins with the action, and nobody looks votes up by person or plan.
+    action = models.ForeignKey(
+        "actions.Action", on_delete=models.CASCADE, related_name="votes", db_index=False
+    )
     revision = models.PositiveIntegerField()
     fingerprint = models.CharField(max_length=64)
     choice = models.PositiveSmallIntegerField()
@@ -49,13 +52,14 @@ class Vote(models.Model):
         null=True,
         on_delete=models.DO_NOTHING,
         db_constraint=False,
+        db_index=False,
         related_name="+",
     )
     user_ref = models.CharField(max_length=60)
     user_name = models.CharField(max_length=200)
     comment = models.TextField(blank=True)
     plan = models.ForeignKey(
-        Plan, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+        Plan, null=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
     )
     mode = models.CharField(max_length=20, blank=True)
     """How it was cast: `click`, `key`, `bulk`, `typed`, `break_glass`."""

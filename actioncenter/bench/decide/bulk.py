@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -56,7 +57,7 @@ def reopened(numbers: Sequence[int]) -> Sequence[int]:
 
 def most_statements(numbers: Sequence[int], by: Actor) -> int:
     """Statements of the dearest chunk, transaction control aside."""
-    return max(_statements(lambda chunk=chunk: approve_all(chunk, by)) for chunk in chunks(numbers))
+    return max(_statements(partial(approve_all, chunk, by)) for chunk in chunks(numbers))
 
 
 def _statements(call: Callable[[], object]) -> int:

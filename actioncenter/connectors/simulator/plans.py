@@ -64,13 +64,18 @@ def digest(scene: Scene, request: Request, now: float) -> str:
 
 def _digest_of(request: Request, cases: Sequence[Case]) -> str:
     """Over material facts only: what is hit, with its content, and how."""
-    fields = VERBS[request.type].material
     things = sorted(
-        json.dumps([case.ref.kind, case.ref.owner, case.ref.name, [case.state.get(name) for name in fields]])
-        for case in cases
+        json.dumps([case.ref.kind, case.ref.owner, case.ref.name, _material(case)]) for case in cases
     )
     body = json.dumps([request.type, dict(request.parameters), things], sort_keys=True)
     return hashlib.sha256(body.encode()).hexdigest()
+
+
+def _material(case: Case) -> list[Any]:
+    """What the estate only assumes is no news: another request's evidence may have said more of it."""
+    verb = VERBS[case.request.type]
+    state = verb.assume(case.target) if case.assumed else case.state
+    return [state.get(name) for name in verb.material]
 
 
 def _of_things(_: Scene, request: Request, decided: Decided) -> Plan:

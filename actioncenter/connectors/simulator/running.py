@@ -208,6 +208,8 @@ class Run:
         wait = seconds / len(stages)
         onward = replace(place, stage=place.stage + 1, not_before=self.now + wait)
         with self.estate.writing() as scene:
+            if place.stage == 0:
+                self.journal.touching()
             Ledger(scene.sql, self.request).save({"stage": onward.stage, "not_before": onward.not_before})
         return self._continue(onward, len(stages), len(pending), wait, stages[place.stage])
 
@@ -246,6 +248,8 @@ class Run:
             self.journal.intent(keys(batch.fresh))
         try:
             with self.estate.writing() as scene:
+                if batch.fresh:
+                    self.journal.touching()
                 ledger = Ledger(scene.sql, self.request)
                 ledger.open()
                 results = self._results(scene, ledger, batch, place, chosen)

@@ -27,6 +27,8 @@ MOVES = {
     "timed_out": "timed_out",
     "cancelled": "cancelled",
 }
+UNDID_NOTHING = {Execution.CANCELLED, Execution.FAILED, Execution.TIMED_OUT}
+"""After these another undo may have been made."""
 COUNTED = {
     "succeeded": {TargetState.SUCCEEDED, TargetState.ALREADY, TargetState.GONE},
     "failed": {TargetState.FAILED, TargetState.TIMED_OUT, TargetState.CANCELLED},
@@ -132,7 +134,7 @@ def _links(rows: Mapping[int, Row]) -> Iterator[str]:
         if inverse and inverse["undo_of_id"] != number:
             yield f"action {number} is undone by {inverse['pk']}, which undoes {inverse['undo_of_id']}"
         forward = rows.get(row["undo_of_id"])
-        if forward and row["execution"] != Execution.CANCELLED and forward["undone_by_id"] != number:
+        if forward and row["execution"] not in UNDID_NOTHING and forward["undone_by_id"] != number:
             yield f"action {number} undoes {forward['pk']}, which is undone by {forward['undone_by_id']}"
 
 

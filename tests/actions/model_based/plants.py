@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actioncenter.actions.enums import RETRYABLE, Choice, Decision, Execution
+from actioncenter.actions.enums import RETRYABLE, Decision, Execution
 from actioncenter.actions.execution import gates, holding, outside
 from actioncenter.actions.models import (
     Action,
@@ -17,7 +17,9 @@ from actioncenter.actions.models import (
     running,
     settling,
     undoing,
+    writing,
 )
+from actioncenter.actions.models.ballots import Ballot, Way
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors import base
 
@@ -54,7 +56,7 @@ def approval_of_a_stale_instance(patch: pytest.MonkeyPatch) -> None:
     real = deciding.decide_one
     fields = ("decision", "decided_by_id", "decided_by_name", "decided_at", "history_at", "finished_at")
 
-    def get_check_save(action: Action, way: deciding.Way, ballot: deciding.Ballot) -> Action:
+    def get_check_save(action: Action, way: Way, ballot: Ballot) -> Action:
         if action.decision == Decision.PENDING:
             as_seen = {name: getattr(action, name) for name in fields}
             Action.objects.filter(pk=action.pk, execution=Execution.NONE).update(**as_seen)
@@ -90,14 +92,11 @@ def one_person_counted_twice(patch: pytest.MonkeyPatch) -> None:
     """Votes are counted instead of people, and nobody is asked whether this one has voted."""
     patch.setattr(deciding, "_voted_already", lambda row, way: None)
 
-    def counted(row: Action, way: deciding.Way, tally: Any) -> bool:
-        needed = int(row.approval_rule["quorum"]) if way is deciding.APPROVE else 1
-        return row.votes.filter(revision=row.revision, choice=way.choice).count() + again(row) >= needed
+    def counted(row: Action, way: Way, tally: Any, me: str) -> bool:
+        needed = int(row.approval_rule["quorum"]) if way.approves else 1
+        return row.votes.filter(revision=row.revision, choice=way.choice).count() + 1 >= needed
 
-    def again(row: Any) -> int:
-        return int(row.voted == Choice.APPROVE)
-
-    patch.setattr(deciding, "_has_enough", counted)
+    patch.setattr(writing, "_suffices", counted)
 
 
 def no_intent_mark(patch: pytest.MonkeyPatch) -> None:
