@@ -6,14 +6,27 @@ lost is reported per row. Test on a stale instance is the classic way to decide 
 nothing here looks at an instance that was loaded before the lock.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, connection
-from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import (
+    BooleanField,
+    CharField,
+    Exists,
+    ExpressionWrapper,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.base import ModelState
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Cast, Coalesce, Now
 
 from actioncenter.accounts import fence
 from actioncenter.actions.catalogue import needs_plan
@@ -23,11 +36,13 @@ from actioncenter.actions.models.ballots import Ballot, Way
 from actioncenter.actions.models.conflicts import Conflict, Invalid
 from actioncenter.actions.models.entitling import PROOF_SECONDS, WHY_PROOF
 from actioncenter.actions.models.plan import Plan, Vote
+from actioncenter.actions.models.settling import locked
 from actioncenter.actions.models.target import UNDO_FAILED_THERE, ActionTarget, behind_a_failed_undo
 from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.settings.access import within
+from actioncenter.web.statements import rows_of
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
@@ -43,10 +58,11 @@ GLASS = Way(
 )
 READ = (
     "id", "type", "area", "group_id", "decision", "execution", "revision", "fingerprint", "approval_rule",
-    "proposers", "expires_at", "target_kind", "target_name", "investigation_id", "decided_by_name", "decided_at",
+    "proposers", "target_kind", "target_name", "investigation_id", "decided_by_name", "decided_at",
 )  # fmt: skip
 """Columns that a decision on many rests on, or that its answer names."""
-BESIDE = ("judged_at", "plan_pk", "plan_now", "plan_body", "plan_ends", "unrouted", "blocked", "voted")
+JSON = frozenset({"approval_rule", "proposers", "plan_body"})
+BESIDE = ("moment", "past", "plan_pk", "plan_now", "plan_body", "plan_ended", "unrouted", "blocked", "voted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +80,8 @@ def decide_one(action: "Action", way: Way, ballot: Ballot) -> "Action":
     """Decide one action; raises Conflict, Refused, Invalid or NotVisible."""
     with fence.decider():
         rights = voter_rights(ballot.by)
-        rows = locked_rows(type(action), [action.pk], by=ballot.by)
-        if not rows:
-            raise NotVisible
+        _require_open(locked(action), way, rights)
+        rows = _at_their_moment(_judgeable(type(action).objects.filter(pk=action.pk), ballot.by))
         error = _objection(rows[0], way, ballot, rights)
         if error:
             raise error
@@ -154,13 +169,14 @@ def _result(row: "Action", way: Way, error: Exception | None, decided: bool) -> 
 def locked_rows(model: "type[Action]", ids: Sequence[int], *, by: Actor) -> "list[Action]":
     """The rows as they are once they are locked: what was read while waiting for a lock may be old.
 
-    Each carries `judged_at` (the database's clock, one moment for all), `plan_pk`, `plan_now`,
-    `plan_body` and `plan_ended` of its newest plan, `unrouted`, `blocked`, and `voted` by this person.
+    Each carries `judged_at` (the database's clock, one moment for all) and whether it is `past` its
+    expiry then, `plan_pk`, `plan_now`, `plan_body` and `plan_ended` of its newest plan, `unrouted`,
+    `blocked`, and `voted` by this person.
     """
     if connection.features.has_select_for_update:
         held = model.objects.filter(pk__in=ids).order_by("pk")
         ids = list(held.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True))
-    return [_with_plan_judged(row) for row in _judgeable(model.objects.filter(pk__in=ids), by)]
+    return _at_their_moment(_judgeable(model.objects.filter(pk__in=ids), by))
 
 
 def free_rows(model: "type[Action]", ids: Sequence[int], *, by: Actor) -> "list[Action]":
@@ -170,18 +186,40 @@ def free_rows(model: "type[Action]", ids: Sequence[int], *, by: Actor) -> "list[
     themselves are the newest, and a vote that came in between breaks the unique key.
     """
     rows = model.objects.filter(pk__in=ids)
+    names = (*READ, *BESIDE)
     if connection.features.has_select_for_update:
         rows = rows.select_for_update(of=("self",), no_key=True, skip_locked=True)
-    return [_thin(model, values) for values in _judgeable(rows, by).values_list(*READ, *BESIDE)]
+    query = _judgeable(rows, by).values_list(*names)
+    if connection.vendor == "sqlite":
+        return _at_their_moment([_thin(model, dict(zip(names, values, strict=True))) for values in query])
+    # As the driver gives them; Django's converters would take longer than all the rest.
+    found = (dict(zip(names, values, strict=True)) for values in rows_of(query.query.sql_with_params()))
+    parsed = cache(json.loads)
+    return _at_their_moment(
+        [
+            _thin(model, values | {name: parsed(values[name]) for name in JSON if values[name] is not None})
+            for values in found
+        ]
+    )
 
 
-def _thin(model: "type[Action]", values: Sequence[Any]) -> "Action":
+def _thin(model: "type[Action]", values: dict[str, Any]) -> "Action":
     """An action of which only `READ` was read; Django would take longer to make it than to decide on it."""
     row = model.__new__(model)
     row._state = ModelState()
     row._state.adding = False
-    row.__dict__.update(zip((*READ, *BESIDE), values, strict=True))
-    return _with_plan_judged(row)
+    row.__dict__.update(values)
+    return row
+
+
+def _at_their_moment(rows: Iterable[Any]) -> "list[Action]":
+    """All of one statement have one moment, so it is read once."""
+    found = list(rows)
+    if found:
+        moment = datetime.fromisoformat(found[0].moment)
+        for row in found:
+            row.judged_at = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return found
 
 
 def _judgeable(rows: "QuerySet[Action]", by: Actor) -> "QuerySet[Any]":
@@ -197,11 +235,12 @@ def _judgeable(rows: "QuerySet[Action]", by: Actor) -> "QuerySet[Any]":
     found: QuerySet[Any] = (
         rows.order_by("pk")
         .annotate(
-            judged_at=Now(),
+            moment=Cast(Now(), CharField()),
+            past=_is_past,
             plan_pk=Subquery(newest.values("pk")[:1]),
             plan_now=digest,
             plan_body=Subquery(newest.values("body")[:1]),
-            plan_ends=Subquery(newest.values("expires_at")[:1]),
+            plan_ended=Subquery(newest.annotate(ended=_is_past).values("ended")[:1]),
             unrouted=Exists(unrouted),
             blocked=Exists(behind_a_failed_undo()),
         )
@@ -210,10 +249,14 @@ def _judgeable(rows: "QuerySet[Action]", by: Actor) -> "QuerySet[Any]":
     return found
 
 
-def _with_plan_judged(row: Any) -> "Action":
-    row.plan_ended = row.plan_ends is not None and row.plan_ends <= row.judged_at
-    judged: Action = row
-    return judged
+_is_past = ExpressionWrapper(Q(expires_at__lte=Now()), output_field=BooleanField())
+
+
+def _require_open(row: "Action", way: Way, rights: Rights) -> None:
+    """What most losers of a contest meet, before anything is read that only a winner needs."""
+    rights.require(way.verb, row)
+    if row.decision != Decision.PENDING:
+        raise Conflict(row, "decided")
 
 
 def _objection(row: Any, way: Way, ballot: Ballot, rights: Rights) -> Exception | None:
@@ -234,7 +277,7 @@ def too_late(row: Any, revision: int | None) -> Conflict | None:
     """Of a row from `locked_rows`: decided, expired, or no longer what the page showed."""
     if row.decision != Decision.PENDING:
         return Conflict(row, "decided")
-    if row.expires_at is None or row.expires_at <= row.judged_at:
+    if row.past or row.past is None:
         return Conflict(row, "expired", f"{row.label} expired undecided; that counts as a rejection.")
     if revision is not None and revision != row.revision:
         return Conflict(row, "changed", f"{row.label} was changed since you opened it. Look again.")
