@@ -6,12 +6,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-RAM = Path("/dev/shm")  # where Linux keeps files in memory
-ROOM = 4 * 2**30
-# Thousands of small databases are made here; waiting for a disk to keep them proves nothing.
-if "TMPDIR" not in os.environ and RAM.is_dir() and shutil.disk_usage(RAM).free > ROOM:
-    tempfile.tempdir = os.environ["TMPDIR"] = str(RAM)
-
 # Programs started by tests inherit the folder; anything else gets a new one.
 if "ACTIONCENTER_TEST_DATA" not in os.environ:
     for name in [name for name in os.environ if name.startswith("ACTIONCENTER_")]:
@@ -21,6 +15,10 @@ if "ACTIONCENTER_TEST_DATA" not in os.environ:
             "ACTIONCENTER_NO_BOOTSTRAP",
         }:
             del os.environ[name]
+    # Thousands of small databases are made; waiting for a disk to keep them proves nothing.
+    memory = Path("/dev/shm")
+    if "TMPDIR" not in os.environ and memory.is_dir() and shutil.disk_usage(memory).free > 4 * 2**30:
+        tempfile.tempdir = os.environ["TMPDIR"] = str(memory)
     folder = tempfile.mkdtemp(prefix="actioncenter-test-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["ACTIONCENTER_DATA"] = os.environ["ACTIONCENTER_TEST_DATA"] = folder

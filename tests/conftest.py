@@ -19,6 +19,8 @@ from tests.outcomes import Outcomes
 
 SERVICES_REQUIRED = flag("ACTIONCENTER_REQUIRE_SERVICES")
 MISSING_PACKAGES = pytest.StashKey[dict[str, int]]()
+OWN_DATABASES = {"shared_database", "on_postgres"}
+"""Fixtures that bring a database, whichever the suite runs on."""
 # The first program that exists is used; a browser of one's own comes first.
 BROWSERS = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
 
@@ -33,9 +35,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Outcomes(), "outcomes")
 
 
+# Before pytest itself chooses by marks.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A service's mark is enough; the fixture that starts or finds it comes with it."""
     for item in items:
+        if isinstance(item, pytest.Function) and OWN_DATABASES & {*item.fixturenames}:
+            item.add_marker("own_database")
         for mark in ("postgres", "redis", "rabbitmq", "browser"):
             if item.get_closest_marker(mark) and isinstance(item, pytest.Function):
                 # Not in place: the list is shared with the test's other parameters.

@@ -128,7 +128,8 @@ def _claim(user_id: int, ids: Sequence[int], *, by: Actor) -> Letter | None:
     with transaction.atomic():
         due = Notice.objects.due_by_mail().filter(pk__in=ids).order_by("pk")
         if connection.features.has_select_for_update:
-            due = due.select_for_update(skip_locked=True)
+            # Waited for, not skipped: two runners would share out what belongs into one mail.
+            due = due.select_for_update()
         rows = list(due)
         user = User.objects.filter(pk=user_id, is_active=True, notices_by_mail=True).exclude(email="").first()
         if user is None:

@@ -15,6 +15,7 @@ from actioncenter.actions.enums import (
     TargetKind,
 )
 from actioncenter.actions.models import Action, Vote, voting
+from actioncenter.actions.models.settling import is_open_question
 from actioncenter.actions.models.undoing import why_not_undoable
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import Viewer
@@ -104,6 +105,8 @@ def _fitting(details: Details, viewer: Viewer) -> Iterator[str]:
                 yield "break-glass"
     elif action.execution == Execution.OUTCOME_UNKNOWN:
         yield from ("happened", "not-happened", "cancel")
+    elif is_open_question(action):
+        yield from ("happened", "not-happened")
     elif action.execution in RUNNING:
         yield "cancel"
     else:

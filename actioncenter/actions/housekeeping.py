@@ -4,7 +4,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -238,3 +239,20 @@ def run_until(stopping: threading.Event, *, by: Actor, chores: Sequence[Chore] =
         except Exception:
             logger.exception("housekeeping broke")
     connection.close()
+
+
+@contextmanager
+def beside(stopping: threading.Event, *, by: Actor) -> Iterator[None]:
+    """Keep house in threads of its own as long as the block lasts, which sets `stopping` at its end."""
+    threads = [
+        threading.Thread(target=run_until, args=(stopping,), kwargs={"by": by, "chores": chores}, name=name)
+        for name, chores in (("housekeeping", CHORES), ("outward", OUTWARD))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        for thread in threads:
+            thread.join()

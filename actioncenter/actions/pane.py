@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from django.urls import reverse
 
-from actioncenter.actions import reasons, words
+from actioncenter.actions import reasons, reversing, words
 from actioncenter.actions.abilities import comments_required, judge, needs_a_look
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import (
@@ -20,7 +20,6 @@ from actioncenter.actions.enums import (
     TargetState,
 )
 from actioncenter.actions.models import Action, ActionTarget
-from actioncenter.actions.models.undoing import why_not_undoable
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import Viewer
 from actioncenter.actions.queries.details import Details
@@ -93,7 +92,6 @@ def pane_of(
         "timeline": timeline_of(details.events, viewer, blind=judged.blind),
         "attempts": attempts_of(details.attempts, viewer),
         "similar": [_similar(other, viewer, url) for other in details.similar],
-        "raw_links": [],
         "can_assign": bool(row["expires"]) and not viewer.rights.refusal(Verb.PROPOSE, action),
         "live": bool(row["expires"]) or action.execution in RUNNING,
         "ptag": tag,
@@ -128,11 +126,11 @@ def _heading(details: Details, viewer: Viewer, url: Callable[[int], str]) -> dic
     return {
         "title": title_of(action),
         "sentence": sentence_of(action),
-        "reversibility": _reversibility(action),
+        "reversibility": reversing.reversibility(action),
         "proposed": f"Proposed {_when(action.created_at, viewer)}",
-        "undo_of": _link(action.undo_of_id, url),
-        "undone_by": _link(action.undone_by_id, url),
-        "undo_button": _undo_button(action),
+        "undo_of": reversing.link(action.undo_of_id, url),
+        "undone_by": reversing.undone_by(action, url),
+        "undo_button": reversing.undo_button(action),
         "breadcrumb": {
             "label": "History" if action.history_at else "Pending",
             "url": reverse("actions:history" if action.history_at else "actions:pending"),
@@ -201,33 +199,6 @@ def _plan(details: Details, viewer: Viewer) -> dict[str, Any] | None:
         "warnings": [str(text) for text in plan.body.get("warnings", [])][:5],
         "stale": plan.expires_at <= viewer.now,
     }
-
-
-def _reversibility(action: Action) -> dict[str, str]:
-    entry = action.entry
-    if entry.is_inverse:
-        return {
-            "kind": "none",
-            "text": "This takes something back.",
-            "detail": "Take the action again to reverse it.",
-        }
-    if entry.inverse is None:
-        return {
-            "kind": "oneway",
-            "text": "Can't be undone.",
-            "detail": "Nothing brings back what it changes.",
-        }
-    if action.execution in ENDS or action.undone_by_id:
-        reason = why_not_undoable(action)
-        if reason:
-            return {"kind": "none", "text": reason, "detail": ""}
-    days = f"Can be undone for {entry.undo_days} days." if entry.undo_days else "Can be undone."
-    return {"kind": "can", "text": days, "detail": entry.undo_note}
-
-
-def _undo_button(action: Action) -> str:
-    inverse = action.entry.inverse
-    return f"Undo: {CATALOGUE[inverse].short.lower()}" if inverse else "Undo"
 
 
 def _notes(details: Details, viewer: Viewer) -> list[dict[str, str]]:
@@ -383,10 +354,6 @@ def _comment_hint(action: Action, can: Mapping[str, bool]) -> str:
         return "What you saw, required"
     required = [verb for verb in comments_required(action) if can.get(verb)]
     return f"Comment, required to {' or '.join(required)}" if required else "Comment"
-
-
-def _link(number: int | None, url: Callable[[int], str]) -> dict[str, str] | None:
-    return {"label": f"A-{number}", "url": url(number)} if number else None
 
 
 def _when(moment: Any, viewer: Viewer) -> str:

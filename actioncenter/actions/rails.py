@@ -18,7 +18,7 @@ from actioncenter.actions.wishes import Judged
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.enums import BreakerState
 from actioncenter.settings.models import Breaker, DeviceGroup, Rail, RailKey, RailUse, Safeguards
-from actioncenter.settings.models.rails import Window
+from actioncenter.settings.models.rails import KNOWN_FOR, Window
 from investigations.models import Device, Evidence
 
 NO_GROUP: Final = "What belongs to no device group"
@@ -50,8 +50,9 @@ def pair_of(judged: Judged) -> Pair:
 
 
 def sizes(groups: Iterable[int | None]) -> dict[int | None, int]:
-    """How many devices each has."""
-    counted = Device.objects.filter(group__in={pk for pk in groups if pk}).order_by().values("group")
+    """How many devices each has whose share counts: whoever reports new ones must not raise the cap by it."""
+    known = Device.objects.filter(first_seen__lte=Now() - KNOWN_FOR)
+    counted = known.filter(group__in={pk for pk in groups if pk}).order_by().values("group")
     return {row["group"]: row["devices"] for row in counted.annotate(devices=Count("pk"))}
 
 

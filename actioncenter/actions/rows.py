@@ -14,6 +14,7 @@ from actioncenter.actions.models import Action
 from actioncenter.actions.models.undoing import why_not_undoable
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import RawRow, Viewer, stamp
+from actioncenter.actions.reversing import CAME_TO_NOTHING
 from actioncenter.web.text import age_of, defanged
 from investigations.enums import Verdict
 
@@ -21,6 +22,7 @@ DONE: Final = (Execution.SUCCEEDED, Execution.PARTLY_SUCCEEDED)
 SOON: Final = timedelta(hours=24)
 OWN_PROPOSAL: Final = "Whoever proposed an action may not decide it."
 LOOK_FIRST: Final = "Nobody knows yet whether it was done. Open it and say what you see."
+UNDO_FAILED: Final = "This undo failed. Open it, look, and acknowledge that or try again."
 EXTRA_COLUMNS: Final = {
     "entity": "Entity",
     "investigation": "Investigation",
@@ -94,7 +96,7 @@ def rows_of(
     """`url` makes the address that opens a number beside this list."""
     made = []
     for raw in raws:
-        row = _row(raw, viewer, url)
+        row = _row(raw, viewer, url, look=_look(raw, history=history))
         blocked = _cannot_undo(raw, viewer) if history else _cannot_decide(raw, viewer)
         row["can_decide"], row["disabled_reason"] = not blocked, blocked
         row["extras"] = [_extra(raw, name, viewer) for name in extras]
@@ -106,14 +108,22 @@ def iso(moment: datetime | None) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else ""
 
 
-def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str]) -> Row:
+def _look(raw: RawRow, *, history: bool) -> str:
+    """The code of what somebody has to go and see."""
+    if raw.execution == Execution.OUTCOME_UNKNOWN:
+        return "outcome_unknown"
+    # Nothing else that is over stands among what is pending.
+    return "undo_failed" if raw.history_at and not history else ""
+
+
+def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str], *, look: str) -> Row:
     entry = raw.entry
-    look = raw.execution == Execution.OUTCOME_UNKNOWN
     overdue = raw.decision == Decision.PENDING and not _waits(raw, viewer)
     result = "expired" if overdue else words.result_of(raw.decision, raw.execution, raw.undo_execution)
     undo, undo_label, undo_url = _undo(raw, url)
     automatic = raw.decision == Decision.NOT_REQUIRED and raw.requested_by_id is None
-    verdict, verdict_label = ("odd", "Unconfirmed") if look else words.VERDICTS[Verdict(raw.verdict)]
+    unclear = raw.execution == Execution.OUTCOME_UNKNOWN
+    verdict, verdict_label = ("odd", "Unconfirmed") if unclear else words.VERDICTS[Verdict(raw.verdict)]
     by = raw.decided_by_name or ("Nobody" if result == "expired" else "")
     return {
         "number": raw.id,
@@ -152,9 +162,9 @@ def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str]) -> Row:
     }  # fmt: skip
 
 
-def _why(raw: RawRow, viewer: Viewer, *, look: bool) -> str:
+def _why(raw: RawRow, viewer: Viewer, *, look: str) -> str:
     """What the person should know first of an open one: that it was put off, or is somebody's."""
-    cause = reasons.cause("outcome_unknown" if look else raw.reason_code) if raw.reason_code or look else ""
+    cause = reasons.cause(look or raw.reason_code) if raw.reason_code or look else ""
     if raw.decision != Decision.PENDING:
         return cause
     until = stamp(raw.deferred_until)
@@ -205,7 +215,7 @@ def _undo(raw: RawRow, url: Callable[[int], str]) -> tuple[str, str, str]:
     """Code, text beside it, address: what the last column of a row says."""
     if raw.undo_of_id:
         return "of", f"A-{raw.undo_of_id}", url(raw.undo_of_id)
-    if raw.undone_by_id:
+    if raw.undone_by_id and raw.undo_execution not in CAME_TO_NOTHING:
         return "done", f"A-{raw.undone_by_id}", url(raw.undone_by_id)
     if raw.entry.inverse is None:
         return "oneway", "", ""
@@ -233,7 +243,7 @@ def _cannot_decide(raw: RawRow, viewer: Viewer) -> str:
     if refusal:
         return str(refusal)
     if raw.decision != Decision.PENDING:
-        return LOOK_FIRST
+        return UNDO_FAILED if _look(raw, history=False) == "undo_failed" else LOOK_FIRST
     if '"four_eyes": true' in raw.approval_rule and f'{viewer.user.ref}"' in raw.proposers:
         return OWN_PROPOSAL
     return ""

@@ -36,7 +36,7 @@ TOLD: Final[Mapping[str, tuple[str, str]]] = {
     Kind.ACTION_UNDONE: ("undo", "Undo asked for"),
     Kind.ACTION_DRIFTED: ("warn", "No longer in force"),
     Kind.ACTION_BREAK_GLASS: ("warn", "Break glass"),
-    Kind.ACTION_REVIEWED: ("check", "Reviewed"),
+    Kind.ACTION_REVIEWED: ("check", "Reviewed:"),
     Kind.ACTION_ACKNOWLEDGED: ("check", "Acknowledged"),
     Kind.ACTION_DEFERRED: ("clock", "Put off"),
     Kind.ACTION_HANDED_OVER: ("users", "Handed over"),
@@ -90,6 +90,8 @@ def _detail(event: Event) -> str:
     after = event.after or {}
     if event.kind == Kind.ACTION_VOTED:
         return "to approve" if after.get("choice") == "APPROVE" else "to reject"
+    if event.kind == Kind.ACTION_REVIEWED:
+        return "justified" if after.get("justified") else "not justified"
     if event.kind == Kind.ACTION_UNDONE:
         return f"with A-{after.get('undone_by')}"
     if event.kind == Kind.PLAN_MADE:

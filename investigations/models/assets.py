@@ -42,7 +42,10 @@ class Device(models.Model):
         identities: RelatedManager["DeviceIdentity"]
 
     class Meta:
-        indexes = [models.Index(fields=["name"], name="device_name")]
+        indexes = [
+            models.Index(fields=["name"], name="device_name"),
+            models.Index(fields=["group", "first_seen"], name="device_group_seen"),
+        ]
 
     def __str__(self) -> str:
         return self.name

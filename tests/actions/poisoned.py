@@ -1,6 +1,9 @@
 """Groups at full automation whose recipe isolates, and findings that say everything is malicious."""
 
 from collections.abc import Sequence
+from datetime import timedelta
+
+from django.utils import timezone
 
 from actioncenter.actions.enums import ActionType, Decision
 from actioncenter.actions.models import Action
@@ -13,11 +16,19 @@ from tests import factories
 PATH = r"C:\Users\bo\Documents\a.exe"
 
 
-def fleet(name: str, size: int, *, critical: int = 0) -> DeviceGroup:
+def fleet(
+    name: str, size: int, *, critical: int = 0, known_for: timedelta = timedelta(days=1)
+) -> DeviceGroup:
     """Devices behind two connectors by turns; the first few are critical."""
     home = factories.group(name, AutomationLevel.FULL, recipe_isolates=True)
     devices = Device.objects.bulk_create(
-        Device(name=f"{name}-{at:04}", group=home, os_family=OsFamily.WINDOWS, critical=at < critical)
+        Device(
+            name=f"{name}-{at:04}",
+            group=home,
+            os_family=OsFamily.WINDOWS,
+            critical=at < critical,
+            first_seen=timezone.now() - known_for,
+        )
         for at in range(size)
     )
     connectors = two_connectors()

@@ -92,5 +92,7 @@ OF_ANY_ACTION: Mapping[str, Tamper] = {
     "unknown parameter": row(parameters={"force": True}),
     "intent": row(intent_key="0" * 64),
     "fingerprint": row(fingerprint="0" * 64),
+    "approval rule": row(approval_rule={"quorum": 1}),
+    "proposers": row(proposers=["user:4711"]),
     "forged": forge,
 }

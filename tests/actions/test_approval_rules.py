@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from actioncenter.accounts.enums import Severity
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Decision, Execution, Risk
 from actioncenter.actions.models import Action, Conflict, Invalid
@@ -15,7 +16,14 @@ from actioncenter.audit.enums import Via
 from actioncenter.audit.models import Event
 from actioncenter.settings.enums import Role
 from actioncenter.settings.models import ApprovalRule
-from actioncenter.settings.models.approval import ANSWER_MINUTES, RELEASES, SECOND_PERSON, RuleError
+from actioncenter.settings.models.approval import (
+    ANSWER_MINUTES,
+    LOOSER,
+    RELEASES,
+    SECOND_PERSON,
+    SWITCHES,
+    RuleError,
+)
 from investigations.enums import Verdict
 from tests import factories
 from tests.actions.varied import proposed
@@ -31,7 +39,7 @@ def taken(kind: ActionType, who: str = "noa", **more: Any) -> Action:
 
 
 def rule(**fields: Any) -> ApprovalRule:
-    return ApprovalRule.add(by=factories.person("noa").actor(), **fields)
+    return ApprovalRule.add(by=factories.actor(factories.person("noa")), **fields)
 
 
 def test_the_most_specific_row_counts() -> None:
@@ -78,9 +86,9 @@ def test_a_change_of_rules_leaves_what_waits_alone() -> None:
     action, made = proposed(), rule(quorum=3)
     action.refresh_from_db()
     assert action.approval_rule["quorum"] == 1
-    made.change(by=factories.person("noa").actor(), quorum=2)
+    made.change(by=factories.actor(factories.person("noa")), quorum=2)
     assert proposed(on="b").approval_rule["quorum"] == 2
-    made.remove(by=factories.person("noa").actor())
+    made.remove(by=factories.actor(factories.person("noa")))
     assert proposed(on="c").approval_rule["quorum"] == 1
 
 
@@ -126,16 +134,72 @@ def test_a_token_of_an_admin_changes_no_rule() -> None:
 
 def test_every_change_of_a_rule_is_told_and_recorded() -> None:
     noa = factories.person("noa")
+    by = factories.actor(noa)
     made = rule(quorum=2)
     number = made.pk
-    made.change(by=noa.actor(), quorum=3, revision=made.revision)
+    made.change(by=by, quorum=3, revision=made.revision)
     with pytest.raises(RuleError, match="since you opened"):
-        made.change(by=noa.actor(), quorum=4, revision=1)
-    made.remove(by=noa.actor())
+        made.change(by=by, quorum=4, revision=1)
+    made.remove(by=by)
     events = Event.objects.filter(stream=f"rule:{number}").order_by("seq")
     assert [event.kind for event in events] == ["rule.added", "rule.changed", "rule.removed"]
     assert (events[1].before["quorum"], events[1].after["quorum"]) == (2, 3)
-    assert noa.notices.count() == 3
+    assert set(noa.notices.values_list("severity", flat=True)) == {Severity.WARNING}
+    assert list(noa.notices.order_by("pk").values_list("title", flat=True)) == [
+        "Noa Levi added an approval rule",
+        "Noa Levi changed an approval rule",
+        "Noa Levi removed an approval rule: less is asked for now",
+    ]
+
+
+STRICT: dict[str, Any] = {
+    "quorum": 2, "deny_quorum": 1, "expiry_days": 3, "answer_within_minutes": 10, "four_eyes": True,
+    "second_person": True, "reauthenticate": True, "comment_on_approve": True, "comment_on_reject": True,
+    "comment_on_undo": True,
+}  # fmt: skip
+LESS: dict[str, Any] = {
+    name: value + way for name, way in LOOSER.items() if not isinstance(value := STRICT[name], bool)
+}
+LESS |= {name: False for name in SWITCHES}
+
+
+def test_every_figure_of_a_rule_has_a_looser_side() -> None:
+    assert LOOSER.keys() == ApprovalRule().frozen().keys() == LESS.keys()
+
+
+@pytest.mark.parametrize("name", LOOSER)
+def test_asking_for_less_needs_a_fresh_password(name: str) -> None:
+    """Changing one figure, and adding a row that stands before a stricter one."""
+    unproved = factories.person("noa").actor()
+    made = ApprovalRule.add(by=unproved, **STRICT)
+    for loosen in (
+        lambda: made.change(by=unproved, **{name: LESS[name]}),
+        lambda: ApprovalRule.add(by=unproved, **{**STRICT, name: LESS[name]}, risk=Risk.LOW),
+        lambda: made.remove(by=unproved),
+    ):
+        with pytest.raises(RuleError) as refused:
+            loosen()
+        assert refused.value.name == "reauthenticate"
+    made.refresh_from_db()
+    assert made.frozen() == STRICT
+    made.change(by=factories.actor(factories.person("noa")), **{name: LESS[name]})
+    made.change(by=unproved, **{name: STRICT[name]})
+    assert made.frozen() == STRICT
+
+
+def test_a_row_for_a_type_that_drops_its_defaults_needs_a_fresh_password() -> None:
+    unproved = factories.person("noa").actor()
+    with pytest.raises(RuleError, match="password"):
+        ApprovalRule.add(by=unproved, action_type=T.OFFBOARD_DEVICE, expiry_days=3)
+    kept = {"second_person": True, "reauthenticate": True, "answer_within_minutes": 10}
+    assert ApprovalRule.add(by=unproved, action_type=T.OFFBOARD_DEVICE, expiry_days=3, **kept).pk
+
+
+def test_moving_a_strict_row_elsewhere_is_asking_for_less_where_it_was() -> None:
+    unproved = factories.person("noa").actor()
+    made = ApprovalRule.add(by=unproved, risk=Risk.HIGH, quorum=3)
+    with pytest.raises(RuleError, match="password"):
+        made.change(by=unproved, risk=Risk.LOW)
 
 
 @pytest.mark.oversight("HO-003")

@@ -45,6 +45,16 @@ def broken(two_needed: None) -> Review:
     return action.review
 
 
+@pytest.mark.parametrize(("justified", "said"), [(True, "justified"), (False, "not justified")])
+def test_the_timeline_tells_what_the_review_found(
+    broken: Review, client: Client, justified: bool, said: str
+) -> None:
+    broken.judge(by=by("sam"), justified=justified, comment="I rang the data centre")
+    client.force_login(factories.person("mira"))
+    newest = client.get(f"/action-center/actions/{broken.action_id}").context["action"]["timeline"][-1]
+    assert (newest["text"], newest["detail"], newest["note"]) == ("Reviewed:", said, "I rang the data centre")
+
+
 def test_one_word_is_enough_and_everybody_hears_of_it(two_needed: None) -> None:
     action = ready()
     action.break_the_glass(by=by("mira"), comment="it is spreading", revision=1, plan="")

@@ -3,14 +3,16 @@
 import secrets
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import OuterRef
 from django.test import Client
 
 from actioncenter.accounts.models import Notice
-from actioncenter.actions.enums import ActionType, Decision, Execution, TargetState
+from actioncenter.actions.enums import RUNNING, ActionType, Decision, Execution, TargetState
 from actioncenter.actions.execution import claiming, loop
 from actioncenter.actions.models import (
     Action,
@@ -22,8 +24,10 @@ from actioncenter.actions.models import (
     settling,
 )
 from actioncenter.actions.permissions import Refused
+from actioncenter.actions.reversing import CAME_TO_NOTHING
 from actioncenter.audit.models import Event
 from actioncenter.connectors.simulator.estate import Estate
+from actioncenter.settings.enums import Role
 from investigations.enums import IsolationState
 from tests import factories
 from tests.actions.conftest import RUNNER, forget_estate
@@ -87,11 +91,46 @@ def test_failed_undo_blocks_target(stuck: Action, run: Run) -> None:
     assert other.execution == Execution.SUCCEEDED
 
 
-def test_every_admin_is_told_of_a_failed_undo(isolated: Action, run: Run, estate: Estate) -> None:
-    factories.person("noa")
+def test_every_admin_and_who_asked_for_it_is_told_of_a_failed_undo(
+    isolated: Action, run: Run, estate: Estate
+) -> None:
+    for other in ("noa", "sam"):
+        factories.person(other)
     estate.behave("refuse", "locked")
     run(isolated.undo(by=factories.person("mira").actor(), comment="false positive"))
-    assert Notice.objects.get(kind="undo_failed").user.username == "noa"
+    told = Notice.objects.filter(kind="undo_failed").values_list("user__username", flat=True)
+    assert sorted(told) == ["mira", "noa"]
+
+
+def test_an_admin_who_asked_for_it_is_told_once(isolated: Action, run: Run, estate: Estate) -> None:
+    admin = factories.person("noa")
+    admin.grant(Role.RESPONDER, by=factories.SETUP)
+    estate.behave("refuse", "locked")
+    run(isolated.undo(by=admin.actor(), comment="false positive"))
+    assert Notice.objects.filter(kind="undo_failed").count() == 1
+
+
+def test_it_stands_among_what_needs_a_look_until_somebody_has(stuck: Action, client: Client) -> None:
+    client.force_login(factories.person("mira"))
+    page = client.get("/action-center/pending")
+    [band] = page.context["groups"]
+    [row] = band["rows"]
+    assert (band["label"], band["count"], row["number"]) == ("Needs a look", 1, stuck.pk)
+    assert (row["why"], row["can_decide"]) == ("Undo failed", False)
+    assert (page.context["nav"]["needs_look"], page.context["nav"]["waiting"]) == (1, 1)
+    pane = client.get(f"/action-center/pending?open={stuck.pk}").context["action"]
+    assert (pane["can"]["acknowledge"], pane["can"]["retry"]) == (True, True)
+    stuck.acknowledge(by=factories.person("mira").actor(), comment="Seen")
+    after = client.get("/action-center/pending")
+    assert (after.context["groups"], after.context["nav"]["needs_look"]) == ([], 0)
+
+
+def test_who_does_not_see_the_device_has_nothing_to_look_at(stuck: Action, client: Client) -> None:
+    assert stuck.group is not None
+    stuck.group.access.add(Group.objects.create(name="Board response"))
+    client.force_login(factories.person("mira"))
+    page = client.get("/action-center/pending").context
+    assert (page["groups"], page["nav"]["needs_look"]) == ([], 0)
 
 
 def test_other_targets_go_on(stuck: Action, run: Run) -> None:
@@ -152,6 +191,40 @@ def test_the_pane_says_it_and_has_the_button(stuck: Action, client: Client) -> N
         f"/action-center/actions/{stuck.pk}/acknowledge", {"comment": "Seen", "idempotency_key": "1" * 32}
     )
     assert not stuck.targets.get().blocks
+
+
+UNDONE_BY = {
+    Execution.QUEUED: ("Being undone by", ""),
+    Execution.IN_PROGRESS: ("Being undone by", ""),
+    Execution.OUTCOME_UNKNOWN: ("Being undone by", ""),
+    Execution.SUCCEEDED: ("Undone by", ""),
+    Execution.PARTLY_SUCCEEDED: ("Partly undone by", ""),
+    Execution.FAILED: ("Undo", "failed"),
+    Execution.TIMED_OUT: ("Undo", "timed out"),
+    Execution.CANCELLED: ("Undo", "was cancelled"),
+}
+
+
+@pytest.mark.parametrize("state", [state for state in Execution if state != Execution.NONE])
+def test_the_pane_of_the_original_says_how_its_undo_stands(
+    state: Execution, isolated: Action, stuck: Action, client: Client
+) -> None:
+    ended = None if state in RUNNING else stuck.history_at
+    Action.objects.filter(pk=stuck.pk).update(execution=state, history_at=ended)
+    client.force_login(factories.person("mira"))
+    shown = client.get(f"/action-center/actions/{isolated.pk}").context["action"]
+    told = shown["undone_by"]
+    assert (told["before"], told["label"], told["after"]) == (
+        UNDONE_BY[state][0], stuck.label, UNDONE_BY[state][1],
+    )  # fmt: skip
+    assert (shown["reversibility"]["text"] == "It is being undone.") == (state in RUNNING)
+    [row] = [row for row in history_rows(client) if row["number"] == isolated.pk]
+    assert (row["undo"] == "done") == (state not in CAME_TO_NOTHING)
+
+
+def history_rows(client: Client) -> list[dict[str, Any]]:
+    groups = client.get("/action-center/history").context["groups"]
+    return [row for band in groups for row in band["rows"]]
 
 
 def test_an_undo_that_lied_restores_the_same_when_it_is_retried(

@@ -20,7 +20,7 @@ from actioncenter.settings.enums import (
     IndicatorEffect,
     IndicatorKind,
 )
-from actioncenter.settings.models import DeviceGroup, FolderExclusion, Indicator
+from actioncenter.settings.models import ApprovalRule, DeviceGroup, FolderExclusion, Indicator
 from investigations.enums import Verdict
 from investigations.models import Device, Evidence
 from tests import factories
@@ -82,8 +82,8 @@ def test_an_approval_holds_only_as_long_as_its_author_may_give_it(
 
 
 def test_of_two_approvals_both_have_to_hold(run: Run) -> None:
+    ApprovalRule.objects.create(quorum=2)
     action = factories.waiting_action()
-    Action.objects.update(approval_rule={**action.approval_rule, "quorum": 2}, quorum=2)
     for name in ("mira", "sam"):
         action.approve(by=factories.person(name).actor())
     assert action.decision == Decision.APPROVED
@@ -94,8 +94,8 @@ def test_of_two_approvals_both_have_to_hold(run: Run) -> None:
 
 @pytest.mark.parametrize("leaves", [True, False])
 def test_one_who_broke_the_glass_has_to_be_there_still(leaves: bool, run: Run) -> None:
+    ApprovalRule.objects.create(quorum=2)
     action = factories.waiting_action()
-    Action.objects.update(approval_rule={**action.approval_rule, "quorum": 2}, quorum=2)
     mira = factories.person("mira")
     action.break_the_glass(by=mira.actor(proved_at=time.time()), comment="Nobody else is here")
     if leaves:

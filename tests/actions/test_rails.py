@@ -2,14 +2,16 @@
 
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from actioncenter.accounts.models import Notice
-from actioncenter.actions import planning, reasons
+from actioncenter.actions import planning, rails, reasons
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Area, Decision
 from actioncenter.actions.models import Action
@@ -19,7 +21,7 @@ from actioncenter.audit.models import Event
 from actioncenter.settings.enums import AutomationLevel, FolderClass
 from actioncenter.settings.models import DeviceGroup, RailUse, Safeguards
 from investigations.enums import EvidenceType, RemediationStatus, Verdict
-from investigations.models import Evidence
+from investigations.models import Device, Evidence
 from tests import factories
 from tests.actions.poisoned import automatic, fleet, verdicts, waiting
 
@@ -224,3 +226,25 @@ def test_a_report_of_many_chunks_keeps_to_the_caps(monkeypatch: pytest.MonkeyPat
         assert len(planning.plan(evidence)) == 16
 
     assert [automatic(home, ISOLATE) for home in homes] == [5, 5]
+
+
+def test_devices_that_were_just_reported_do_not_raise_the_cap(django_assert_num_queries: Any) -> None:
+    """Whoever can report devices could otherwise let automation do as much as they like."""
+    home = fleet("kiosks", 20)
+    fleet_of_yesterday = home.devices.count()
+    Device.objects.bulk_create(
+        Device(name=f"new-{at}", group=home, first_seen=timezone.now() - timedelta(minutes=at))
+        for at in range(61)
+    )
+    with django_assert_num_queries(1):
+        assert rails.sizes([home.pk, None]) == {home.pk: fleet_of_yesterday + 1}
+
+
+def test_a_group_full_of_new_devices_has_the_flat_cap() -> None:
+    Safeguards(pk=1, device_cap=2, device_cap_percent=100).save()
+    new = fleet("new", 6, known_for=timedelta(minutes=59))
+    known = fleet("known", 6, known_for=timedelta(minutes=61))
+
+    planning.plan(verdicts(new, 1, IP) + verdicts(known, 1, IP))
+
+    assert (automatic(new, ISOLATE), automatic(known, ISOLATE)) == (2, 6)

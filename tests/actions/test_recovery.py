@@ -11,7 +11,8 @@ from django.db.models.functions import Now
 
 from actioncenter.actions.enums import AttemptState, Execution, JobState, TargetState
 from actioncenter.actions.execution import claiming, loop, outside, stepping
-from actioncenter.actions.models import Action, ActionTarget, Attempt, ConnectorJob, attempting
+from actioncenter.actions.models import Action, ActionTarget, Attempt, Conflict, ConnectorJob, attempting
+from actioncenter.audit.models import Event
 from actioncenter.connectors import base
 from actioncenter.connectors.simulator.connector import Simulator
 from actioncenter.connectors.simulator.estate import Estate
@@ -269,20 +270,50 @@ def test_a_lane_that_was_taken_in_the_same_moment_is_no_error(
     assert not second.attempts.exists()
 
 
-def test_a_person_who_looked_is_not_overruled_by_a_runner_that_asks(
-    estate: Estate, monkeypatch: pytest.MonkeyPatch
+def looked(*, happened: bool) -> None:
+    mira = factories.person("mira").actor()
+    Action.objects.get().resolve_unknown(by=mira, happened=happened, comment="I looked.")
+
+
+@pytest.mark.parametrize("happened", [False, True])
+def test_while_a_runner_asks_nobody_says_what_became_of_it(
+    happened: bool, estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    action, step = approved(), Simulator.step
+    """What it has on the wire may still land: a retry under a new key would be a second effect."""
+    action, step, refused = approved(), Simulator.step, []
     estate.behave("timeout_after_effect", True, times=1)
     drain(action)
 
     def meanwhile(*given: Any) -> Any:
-        mira = factories.person("mira").actor()
-        Action.objects.get().resolve_unknown(by=mira, happened=False, comment="It is still there.")
+        with pytest.raises(Conflict, match="asking the far side right now") as caught:
+            looked(happened=happened)
+        refused.append(caught.value.code)
         return step(*given)
 
     monkeypatch.setattr(Simulator, "step", meanwhile)
     drain(action)
+    assert refused == ["being_asked"]
+    assert (action.execution, effects(estate), action.attempts.count()) == (Execution.SUCCEEDED, 1, 1)
+    assert not Event.objects.filter(stream=f"action:{action.pk}", kind="action.reconciled").exists()
+
+
+@pytest.mark.parametrize("asked", ["not yet", "by a runner that is gone"])
+def test_a_person_who_looked_is_not_overruled_by_a_runner(
+    asked: str, estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action = approved()
+    estate.behave("timeout_after_effect", True, times=1)
+    drain(action)
+    attempt = action.attempts.get()
+    if asked != "not yet":
+        Attempt.objects.update(next_poll_at=Now())
+        taken = loop.take_due("slow")
+        assert taken is not None
+        attempt = taken
+        Attempt.objects.update(lease_until=Now())
+    looked(happened=False)
+    stepping.work(attempt, by=RUNNER)
+    action.refresh_from_db()
     assert (action.execution, action.failed_count) == (Execution.FAILED, 1)
     assert not Attempt.objects.filter(ended_at=None).exists()
 

@@ -308,4 +308,5 @@ def test_a_gate_that_believes_the_row_is_noticed(
 
 
 def _as_the_row_says(action: Action) -> binding.Recorded:
-    return binding.Recorded(action.fingerprint, action.approved_plan_digest)
+    asked = binding.asked_for(action.approval_rule, action.proposers)
+    return binding.Recorded(action.fingerprint, action.approved_plan_digest, asked)

@@ -82,6 +82,24 @@ def test_votes_of_people_who_may_no_longer_decide_are_not_counted(lose: Callable
     assert action.decision == Decision.APPROVED
 
 
+def test_a_vote_written_into_the_table_is_not_counted() -> None:
+    """Somebody with a hand on the database can make rows, but no event with its place in the keyed chain."""
+    ApprovalRule.objects.create(quorum=2)
+    action = factories.waiting_action()
+    forged = factories.person("sam")
+    Vote.objects.create(
+        action=action, revision=1, fingerprint=action.fingerprint, choice=Choice.APPROVE, user=forged,
+        user_ref=forged.ref, user_name=forged.shown_name,
+    )  # fmt: skip
+
+    action.approve(by=by("mira"))
+
+    assert naive_count(action) == 2
+    assert action.decision == Decision.PENDING
+    action.approve(by=by("noa"))
+    assert action.decision == Decision.APPROVED
+
+
 @pytest.mark.oversight("HO-007")
 def test_edit_voids_votes() -> None:
     ApprovalRule.objects.create(quorum=2)

@@ -41,6 +41,12 @@ def found(run: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
     return result
 
 
+def open_to_all(folder: Path) -> None:
+    """A server in it runs as another user than root and has to reach it."""
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o755)
+
+
 def small(folder: Path, database: str) -> dict[str, Any]:
     return found(bench(folder, "pages", "--rows", "2000", "--rounds", "1", "--json", "--database", database))
 
@@ -60,9 +66,7 @@ def test_pages_on_sqlite(tmp_path: Path) -> None:
 
 @pytest.mark.postgres
 def test_pages_on_a_server_of_its_own(tmp_path: Path) -> None:
-    # The server runs as another user than root and has to reach its folder.
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    open_to_all(tmp_path)
     check(small(tmp_path, "postgres"), "postgres")
     assert list(tmp_path.iterdir()) == []
 
@@ -91,6 +95,7 @@ def test_the_size_of_the_issue_has_targets() -> None:
 
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def test_decide(tmp_path: Path, database: str) -> None:
+    open_to_all(tmp_path)
     result = found(
         bench(tmp_path, "decide", "--rows", "600", "--rounds", "1", "--json", "--database", database)
     )

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 from django.db.models import Q
 
+from actioncenter.actions.enums import Execution
+from actioncenter.actions.models import ActionTarget
 from actioncenter.actions.queries import Tab, criteria
 from actioncenter.bench.measuring import CpuClock
 from actioncenter.bench.pages.draws import RESULTS, Query
@@ -21,7 +23,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def visitor() -> Iterator[Visitor]:
     """Nothing compiled before counts here, and no planted bug outlives its test."""
-    table(80, random.Random(20261123))
+    failed = [row for row in table(80, random.Random(20261123)) if row.execution == Execution.FAILED]
+    ActionTarget.objects.filter(action__in=failed[:3]).update(blocks=True)
     statements.forget()
     yield Visitor.enrol()
     statements.forget()

@@ -1,6 +1,7 @@
 """The page of approval rules: everybody reads, admins change."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -22,6 +23,7 @@ FIELDS = {
 @pytest.fixture
 def noa(client: Client) -> Client:
     client.force_login(factories.person("noa"))
+    factories.prove(client)
     return client
 
 
@@ -74,6 +76,25 @@ def test_what_can_not_be_is_refused_with_its_field(noa: Client, wrong: dict[str,
     assert not ApprovalRule.objects.exists()
     form, name = answer.context["form"], next(iter(wrong))
     assert form.errors.get(name) or form[name].label in answer.context["form_error"]
+
+
+def test_asking_for_less_needs_the_password_again(noa: Client) -> None:
+    send(noa)
+    rule = ApprovalRule.objects.get()
+    unproved = Client()
+    unproved.force_login(factories.person("noa"))
+    page = f"{LIST}/{rule.pk}"
+    seen = unproved.get(page).context["form"].initial["revision"]
+    for address, fields, back in (
+        (f"{LIST}/add", {**FIELDS, "risk": "1", "quorum": "1"}, LIST),
+        (page, {**FIELDS, "quorum": "1", "revision": seen}, page),
+        (f"{page}/remove", {}, LIST),
+    ):
+        asked = unproved.post(address, fields)
+        assert (asked.status_code, asked["Location"]) == (302, f"/confirm-identity?{urlencode({'next': back})}")
+    rule.refresh_from_db()
+    assert (rule.quorum, ApprovalRule.objects.count()) == (2, 1)
+    assert unproved.post(page, {**FIELDS, "quorum": "3", "revision": seen})["Location"] == LIST
 
 
 def test_a_second_rule_for_the_same_is_refused(noa: Client) -> None:

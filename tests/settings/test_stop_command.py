@@ -1,6 +1,7 @@
 """`manage.py stop` and `resume`: without web and broker, and without the database if need be."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from actioncenter.actions.enums import ActionType
 from actioncenter.actions.execution import beating
+from actioncenter.actions.execution.loop import runner_name
 from actioncenter.actions.models import RunnerBeat
 from actioncenter.audit.models import Event
 from actioncenter.settings.enums import StopSource
@@ -144,3 +147,33 @@ class TestInOneProcess:
             RunnerBeat.objects.create(name=name, host=beating.host_of(name))
         beating.bury_the_dead("host:1")
         assert list(RunnerBeat.objects.filter(ended_at=None)) == [RunnerBeat(name="elsewhere:999999999")]
+
+    def test_the_command_buries_them_too(self) -> None:
+        """It must not say for a day that one hasn't acknowledged that can't."""
+        here = beating.host_of(runner_name())
+        for host in (here, "elsewhere"):
+            RunnerBeat.objects.create(
+                name=f"{host}:999999999", host=host, seen_at=Now() - timedelta(minutes=1)
+            )
+        with pytest.raises(SystemExit):
+            call_command("stop", "--reason", "Look", "--json", stdout=(out := StringIO()))
+        assert json.loads(out.getvalue())["silent"] == ["elsewhere:999999999"]
+        RunnerBeat.objects.filter(host="elsewhere").delete()
+        assert told("stop", "--reason", "Look")["silent"] == []
+
+    def test_one_that_was_just_heard_lives(self) -> None:
+        """In a container of its own its number says nothing here."""
+        here = beating.host_of(runner_name())
+        RunnerBeat.objects.create(name=f"{here}:999999999", host=here)
+        beating.bury_the_dead(runner_name(), unheard_for=timedelta(seconds=2))
+        assert RunnerBeat.objects.filter(ended_at=None).exists()
+
+
+@pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
+def test_a_runner_that_was_killed_is_not_waited_for(shared_database: str, tmp_path: Path) -> None:
+    simulated(tmp_path)
+    with runner(shared_database) as process:
+        process.kill()
+        process.wait()
+    done = command(shared_database, "stop", "--reason", "Look", "--json")
+    assert (done.returncode, json.loads(done.stdout)["silent"]) == (0, [])

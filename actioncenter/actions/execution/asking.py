@@ -59,12 +59,12 @@ def _propose_again(action: Action, code: str, *, by: Actor) -> None:
             external_id=action.external_id,
             idempotency_key=f"again:{action.pk}",
             simulated=action.simulated,
+            proposers=action.proposers,
         ),
         by=by,
     )
     if created:
         model.objects.filter(pk=again.pk).update(
-            proposers=action.proposers,
             proposal_key=action.proposal_key,
             requested_by=action.requested_by_id,
             requested_by_name=action.requested_by_name,

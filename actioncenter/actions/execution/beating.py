@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Final
 
 from django.db import Error, connection, transaction
@@ -107,12 +108,13 @@ def beats(name: str, pulse: Pulse, in_flight: Callable[[], int]) -> Iterator[Non
         thread.join()
 
 
-def bury_the_dead(name: str) -> None:
-    """Runners that were killed on this machine say no goodbye; their successor says it for them.
+def bury_the_dead(name: str, *, unheard_for: timedelta = timedelta()) -> None:
+    """Runners that were killed on this machine say no goodbye; somebody else there says it for them.
 
     If one lives after all, in a container of its own, its next beat takes this back.
     """
-    same_host = RunnerBeat.objects.filter(host=host_of(name), ended_at__isnull=True).exclude(name=name)
+    present = RunnerBeat.objects.filter(ended_at__isnull=True, seen_at__lte=Now() - unheard_for)
+    same_host = present.filter(host=host_of(name)).exclude(name=name)
     dead = [other for other in same_host.values_list("name", flat=True) if not _is_alive(other)]
     RunnerBeat.objects.filter(name__in=dead).update(ended_at=Now(), in_flight=0)
 

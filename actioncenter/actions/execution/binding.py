@@ -4,23 +4,20 @@ Whoever can edit a row can recompute a hash without a key over it. So the finger
 the one in the event that told of the decision, and that event has to have its place in the keyed chain.
 """
 
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.conf import settings
-from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Now
 
 from actioncenter.actions.catalogue import needs_plan
 from actioncenter.actions.enums import ActionType, Decision, TargetKind
 from actioncenter.actions.models import Action, ActionTarget, Plan, TargetDraft
-from actioncenter.actions.models.proposal import fingerprint, intent_key
-from actioncenter.audit import canonical as text_of
+from actioncenter.actions.models.proposal import digest, fingerprint, intent_key
+from actioncenter.audit import reading
 from actioncenter.audit.enums import Kind
-from actioncenter.audit.models import Event
 
+DECIDING: Final = (Kind.ACTION_PROPOSED, Kind.ACTION_EDITED, Kind.ACTION_APPROVED)
 TAMPERED: Final = "fingerprint_changed"
 PLAN_CHANGED: Final = "plan_changed"
 PLAN_EXPIRED: Final = "plan_expired"
@@ -44,6 +41,8 @@ class Recorded:
     fingerprint: str = ""
     sealed: str = ""
     """Of the plan that was approved."""
+    asked: str = ""
+    """The approval rule and who proposed, as one hash."""
 
 
 def deviation(action: Action, targets: Sequence[ActionTarget]) -> Refusal | None:
@@ -53,6 +52,9 @@ def deviation(action: Action, targets: Sequence[ActionTarget]) -> Refusal | None
         found = _plan_deviates(action, said.sealed)
         if found is not None:
             return found
+    asked = asked_for(action.approval_rule, action.proposers)
+    if asked != said.asked:
+        return Refusal(TAMPERED, agreed=said.asked or NOTHING, found=asked)
     values = (fingerprint_of(action, targets), _agreed(action), action.fingerprint)
     differing = [value or NOTHING for value in values if value != said.fingerprint or not value]
     return Refusal(TAMPERED, agreed=said.fingerprint, found=differing[0]) if differing else None
@@ -84,30 +86,24 @@ def _unexpanded(targets: Sequence[ActionTarget]) -> bool:
 
 
 def recorded(action: Action) -> Recorded:
-    """From the newest event that told of the decision."""
+    """What the newest genuine events say of the proposal and of the decision."""
+    told = {event["kind"]: event for event in reading.genuine([f"action:{action.pk}"], DECIDING)}
+    proposed = told.get(Kind.ACTION_PROPOSED)
+    if proposed is None:
+        return Recorded()
+    after, detail = proposed["after"] or {}, proposed["detail"] or {}
+    edited = (told.get(Kind.ACTION_EDITED) or {}).get("after") or {}
+    asked = asked_for(detail.get("rule"), edited.get("proposers") or detail.get("proposers"))
     if action.decision == Decision.APPROVED:
-        detail = _said(action, Kind.ACTION_APPROVED).get("detail") or {}
-        return Recorded(detail.get("fingerprint", ""), detail.get("sealed", ""))
-    after = _said(action, Kind.ACTION_PROPOSED).get("after") or {}
+        detail = (told.get(Kind.ACTION_APPROVED) or {}).get("detail") or {}
+        return Recorded(detail.get("fingerprint", ""), detail.get("sealed", ""), asked)
     direct = after.get("decision") == Decision.NOT_REQUIRED.name
-    return Recorded(after.get("fingerprint", "")) if direct else Recorded()
+    return Recorded(after.get("fingerprint", ""), "", asked) if direct else Recorded()
 
 
-def _said(action: Action, kind: Kind) -> dict[str, Any]:
-    """The newest event of this kind, from the text that the chain covers."""
-    before = Event.objects.filter(stream=OuterRef("stream"), seq=OuterRef("seq") - 1).values("chain")
-    row = (
-        Event.objects.filter(stream=f"action:{action.pk}", kind=kind.value)
-        .order_by("-seq")
-        .values_list("stream", "canonical", "chain", Subquery(before))
-        .first()
-    )
-    if row is None:
-        return {}
-    stream, text, chain, previous = row
-    if not hmac.compare_digest(text_of.link(settings.AUDIT_KEY, stream, previous or "", text), chain):
-        return {}
-    return text_of.read(text)
+def asked_for(rule: Any, proposers: Any) -> str:
+    """What it took to decide: the frozen rule and who could not be the second person."""
+    return digest([rule, sorted(proposers or [])])
 
 
 def _plan_deviates(action: Action, sealed: str) -> Refusal | None:

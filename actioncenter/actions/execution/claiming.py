@@ -1,5 +1,6 @@
 """Finding what may start, and claiming it once every gate has let it pass."""
 
+import logging
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -13,8 +14,10 @@ from actioncenter.actions.execution.binding import message_draft, planned_target
 from actioncenter.actions.execution.gates import Gate
 from actioncenter.actions.execution.holding import under_a_stop
 from actioncenter.actions.models import Action, ActionTarget, Attempt, attempting
+from actioncenter.actions.models.conflicts import IllegalMove
 from actioncenter.audit.actor import Actor
 
+logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 LOOKED_AT_ONCE = 50
 
@@ -22,7 +25,12 @@ LOOKED_AT_ONCE = 50
 def claim_next(runner: str, *, by: Actor) -> Attempt | None:
     """The next attempt this runner may carry out, or None."""
     for pk in _candidates():
-        attempt = claim_one(pk, runner, by=by)
+        try:
+            attempt = claim_one(pk, runner, by=by)
+        except IllegalMove:
+            # Our own mistake, and no reason to hold up the others.
+            logger.exception("action %s could not be claimed", pk)
+            continue
         if attempt:
             return attempt
     return None

@@ -45,7 +45,7 @@ def next_task(runner: str, *, by: Actor) -> Callable[[], None] | None:
 def drain(*, by: Actor, limit: int = 10_000) -> int:
     """Do what can be done now, in this thread; returns how many pieces of work that was.
 
-    For tests, commands and Celery: long jobs are polled only as far as they are due.
+    For tests and commands: long jobs are polled only as far as they are due.
     """
     name = runner_name()
     for count in range(limit):
@@ -57,11 +57,12 @@ def drain(*, by: Actor, limit: int = 10_000) -> int:
 
 
 class Runner:
-    """The embedded runner: claims in one thread, works in eight, woken by a datagram."""
+    """Claims in one thread and works in several. Woken by a datagram, or by its `bell` if it has one."""
 
-    def __init__(self, *, by: Actor, threads: int = THREADS) -> None:
+    def __init__(self, *, by: Actor, threads: int = THREADS, bell: threading.Event | None = None) -> None:
         self.by = by
         self.threads = threads
+        self.bell = bell
         self.name = runner_name()
         self.stopping = threading.Event()
         self.pulse = Pulse()
@@ -69,24 +70,37 @@ class Runner:
         self._running: set[Future[None]] = set()
 
     def stop(self) -> None:
-        """Ends `run` after what is under way; safe in a signal handler."""
+        """Ends `run` after what is under way; safe in a signal handler unless it has a bell."""
         self.stopping.set()
-        dispatch.wake()
+        self.wake()
+
+    def wake(self) -> None:
+        if self.bell is None:
+            dispatch.wake()
+        else:
+            self.bell.set()
 
     def run(self) -> None:
         with (
             beating.beats(self.name, self.pulse, self.in_flight),
-            _listening() as wire,
+            _listening() if self.bell is None else contextlib.nullcontext() as wire,
             ThreadPoolExecutor(self.threads, thread_name_prefix="work") as pool,
         ):
             while not self.stopping.is_set():
                 if not self._start_one(pool):
-                    _wait(wire)
+                    self._wait(wire)
                     close_old_connections()
 
     def in_flight(self) -> int:
         """How many pieces of work it is at."""
         return len(self._running)
+
+    def _wait(self, wire: socket.socket | None) -> None:
+        if wire is not None:
+            _wait(wire)
+        elif self.bell is not None:
+            self.bell.wait(POLL_SECONDS)
+            self.bell.clear()
 
     def _start_one(self, pool: ThreadPoolExecutor) -> bool:
         """Hand one piece of work to a thread; False when there is none, or nobody would hear of it."""
@@ -109,7 +123,7 @@ class Runner:
     def _done(self, future: "Future[None]") -> None:
         self._running.discard(future)
         self._free.release()
-        dispatch.wake()
+        self.wake()
 
 
 def _in_thread(task: Callable[[], None]) -> None:

@@ -17,6 +17,7 @@ from actioncenter.actions.execution import artefacts, binding, gates, holding, o
 from actioncenter.actions.execution.binding import Refusal
 from actioncenter.actions.execution.claiming import LEASE
 from actioncenter.actions.models import ActionTarget, Attempt, LeaseLost, TargetResult, attempting
+from actioncenter.actions.models.conflicts import IllegalMove
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors import base, registry
 
@@ -95,17 +96,22 @@ def work(attempt: Attempt, *, by: Actor) -> None:
     except Exception as fault:
         # Our own mistake, not the far side's: what was sent stays unknown rather than failed.
         logger.exception("%s broke", attempt)
-        _after_fault(attempt, f"Internal error: {type(fault).__name__}", by=by)
+        _after_fault(attempt, fault, by=by)
 
 
-def _after_fault(attempt: Attempt, error: str, *, by: Actor) -> None:
+def _after_fault(attempt: Attempt, fault: Exception, *, by: Actor) -> None:
+    error = f"Internal error: {type(fault).__name__}"
     # Not the whole row: its token may be another runner's by now, and that is what fences us.
     attempt.refresh_from_db(fields=["sent_at"])
     try:
-        if attempt.sent_at is None:
-            attempting.requeue(attempt, after=30, reason=error, error_class="internal", by=by)
-        else:
-            attempting.keep_unknown(attempt, error=error, look_again_in=_gap(attempt), by=by)
+        try:
+            if attempt.sent_at is None:
+                attempting.requeue(attempt, after=30, reason=error, error_class="internal", by=by)
+            else:
+                attempting.keep_unknown(attempt, error=error, look_again_in=_gap(attempt), by=by)
+        except IllegalMove as wrong:
+            # It would be raised again by whoever takes the attempt over, for ever.
+            attempting.abandon(attempt, error=str(wrong), by=by)
     except LeaseLost:
         logger.warning("%s was taken over by another runner", attempt)
 
@@ -181,6 +187,8 @@ def _take(
     *,
     by: Actor,
 ) -> None:
+    # The answer may have taken half of the lease, and reading it back may take as long again.
+    attempting.renew(attempt, LEASE)
     results, read = _confirmed(connector, request, answer)
     gap = _gap(attempt)
     if isinstance(answer, base.Continue) and gap is not None:

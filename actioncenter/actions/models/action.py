@@ -35,6 +35,7 @@ from actioncenter.actions.models import (
     undoing,
 )
 from actioncenter.actions.models.queryset import ActionQuerySet
+from actioncenter.actions.models.settling import NOT_TAKEN_BACK
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.log import Draft
@@ -214,7 +215,7 @@ class Action(models.Model):
             models.UniqueConstraint(
                 "undo_of", name="action_one_undo",
                 condition=Q(undo_of__isnull=False)
-                & ~Q(execution__in=[Execution.FAILED, Execution.TIMED_OUT, Execution.CANCELLED]),
+                & ~Q(execution__in=[*sorted(NOT_TAKEN_BACK), Execution.CANCELLED]),
             ),
             models.CheckConstraint(
                 name="action_legal_pair",

@@ -46,8 +46,8 @@ def defer(action: "Action", until: datetime | None, *, by: Actor) -> "Action":
             row,
             Kind.ACTION_DEFERRED,
             by,
-            before={"deferred_until": _iso(before)},
-            after={"deferred_until": _iso(until)},
+            before={"deferred_until": iso(before)},
+            after={"deferred_until": iso(until)},
         )
     action.refresh_from_db()
     return action
@@ -67,7 +67,7 @@ def hand_over(action: "Action", to_user: User, *, by: Actor, comment: str = "") 
         obstacle = why_not_theirs(row, to_user)
         if obstacle:
             raise Invalid("to", obstacle)
-        before = {"assigned_to": row.assigned_to_name, "deferred_until": _iso(row.deferred_until)}
+        before = {"assigned_to": row.assigned_to_name, "deferred_until": iso(row.deferred_until)}
         # What one person put off is not put off for the next.
         _write(row, assigned_to_id=to_user.pk, assigned_to_name=to_user.shown_name, deferred_until=None)
         event(
@@ -137,5 +137,5 @@ def _tell(row: "Action", person: User, *, by: Actor, comment: str) -> None:
     )
 
 
-def _iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None

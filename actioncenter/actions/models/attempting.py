@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from actioncenter import vault
 from actioncenter.actions.enums import ALLOWED, AttemptState, Execution, TargetState
 from actioncenter.actions.models.conflicts import LeaseLost
-from actioncenter.actions.models.settling import event, legal, locked, settle
+from actioncenter.actions.models.settling import CONTRADICTED, contradict, event, legal, locked, settle
 from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt, TargetResult
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -176,6 +176,11 @@ def intend(attempt: Attempt, lease: timedelta) -> None:
     _fenced(attempt, state=AttemptState.SENT, lease_until=Now() + lease)
 
 
+def renew(attempt: Attempt, lease: timedelta) -> None:
+    """More time for what is still to be asked. Raises LeaseLost."""
+    _fenced(attempt, lease_until=Now() + lease)
+
+
 def note(attempt: Attempt, results: Sequence[TargetResult]) -> None:
     """Keep what an undo needs as soon as it is known; the state waits for the read-back. Raises LeaseLost."""
     with transaction.atomic():
@@ -237,6 +242,20 @@ def keep_unknown(attempt: Attempt, *, error: str, look_again_in: float | None, b
     """Sent, no answer: shown as unknown; reconciled after a while, or by a person. Raises LeaseLost."""
     with _moving(attempt, by=by, code="unknown", detail=error):
         _leave_unknown(attempt, error, look_again_in)
+
+
+def abandon(attempt: Attempt, *, error: str, by: Actor) -> None:
+    """What became of it is no move that the action can make, by our own mistake: a person has to look.
+
+    No runner takes it again. Raises LeaseLost.
+    """
+    with transaction.atomic():
+        row = locked(attempt.action)
+        _close(attempt, error=error, error_class=CONTRADICTED)
+        attempt.targets.filter(state__in=OPEN).update(
+            state=TargetState.UNKNOWN, error=error[:500], error_class=CONTRADICTED, changed_at=Now()
+        )
+        contradict(row, by=by, detail=error)
 
 
 @contextmanager

@@ -36,7 +36,12 @@ def edit(action: "Action", parameters: dict[str, Any], *, by: Actor, revision: i
             raise Invalid("parameters", "Nothing was changed.")
         _write(row, cleaned, by=by)
         ask_for_plan(row, by=by)
-        after = {"parameters": cleaned, "revision": row.revision, "fingerprint": row.fingerprint}
+        after = {
+            "parameters": cleaned,
+            "revision": row.revision,
+            "fingerprint": row.fingerprint,
+            "proposers": row.proposers,
+        }
         log.record_many([row.draft(Kind.ACTION_EDITED, by=by, before={"parameters": before}, after=after)])
     action.refresh_from_db()
     return action

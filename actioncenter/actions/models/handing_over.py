@@ -12,7 +12,7 @@ from actioncenter.accounts.models import User
 from actioncenter.accounts.notices import notify
 from actioncenter.actions.enums import Decision
 from actioncenter.actions.models.action import Action
-from actioncenter.actions.models.assigning import obstacle_for
+from actioncenter.actions.models.assigning import iso, obstacle_for
 from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.models.shift import SECTIONS, describe
 from actioncenter.actions.permissions import PROPOSERS, Refused, Rights, fresh_rights
@@ -147,7 +147,7 @@ def _move(handover: "Handover", rights: Rights, *, by: Actor) -> tuple[list[int]
     for start in range(0, len(theirs), AT_ONCE):
         chunk = theirs[start : start + AT_ONCE]
         Action.objects.filter(pk__in=[row.pk for row in chunk]).update(
-            assigned_to_id=by.user_id, assigned_to_name=by.name, updated_at=Now()
+            assigned_to_id=by.user_id, assigned_to_name=by.name, deferred_until=None, updated_at=Now()
         )
         log.record_many([_moved(row, handover, by) for row in chunk])
     return moved, [row.pk for row in held if row.pk not in set(moved)]
@@ -157,8 +157,8 @@ def _moved(row: Action, handover: "Handover", by: Actor) -> log.Draft:
     return row.draft(
         Kind.ACTION_HANDED_OVER,
         by=by,
-        before={"assigned_to": row.assigned_to_name},
-        after={"assigned_to": by.name, "assigned_ref": by.ref},
+        before={"assigned_to": row.assigned_to_name, "deferred_until": iso(row.deferred_until)},
+        after={"assigned_to": by.name, "assigned_ref": by.ref, "deferred_until": None},
         detail={"handover": handover.pk},
     )
 

@@ -68,6 +68,8 @@ class Proposal:
     external_id: str = ""
     idempotency_key: str = ""
     simulated: bool = False
+    proposers: Sequence[str] = ()
+    """Who proposed it before, when it is asked again; otherwise whoever proposes it now."""
 
     @property
     def intent_key(self) -> str:

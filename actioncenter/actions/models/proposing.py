@@ -84,7 +84,7 @@ def _insert(model: "type[Action]", proposal: Proposal, rule: Mapping[str, Any], 
         parameters=parameters,
         approval_rule=dict(rule),
         quorum=rule["quorum"],
-        proposers=[proposer_ref(by)],
+        proposers=list(proposal.proposers) or [proposer_ref(by)],
         requested_by_id=by.user_id,
         requested_by_name=by.name,
         requested_comment=proposal.comment,
@@ -200,7 +200,12 @@ def _record(action: "Action", proposal: Proposal, *, by: Actor) -> None:
         "fingerprint": action.fingerprint,
         "undo_of": proposal.undo_of_id,
     }
-    detail = {"comment": proposal.comment, "policy": dict(proposal.policy), "rule": action.approval_rule}
+    detail = {
+        "comment": proposal.comment,
+        "policy": dict(proposal.policy),
+        "rule": action.approval_rule,
+        "proposers": action.proposers,
+    }
     log.record_many([action.draft(Kind.ACTION_PROPOSED, by=by, after=after, detail=detail)])
 
 

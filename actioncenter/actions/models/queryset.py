@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution
 from actioncenter.actions.models import ballots, closing, deciding, proposing, undoing
 from actioncenter.actions.models.proposal import Proposal
+from actioncenter.actions.models.target import ActionTarget
 from actioncenter.audit.actor import Actor
 from investigations.models.scoped import ScopedQuerySet
 
@@ -30,10 +31,13 @@ class ActionQuerySet(ScopedQuerySet["Action"]):
         return self.filter(WAITING, expires_at__lte=Now())
 
     def needs_a_look(self) -> Self:
-        return self.filter(UNKNOWN)
+        """An unknown outcome, or an undo that failed and that nobody has acknowledged."""
+        unclear = self.model._default_manager.filter(UNKNOWN).order_by().values("pk")
+        # Not an OR: PostgreSQL would walk the whole table for it.
+        return self.filter(pk__in=unclear.union(_failed_undos(), all=True))
 
     def pending(self) -> Self:
-        return self.filter(WAITING & Q(expires_at__gt=Now()) | UNKNOWN)
+        return self.filter(WAITING & Q(expires_at__gt=Now()) | UNKNOWN | Q(pk__in=_failed_undos()))
 
     def running(self) -> Self:
         return self.filter(decision__in=list(ALLOWED), execution__in=sorted(RUNNING), history_at__isnull=True)
@@ -72,3 +76,8 @@ class ActionQuerySet(ScopedQuerySet["Action"]):
         """Withdraw every matching pending action; returns how many."""
         ids = list(self.filter(WAITING, **filters).values_list("pk", flat=True))
         return closing.withdraw(self.model, ids, code, by=by)
+
+
+def _failed_undos() -> "QuerySet[ActionTarget, dict[str, Any]]":
+    """Numbers of the actions that hold a lane closed."""
+    return ActionTarget.objects.filter(blocks=True).order_by().values("action")

@@ -4,7 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from actioncenter.accounts import fence
@@ -12,7 +12,7 @@ from actioncenter.actions import dispatch
 from actioncenter.actions.enums import RETRYABLE, RUNNING, Execution, TargetState
 from actioncenter.actions.models import following
 from actioncenter.actions.models.conflicts import Conflict, Invalid
-from actioncenter.actions.models.settling import event, legal, locked, settle
+from actioncenter.actions.models.settling import event, is_open_question, legal, locked, refresh, settle
 from actioncenter.actions.permissions import Verb, fresh_rights
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -51,7 +51,8 @@ def retry(action: "Action", *, by: Actor) -> "Action":
         if before not in RETRYABLE or row.undone_by_id:
             raise Conflict(row, "not_retryable", f"{row.label} has nothing to retry.")
         if row.undo_of is not None and row.undo_of.undone_by_id != row.pk:
-            raise Conflict(row, "not_retryable", f"A-{row.undo_of.undone_by_id} undoes it instead.")
+            other = f"A-{row.undo_of.undone_by_id}" if row.undo_of.undone_by_id else "A new undo"
+            raise Conflict(row, "not_retryable", f"{other} undoes it instead.")
         unfinished = [TargetState.FAILED, TargetState.TIMED_OUT, TargetState.CANCELLED]
         row.targets.filter(state__in=unfinished).update(
             state=TargetState.QUEUED,
@@ -78,23 +79,38 @@ def retry(action: "Action", *, by: Actor) -> "Action":
 
 
 def resolve_unknown(action: "Action", *, by: Actor, happened: bool, comment: str) -> "Action":
-    """Raises Conflict, Invalid, Refused, NotVisible."""
+    """Raises Conflict (also while a runner is asking the far side), Invalid, Refused, NotVisible."""
     if not comment.strip():
         raise Invalid("comment", "Say what you saw.")
     with fence.decider():
         row = locked(action)
         fresh_rights(by).require(Verb.RESOLVE, row)
-        if row.execution != Execution.OUTCOME_UNKNOWN:
+        if not is_open_question(row):
             raise Conflict(row, "not_unknown", f"{row.label} has no unknown outcome.")
-        # A runner that is asking the far side right now must not write over what the person said.
-        row.attempts.filter(ended_at__isnull=True).update(
-            ended_at=Now(), token=F("token") + 1, lease_until=None, next_poll_at=None
-        )
+        _take_from_runners(row)
         row.targets.filter(state=TargetState.UNKNOWN).update(
             state=TargetState.SUCCEEDED if happened else TargetState.FAILED, error=comment[:500],
             error_class="" if happened else "looked", changed_at=Now(),
         )  # fmt: skip
         event(row, Kind.ACTION_RECONCILED, by, after={"happened": happened}, detail={"comment": comment})
-        settle(row, by=by, code="looked", detail=f"{by.name} looked")
+        if row.history_at is None:
+            settle(row, by=by, code="looked", detail=f"{by.name} looked")
+        else:
+            # An end that its targets contradicted (see `attempting.abandon`) stands.
+            refresh(row)
     action.refresh_from_db()
     return action
+
+
+def _take_from_runners(row: "Action") -> None:
+    """Nobody asks the far side from here on. Raises Conflict where a runner is doing so now."""
+    unended = row.attempts.filter(ended_at__isnull=True)
+    idle = Q(lease_until__isnull=True) | Q(lease_until__lte=Now())
+    unended.filter(idle).update(
+        ended_at=Now(), token=F("token") + 1, lease_until=None, next_poll_at=None
+    )  # fmt: skip
+    if unended.exists():
+        # What it has on the wire may still land; a retry under a new key would be a second effect.
+        raise Conflict(
+            row, "being_asked", "A runner is asking the far side right now; try again in a minute."
+        )

@@ -12,7 +12,8 @@ from django.db.models import Count
 from django.db.models.functions import Now
 
 from actioncenter.accounts.enums import Severity
-from actioncenter.accounts.notices import notify_admins
+from actioncenter.accounts.models import User
+from actioncenter.accounts.notices import admins, notify, notify_admins
 from actioncenter.actions.enums import ENDS, EXECUTION_NEXT, TARGET_SUCCESS, Execution, TargetState
 from actioncenter.actions.models import following
 from actioncenter.actions.models.conflicts import IllegalMove
@@ -36,6 +37,8 @@ END_EVENTS = {
 }
 
 NOT_TAKEN_BACK = frozenset({Execution.FAILED, Execution.TIMED_OUT, Execution.PARTLY_SUCCEEDED})
+"""Ends of an undo after which the rest may be undone anew."""
+CONTRADICTED = "contradicted"
 
 
 def locked(action: "Action") -> "Action":
@@ -63,9 +66,7 @@ def settle(row: "Action", *, by: Actor, code: str = "", detail: str = "") -> Exe
 
     The caller holds the lock of the row (see `locked`), which is brought up to date. Raises IllegalMove.
     """
-    counts = Counter(
-        {TargetState(s): n for s, n in row.targets.order_by().values_list("state").annotate(Count("pk"))}
-    )
+    counts = _counted(row)
     before, after = Execution(row.execution), legal(row, execution_of(counts))
     figures = _figures(counts)
     if after in ENDS and not code:
@@ -92,9 +93,47 @@ def settle(row: "Action", *, by: Actor, code: str = "", detail: str = "") -> Exe
     return after
 
 
+def _counted(row: "Action") -> Counter[TargetState]:
+    states = row.targets.order_by().values_list("state").annotate(Count("pk"))
+    return Counter({TargetState(state): number for state, number in states})
+
+
+def refresh(row: "Action") -> None:
+    """Bring the counts up to date and nothing else. The caller holds the lock of the row."""
+    figures = {f"{name}_count": number for name, number in _figures(_counted(row)).items()}
+    type(row).objects.filter(pk=row.pk).update(**figures, updated_at=Now())
+
+
+def is_open_question(row: "Action") -> bool:
+    """Whether a person may say what became of it: also of an end that its targets contradict."""
+    contradicted = row.history_at is not None and row.unknown_count > 0
+    return row.execution == Execution.OUTCOME_UNKNOWN or contradicted
+
+
+def contradict(row: "Action", *, by: Actor, detail: str) -> None:
+    """Its targets say what the row can't become: tell everybody. What the row says stands if it must.
+
+    The caller holds the lock of the row.
+    """
+    try:
+        settle(row, by=by, code=CONTRADICTED, detail=detail)
+    except IllegalMove:
+        refresh(row)
+    event(row, Kind.ACTION_REFUSED, by, detail={"code": CONTRADICTED, "detail": detail})
+    notify_admins(
+        CONTRADICTED,
+        title=f"{row.label} contradicts itself, and nothing more is sent for it. Somebody has to look at its targets.",
+        params={"action": row.pk},
+        url=f"/action-center/actions/{row.pk}",
+        severity=Severity.URGENT,
+    )
+
+
 def _close_lanes(row: "Action") -> None:
     row.targets.filter(state__in=[TargetState.FAILED, TargetState.TIMED_OUT]).update(blocks=True)
-    notify_admins(
+    started_it = User.objects.filter(pk=row.requested_by_id or 0, is_active=True)
+    notify(
+        admins() | started_it,
         "undo_failed",
         title=f"The undo of A-{row.undo_of_id} failed. Its target is closed until somebody acknowledges that.",
         params={"action": row.pk},

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -19,6 +19,7 @@ from actioncenter.actions import dispatch
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import (
     RUNNING,
+    TARGET_SUCCESS,
     ActionType,
     Area,
     Decision,
@@ -30,10 +31,9 @@ from actioncenter.actions.enums import (
 from actioncenter.actions.models.conflicts import Conflict, Invalid, describe
 from actioncenter.actions.models.deciding import BULK_LIMIT, COMMENT_LIMIT, RowResult
 from actioncenter.actions.models.proposal import Proposal, TargetDraft
-from actioncenter.actions.models.settling import event, locked
+from actioncenter.actions.models.settling import NOT_TAKEN_BACK, event, locked
 from actioncenter.actions.models.target import ActionTarget
 from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights
-from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 
@@ -41,10 +41,6 @@ if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
 
 UNDOABLE = frozenset({Execution.SUCCEEDED, Execution.PARTLY_SUCCEEDED})
-UNDO_FAILED = frozenset({Execution.FAILED, Execution.TIMED_OUT})
-_STANDS = Q(action__undo_of__isnull=True) & (
-    Q(action__undone_by__isnull=True) | Q(action__undone_by__execution__in=sorted(UNDO_FAILED))
-)
 
 
 def why_not_undoable(action: "Action") -> str:
@@ -54,7 +50,7 @@ def why_not_undoable(action: "Action") -> str:
         return f"{entry.label} can't be undone."
     if action.execution not in UNDOABLE:
         return "Only what has succeeded can be undone."
-    if action.undone_by_id and action.undone_by and action.undone_by.execution not in UNDO_FAILED:
+    if action.undone_by_id and action.undone_by and action.undone_by.execution not in NOT_TAKEN_BACK:
         return f"Already undone by A-{action.undone_by_id}."
     if action.source == Source.MANUAL_LIVE_RESPONSE:
         return "What was done in a live-response session can't be undone here."
@@ -77,24 +73,24 @@ def undo(action: "Action", *, by: Actor, comment: str, idempotency_key: str = ""
         _check(row, fresh_rights(by))
         if row.approval_rule.get("comment_on_undo", True) and not comment.strip():
             raise Invalid("comment", "A comment is required to undo an action.")
-        if row.undone_by is not None:
-            _unblock(row.undone_by)
-        inverse, _ = model.objects.propose(_proposal(row, comment, idempotency_key), by=by)
+        inverse, is_new = model.objects.propose(_proposal(row, comment, idempotency_key), by=by)
         if inverse.undo_of_id != row.pk:
             raise Conflict(
                 row, "key_used", "This form was already sent for something else. Load the page again."
             )
-        row.undone_by = inverse
-        row.save(update_fields=["undone_by"])
-        log.record_many(
-            [
-                row.draft(
-                    Kind.ACTION_UNDONE, by=by, after={"undone_by": inverse.pk}, detail={"comment": comment}
-                )
-            ]
-        )
+        if is_new:
+            _replace(row, inverse, by=by, comment=comment)
     action.refresh_from_db()
     return inverse
+
+
+def _replace(row: "Action", inverse: "Action", *, by: Actor, comment: str) -> None:
+    """From here on this is what undoes it; an undo that failed before holds nothing back any more."""
+    if row.undone_by is not None:
+        _unblock(row.undone_by)
+    row.undone_by = inverse
+    row.save(update_fields=["undone_by"])
+    event(row, Kind.ACTION_UNDONE, by, after={"undone_by": inverse.pk}, detail={"comment": comment})
 
 
 def _check(row: "Action", rights: Rights) -> None:
@@ -104,7 +100,7 @@ def _check(row: "Action", rights: Rights) -> None:
         if row.entry.inverse is None:
             raise Refused("one_way", reason)
         raise Conflict(row, "not_undoable", f"{reason} {describe(row.undone_by or row)}")
-    if not row.targets.filter(state=TargetState.SUCCEEDED).exists():
+    if not still_done(row).exists():
         raise Conflict(
             row, "not_undoable", "It found everything as wanted already, so there is nothing to take back."
         )
@@ -118,17 +114,37 @@ def _check(row: "Action", rights: Rights) -> None:
 def _newer_on_same_lane(row: "Action") -> int | None:
     """A later action of any type that holds a lane of this one, running or in force.
 
-    Undos aside: what has undone something newer is in force, but in nobody's way.
+    Undos aside, and what they took back: neither is in anybody's way.
     """
     places = list(row.targets.values_list("lane", "device_id"))
     lanes, devices = {lane for lane, _ in places}, {device for _, device in places if device}
     later = ActionTarget.objects.filter(lane__in=lanes, action_id__gt=row.pk).exclude(action=row.undone_by_id)
     running = later.filter(state__lte=TargetState.UNKNOWN, action__execution__in=sorted(RUNNING))
-    done = later.filter(_STANDS, state=TargetState.SUCCEEDED, action__execution__in=sorted(UNDOABLE))
+    done = later.filter(
+        ~Exists(_taken_back()),
+        state=TargetState.SUCCEEDED,
+        action__undo_of__isnull=True,
+        action__execution__in=sorted(UNDOABLE),
+    )
     # Each part names the index that finds it: open lanes, devices, lanes of mail.
     parts = (running, done.filter(device__in=devices), done.filter(device__isnull=True))
     found = [part.order_by("-action_id").values_list("action_id", flat=True).first() for part in parts]
     return max((number for number in found if number), default=None)
+
+
+def still_done(row: "Action") -> "QuerySet[ActionTarget]":
+    """What an undo has to take back: an earlier one may have come only part of the way."""
+    return row.targets.filter(~Exists(_taken_back()), state=TargetState.SUCCEEDED)
+
+
+def _taken_back() -> "QuerySet[ActionTarget]":
+    """Targets of undos that have brought an outer target back."""
+    return ActionTarget.objects.filter(
+        action__undo_of=OuterRef("action"),
+        lane=OuterRef("lane"),
+        entity=OuterRef("entity"),
+        state__in=sorted(TARGET_SUCCESS),
+    )
 
 
 def _proposal(row: "Action", comment: str, idempotency_key: str) -> Proposal:
@@ -136,13 +152,12 @@ def _proposal(row: "Action", comment: str, idempotency_key: str) -> Proposal:
     if inverse is None:
         raise Refused("one_way", f"{row.entry.label} can't be undone.")
     area = Area(row.area)
-    done = row.targets.filter(state=TargetState.SUCCEEDED)
     return Proposal(
         type=inverse,
         area=area,
         source=Source.MANUAL_EMAIL if area == Area.EMAIL else Source.MANUAL_DEVICE,
         decision=Decision.NOT_REQUIRED,
-        targets=[draft_of(target) for target in done],
+        targets=[draft_of(target) for target in still_done(row)],
         investigation_id=row.investigation_id,
         evidence=[(link.evidence_id, link.verdict, "undo") for link in row.links.all()],
         verdict=row.verdict,

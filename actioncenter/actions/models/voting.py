@@ -1,7 +1,7 @@
 """Whose votes count, and whether they suffice. Distinct people only; counted under the row's lock.
 
 Tokens, services and commands never count, nor do people who have been deactivated or have lost the
-right since, nor approvals of a plan that has changed since.
+right since, nor approvals of a plan that has changed since, nor votes that the audit log doesn't tell of.
 """
 
 from collections import defaultdict
@@ -15,12 +15,15 @@ from actioncenter.accounts.models import User
 from actioncenter.actions.enums import Choice
 from actioncenter.actions.models.plan import Vote
 from actioncenter.actions.permissions import Rights, Verb, rights_of
+from actioncenter.audit import reading
 from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
 
 TWO: Final = 2
+VOTED: Final = (Kind.ACTION_VOTED, Kind.ACTION_APPROVED, Kind.ACTION_REJECTED)
 BEHIND: Final = "behind:"
 """Marks the person behind a token: kept from approving what it proposed, but no human proposer."""
 
@@ -78,10 +81,14 @@ def tallies(rows: "Sequence[Action]", plans: Mapping[int, str]) -> dict[int, Tal
     }
     rights = {user.pk: rights_of(user) for user in User.objects.filter(pk__in=wanted, is_active=True)}
     counted: dict[int, Tally] = defaultdict(Tally)
+    told = _told(rows) if cast else set()
     for number, user, ref, choice, plan in cast:
         row = by_id[number]
         held = rights.get(user or 0)
-        if held is None or not _may(held, Verb.APPROVE, row):
+        if held is None or ref != f"user:{user}" or not _may(held, Verb.APPROVE, row):
+            continue
+        if (number, ref, Choice(choice).name, row.revision, row.fingerprint) not in told:
+            # A row that somebody wrote into the table: the log, which has a key, doesn't know it.
             continue
         if choice == Choice.REJECT:
             counted[number].deniers.add(ref)
@@ -92,6 +99,21 @@ def tallies(rows: "Sequence[Action]", plans: Mapping[int, str]) -> dict[int, Tal
             if pk in rights and _may(rights[pk], Verb.PROPOSE, row):
                 counted[row.pk].proposers.add(f"user:{pk}")
     return {row.pk: counted[row.pk] for row in rows}
+
+
+def _told(rows: "Sequence[Action]") -> set[tuple[int, str, str, int, str]]:
+    """What the log says of votes: action, person, choice, revision, fingerprint."""
+    events = reading.genuine([f"action:{row.pk}" for row in rows], VOTED)
+    return {
+        (
+            int(event["stream"].removeprefix("action:")),
+            event["actor"],
+            (event["after"] or {}).get("choice", ""),
+            (event["detail"] or {}).get("revision", 0),
+            (event["detail"] or {}).get("fingerprint", ""),
+        )
+        for event in events
+    }
 
 
 def vote_of(votes: Iterable[Vote], ref: str, plan: str) -> Vote | None:

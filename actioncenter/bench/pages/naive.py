@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import Decision, Execution, Source, TargetKind
-from actioncenter.actions.models import Action
+from actioncenter.actions.models import Action, ActionTarget
 from actioncenter.actions.queries import HISTORY_CAP, PAGE_SIZE, Tab
 from actioncenter.bench.pages.draws import Query
 
@@ -54,8 +54,11 @@ def expected(tab: Tab, query: Query) -> Shown:
 
 def _pending(query: Query) -> Shown:
     now = timezone.now()
-    kept = Action.objects.filter(_narrowing(query), history_at=None)
-    look = kept.filter(execution=Execution.OUTCOME_UNKNOWN).order_by("-queued_at", "-id")
+    every = Action.objects.filter(_narrowing(query))
+    kept = every.filter(history_at=None)
+    failed_undos = set(ActionTarget.objects.filter(blocks=True).values_list("action", flat=True))
+    unclear = Q(execution=Execution.OUTCOME_UNKNOWN, history_at=None)
+    look = every.filter(unclear | Q(pk__in=failed_undos)).order_by("-queued_at", "-id")
     waits = kept.filter(decision=Decision.PENDING, expires_at__gt=now).order_by("expires_at", "id")
     if "since" in query:
         waits = waits.filter(created_at__gte=_start(query))

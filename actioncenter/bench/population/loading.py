@@ -110,6 +110,8 @@ def _literal(field: "Field[Any, Any]") -> str:
     value = field.get_default()
     if isinstance(field, JSONField):
         value = json.dumps(value)
+    if isinstance(value, bool):
+        return str(value).upper()
     return str(int(value)) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
 
 

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -127,7 +128,7 @@ class Estate:
 
 def _create(sql: sqlite3.Connection) -> None:
     """Make the tables once, also when several processes arrive at the same new file."""
-    sql.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(sql)
     sql.execute("BEGIN IMMEDIATE")
     try:
         if sql.execute("PRAGMA user_version").fetchone()[0] < VERSION:
@@ -138,6 +139,20 @@ def _create(sql: sqlite3.Connection) -> None:
         sql.execute("ROLLBACK")
         raise
     sql.execute("COMMIT")
+
+
+def _write_ahead(sql: sqlite3.Connection) -> None:
+    """SQLite refuses at once, without waiting, while another process changes the same file's mode."""
+    over = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            sql.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > over:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def seed(path: str | Path, description: Mapping[str, Any]) -> int:

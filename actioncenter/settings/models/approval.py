@@ -1,6 +1,7 @@
 """Who must agree to what, and until when: approval rules, frozen into an action when it is proposed."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any, Final, Self
 
 from django.db import models
@@ -17,6 +18,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.settings.enums import Role
+from actioncenter.settings.models.authority import PROOF_NEEDED, has_proved
 from actioncenter.settings.models.groups import DeviceGroup
 
 SECOND_PERSON: Final = frozenset({ActionType.OFFBOARD_DEVICE, ActionType.HARD_DELETE_EMAIL})
@@ -50,10 +52,18 @@ SWITCHES: Final = (
     "comment_on_reject",
     "comment_on_undo",
 )
+LOOSER: Final[Mapping[str, int]] = {
+    "quorum": -1,
+    "deny_quorum": 1,
+    "expiry_days": 1,
+    "answer_within_minutes": 1,
+    **dict.fromkeys(SWITCHES, -1),
+}
+"""What a rule asks for, and whether a higher (1) or a lower (-1) value asks for less."""
 
 
 class RuleError(Exception):
-    """A rule that isn't allowed; `name` is the field, or `role`, `changed`, `gone`."""
+    """A rule that isn't allowed; `name` is the field, or `role`, `changed`, `gone`, `reauthenticate`."""
 
     def __init__(self, name: str, message: str) -> None:
         super().__init__(message)
@@ -104,29 +114,36 @@ class ApprovalRule(models.Model):
             _require_admin(by)
             rule = cls(**fields)
             rule._check()
+            rows = list(cls.objects.all())
+            loosened = _require_proof(rows, [*rows, rule], [rule], by=by)
             rule.save(force_insert=True)
-            rule._record(Kind.RULE_ADDED, by=by, after=rule.described())
+            rule._record(Kind.RULE_ADDED, by=by, after=rule.described(), loosened=loosened)
         return rule
 
     def change(self, *, by: Actor, revision: int | None = None, **fields: Any) -> None:
         """`revision` is what the page showed. What is pending keeps its frozen rule. Raises RuleError."""
         with fence.exclusive():
             rule = self._now(by, revision)
-            before = rule.described()
+            before, rows = rule.described(), list(ApprovalRule.objects.all())
             for name, value in fields.items():
                 setattr(rule, name, value)
             rule._check()
             if rule.described() == before:
                 raise RuleError("unchanged", "Nothing was changed.")
+            [then] = [row for row in rows if row.pk == rule.pk]
+            others = [row for row in rows if row.pk != rule.pk]
+            loosened = _require_proof(rows, [*others, rule], [then, rule], by=by)
             rule.save()
-            rule._record(Kind.RULE_CHANGED, by=by, before=before, after=rule.described())
+            rule._record(Kind.RULE_CHANGED, by=by, before=before, after=rule.described(), loosened=loosened)
         self.refresh_from_db()
 
     def remove(self, *, by: Actor, revision: int | None = None) -> None:
         """Raises RuleError."""
         with fence.exclusive():
             rule = self._now(by, revision)
-            rule._record(Kind.RULE_REMOVED, by=by, before=rule.described())
+            rows = list(ApprovalRule.objects.all())
+            loosened = _require_proof(rows, [row for row in rows if row.pk != rule.pk], [rule], by=by)
+            rule._record(Kind.RULE_REMOVED, by=by, before=rule.described(), loosened=loosened)
             rule.delete()
 
     @property
@@ -134,6 +151,13 @@ class ApprovalRule(models.Model):
         """How often it was changed: what a page has seen."""
         newest = Event.objects.filter(stream=f"rule:{self.pk}").aggregate(newest=models.Max("seq"))
         return newest["newest"] or 0
+
+    def speaks_of(self, action_type: int, group_id: int | None, risk: int) -> bool:
+        return (
+            self.action_type in (None, action_type)
+            and self.group_id in (None, group_id)
+            and self.risk in (None, risk)
+        )
 
     @property
     def weight(self) -> tuple[bool, bool, bool]:
@@ -191,12 +215,13 @@ class ApprovalRule(models.Model):
         by: Actor,
         before: dict[str, Any] | None = None,
         after: dict[str, Any] | None = None,
+        loosened: bool,
     ) -> None:
         log.record(kind, by=by, subject=f"rule:{self.pk}", before=before, after=after, group_id=self.group_id)
         done = {Kind.RULE_ADDED: "added", Kind.RULE_CHANGED: "changed", Kind.RULE_REMOVED: "removed"}[kind]
         notify_admins(
             kind.value,
-            title=f"{by.name} {done} an approval rule",
+            title=f"{by.name} {done} an approval rule{': less is asked for now' if loosened else ''}",
             url="/settings/rules",
             severity=Severity.WARNING,
         )
@@ -208,6 +233,37 @@ def _require_admin(by: Actor) -> None:
         return
     if not by.is_person or Role.ADMIN not in RoleGrant.objects.held_by(by.user_id):
         raise RuleError("role", "Only an admin changes approval rules.")
+
+
+def _require_proof(
+    before: Sequence[ApprovalRule], after: Sequence[ApprovalRule], changed: Sequence[ApprovalRule], *, by: Actor
+) -> bool:  # fmt: skip
+    """Returns whether less is asked for afterwards. Raises RuleError for a person who hasn't shown who they are."""
+    loosened = loosens(before, after, changed)
+    if loosened and not has_proved(by):
+        raise RuleError("reauthenticate", PROOF_NEEDED)
+    return loosened
+
+
+def loosens(
+    before: Sequence[ApprovalRule], after: Sequence[ApprovalRule], changed: Sequence[ApprovalRule]
+) -> bool:
+    """Whether anything is proposed under a rule that asks for less in any way, worked out from what is enforced.
+
+    `changed` are the rows that differ, as they were and as they are.
+    """
+    groups = {row.group_id for row in (*before, *after)} | {None}
+    for kind, group, risk in product(ActionType, groups, Risk):
+        if not any(row.speaks_of(kind, group, risk) for row in changed):
+            continue
+        for malicious, undo in product({False, kind in RELEASES}, (False, True)):
+            then, now = (
+                approval_rule(kind, group, risk, malicious=malicious, undo=undo, rows=rows)
+                for rows in (before, after)
+            )
+            if any((now[name] - then[name]) * way > 0 for name, way in LOOSER.items()):
+                return True
+    return False
 
 
 def approval_rule(
@@ -251,11 +307,5 @@ def built_in(kind: ActionType, risk: Risk, *, malicious: bool = False) -> dict[s
 def _matching(
     rows: Iterable[ApprovalRule], action_type: int, group_id: int | None, risk: int
 ) -> ApprovalRule:
-    matching = [
-        rule
-        for rule in rows
-        if rule.action_type in (None, action_type)
-        and rule.group_id in (None, group_id)
-        and rule.risk in (None, risk)
-    ]
+    matching = [rule for rule in rows if rule.speaks_of(action_type, group_id, risk)]
     return max(matching, key=lambda rule: rule.weight, default=ApprovalRule())

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 
 from actioncenter.accounts import fence
+from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.notices import notify_admins
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
@@ -283,6 +284,7 @@ class LevelRaise(models.Model):
             "level_raise",
             title=f"{by.name} asked to raise the automation level of {group.name}",
             url=f"/settings/groups/{group.pk}",
+            severity=Severity.WARNING,
         )
         return waiting
 

@@ -20,6 +20,8 @@ WINDOW: Final = timedelta(hours=1)
 COUNTED: Final = WINDOW + timedelta(minutes=1)
 """From a minute's beginning until its last second is an hour old."""
 KEPT: Final = timedelta(days=1)
+KNOWN_FOR: Final = WINDOW
+"""How long ago a device was first seen at least, to count for its group's share."""
 WARN_PERCENT: Final = 80
 PAGE: Final = "/settings/safeguards"
 

@@ -169,7 +169,9 @@ class Stop(models.Model):
             now.lifted_at, now.lifted_by_name = Now(), by.name
             now.save(update_fields=["lifted_at", "lifted_by_name"])
             now._record(Kind.SWITCH_RELEASED, by=by, before=before, comment=comment)
-            now._tell("switch.released", f"{now.what} was resumed by {by.name}", Severity.WARNING)
+            now._tell(
+                "switch.released", f"{now.what} was resumed by {by.name}", Severity.WARNING, said=comment
+            )
         self.refresh_from_db()
         return True
 
@@ -224,8 +226,10 @@ class Stop(models.Model):
             group_id=self.value if self.scope == StopScope.GROUP else None,
         )  # fmt: skip
 
-    def _tell(self, kind: str, title: str, severity: Severity) -> None:
-        title = in_plain_text(f"{title}: {self.reason}" if self.reason else title)
+    def _tell(self, kind: str, title: str, severity: Severity, *, said: str | None = None) -> None:
+        """`said` is what whoever did it wrote; by default the reason for the stop."""
+        said = self.reason if said is None else _short(said)
+        title = in_plain_text(f"{title}: {said}" if said else title)
         notify(self._concerned(), kind, title=title, url=PAGE, severity=severity)
 
     def _concerned(self) -> "models.QuerySet[User]":

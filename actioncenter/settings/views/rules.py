@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from actioncenter.accounts import proof
 from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import Request, actor_of
 from actioncenter.actions.catalogue import CATALOGUE
@@ -138,7 +139,10 @@ def rule(request: Request, pk: int) -> HttpResponse:
         return "The rule is changed for what is proposed from now on."
 
     return _once(
-        request, change, lambda error: _page(request, row, form=form, error=error, status=_status(error))
+        request,
+        change,
+        lambda error: _page(request, row, form=form, error=error, status=_status(error)),
+        back=reverse("settings:rule", args=[row.pk]),
     )
 
 
@@ -155,7 +159,7 @@ def remove_rule(request: Request, pk: int) -> HttpResponse:
 
 
 def _once(
-    request: Request, change: Callable[[], str], refused: Callable[[RuleError], HttpResponse]
+    request: Request, change: Callable[[], str], refused: Callable[[RuleError], HttpResponse], back: str = ""
 ) -> HttpResponse:
     def effect() -> Outcome:
         return {"said": change()}
@@ -165,6 +169,8 @@ def _once(
     except RuleError as error:
         if error.name == "role":
             raise PermissionDenied(str(error)) from error
+        if error.name == proof.CODE:
+            return proof.ask(request, back=back or reverse("settings:rules"), why=str(error))
         return refused(error)
 
 

@@ -27,7 +27,12 @@ MOVES = {
     "timed_out": "timed_out",
     "cancelled": "cancelled",
 }
-UNDID_NOTHING = {Execution.CANCELLED, Execution.FAILED, Execution.TIMED_OUT}
+UNDID_TOO_LITTLE = {
+    Execution.CANCELLED,
+    Execution.FAILED,
+    Execution.TIMED_OUT,
+    Execution.PARTLY_SUCCEEDED,
+}
 """After these another undo may have been made."""
 COUNTED = {
     "succeeded": {TargetState.SUCCEEDED, TargetState.ALREADY, TargetState.GONE},
@@ -134,7 +139,7 @@ def _links(rows: Mapping[int, Row]) -> Iterator[str]:
         if inverse and inverse["undo_of_id"] != number:
             yield f"action {number} is undone by {inverse['pk']}, which undoes {inverse['undo_of_id']}"
         forward = rows.get(row["undo_of_id"])
-        if forward and row["execution"] not in UNDID_NOTHING and forward["undone_by_id"] != number:
+        if forward and row["execution"] not in UNDID_TOO_LITTLE and forward["undone_by_id"] != number:
             yield f"action {number} undoes {forward['pk']}, which is undone by {forward['undone_by_id']}"
 
 

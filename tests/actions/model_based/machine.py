@@ -224,8 +224,9 @@ class Machine(RuleBasedStateMachine):
     )
     def resolve(self, at: int, who: str, happened: bool) -> None:
         twin, by = self._twin(at, unknown), self.stage.actor(who)
+        asking = Attempt.objects.filter(action=twin.number, ended_at=None, lease_until__gt=Now())
         self._expect(
-            twin.resolve(happened=happened),
+            twin.resolve(happened=happened, asked=asking.exists()),
             lambda: self._row(twin).resolve_unknown(by=by, happened=happened, comment="I looked."),
         )
 

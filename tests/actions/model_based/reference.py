@@ -34,6 +34,8 @@ RUNNER_MAY: Mapping[str, set[str]] = {
     # Never back to the queue by itself: that would be a blind second run.
     "unknown": {"unknown"} | OVER,
 }
+NOT_TAKEN_BACK = {"failed", "timed_out", "partly_succeeded"}
+"""Ends of an undo after which the rest may be undone anew."""
 
 
 def execution_of(targets: Iterable[str]) -> str:
@@ -155,8 +157,9 @@ class Twin:
             part.blocks = False
         return bool(blocking)
 
-    def resolve(self, *, happened: bool) -> bool:
-        if self.execution != "outcome_unknown":
+    def resolve(self, *, happened: bool, asked: bool) -> bool:
+        """`asked`: a runner is asking the far side at this moment."""
+        if self.execution != "outcome_unknown" or asked:
             return False
         for part in self.parts.values():
             if part.state == "unknown":
@@ -169,9 +172,9 @@ class Twin:
         if self.undo_of is not None or self.execution not in {"succeeded", "partly_succeeded"}:
             return False
         before = twins.get(self.undone_by or 0)
-        if before is not None and before.execution not in {"failed", "timed_out"}:
+        if before is not None and before.execution not in NOT_TAKEN_BACK:
             return False
-        if not any(part.state == "succeeded" for part in self.parts.values()):
+        if not self.still_done(twins):
             return False
         lanes = {part.lane for part in self.parts.values()}
         others = [twin for twin in twins.values() if twin not in (self, before)]
@@ -181,14 +184,19 @@ class Twin:
             before.acknowledge()
         return True
 
+    def still_done(self, twins: "Mapping[int, Twin]") -> set[str]:
+        """Lanes in which it did something that no undo has taken back."""
+        undos = [twin for twin in twins.values() if twin.undo_of == self.number]
+        back = {part.lane for twin in undos for part in twin.parts.values() if part.state in GOOD}
+        return {part.lane for part in self.parts.values() if part.state == "succeeded"} - back
+
     def active_on(self, lanes: set[str], twins: "Mapping[int, Twin]") -> bool:
         """Running or in force on one of these lanes."""
         states = {part.state for part in self.parts.values() if part.lane in lanes}
         if self.execution in RUNNING and states & {"queued", "in_progress", "unknown"}:
             return True
-        inverse = twins.get(self.undone_by or 0)
-        stands = self.undo_of is None and (inverse is None or inverse.execution in {"failed", "timed_out"})
-        return stands and self.execution in {"succeeded", "partly_succeeded"} and "succeeded" in states
+        ended_well = self.execution in {"succeeded", "partly_succeeded"}
+        return self.undo_of is None and ended_well and bool(self.still_done(twins) & lanes)
 
     def observe(self, states: Mapping[int, str], *, ran: bool) -> Iterator[str]:
         """Take in what a runner has made of the targets; yields what it may not have."""
@@ -202,8 +210,7 @@ class Twin:
             self._become(execution_of(part.state for part in self.parts.values()))
 
     def _become(self, execution: str) -> None:
-        failed = execution in {"failed", "timed_out", "partly_succeeded"}
-        if self.undo_of is not None and execution != self.execution and failed:
+        if self.undo_of is not None and execution != self.execution and execution in NOT_TAKEN_BACK:
             for part in self.parts.values():
                 part.blocks = part.blocks or part.state in {"failed", "timed_out"}
         self.execution = execution

@@ -1,7 +1,6 @@
 """`manage.py runner`: carries out what was decided, until it is told to stop."""
 
 import signal
-import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -21,18 +20,6 @@ class Command(BaseCommand):
         runner = Runner(by=by)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: runner.stop())
-        threads = [
-            threading.Thread(
-                target=housekeeping.run_until,
-                args=(runner.stopping,),
-                kwargs={"by": by, "chores": chores},
-                name=name,
-            )
-            for name, chores in (("housekeeping", housekeeping.CHORES), ("outward", housekeeping.OUTWARD))
-        ]
-        for thread in threads:
-            thread.start()
-        self.stdout.write("runner is working")
-        runner.run()
-        for thread in threads:
-            thread.join()
+        with housekeeping.beside(runner.stopping, by=by):
+            self.stdout.write("runner is working")
+            runner.run()

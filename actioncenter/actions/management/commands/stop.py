@@ -11,7 +11,8 @@ from django.db import Error
 from django.utils import timezone
 
 from actioncenter.actions import dispatch
-from actioncenter.actions.execution import watching
+from actioncenter.actions.execution import beating, watching
+from actioncenter.actions.execution.loop import runner_name
 from actioncenter.actions.management import switching
 from actioncenter.actions.queries import runners, stopped
 from actioncenter.actions.queries.runners import RollCall
@@ -23,6 +24,8 @@ from actioncenter.settings.models.stops import StopError, write_stop_file
 WAIT: Final = 5.0
 """Seconds for the runners to acknowledge."""
 LOOK_EVERY: Final = 0.1
+UNHEARD: Final = timedelta(seconds=2)
+"""A living runner beats more often, so one elsewhere with this machine's name isn't taken for dead."""
 
 
 class Command(BaseCommand):
@@ -69,9 +72,13 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def wait_for(self, stop: Stop) -> RollCall:
-        """Until every runner has acknowledged; who is silent then raises the alarm."""
+        """Until every runner has acknowledged; who is silent then raises the alarm.
+
+        One that was killed on this machine isn't waited for: no process of its number is there.
+        """
         deadline = time.monotonic() + WAIT
         while True:
+            beating.bury_the_dead(runner_name(), unheard_for=UNHEARD)
             call = runners.roll_call(stop.pk, runners.known())
             if call.complete or time.monotonic() > deadline:
                 break
