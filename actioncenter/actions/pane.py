@@ -127,6 +127,7 @@ def _heading(details: Details, viewer: Viewer, url: Callable[[int], str]) -> dic
         "title": title_of(action),
         "sentence": sentence_of(action),
         "reversibility": reversing.reversibility(action),
+        **_answer(action, viewer),
         "proposed": f"Proposed {_when(action.created_at, viewer)}",
         "undo_of": reversing.link(action.undo_of_id, url),
         "undone_by": reversing.undone_by(action, url),
@@ -136,6 +137,16 @@ def _heading(details: Details, viewer: Viewer, url: Callable[[int], str]) -> dic
             "url": reverse("actions:history" if action.history_at else "actions:pending"),
         },
     }
+
+
+def _answer(action: Action, viewer: Viewer) -> dict[str, str]:
+    """The other clock: when somebody should have decided, while it waits."""
+    due = action.answer_by
+    if action.decision != Decision.PENDING or due is None:
+        return {"answer": "", "answer_iso": "", "answer_text": ""}
+    text = "Answer due in" if due > viewer.now else "Answer overdue by"
+    shown = age_of(viewer.now, due) if due > viewer.now else age_of(due, viewer.now)
+    return {"answer": shown, "answer_iso": iso(due), "answer_text": text}
 
 
 def _decisions(details: Details, viewer: Viewer) -> dict[str, Any]:

@@ -52,6 +52,16 @@ def test_the_pane_says_why_it_waits(mira: Client) -> None:
     ]  # fmt: skip
 
 
+def test_both_clocks_are_shown(mira: Client) -> None:
+    action = factories.waiting_action()
+    shown = pane(mira, action)
+    assert (shown["answer_text"], shown["expires"]) == ("Answer due in", "6d")
+
+    Action.objects.filter(pk=action.pk).update(answer_by=timezone.now() - timedelta(hours=3))
+    shown = pane(mira, action)
+    assert (shown["answer_text"], shown["answer"]) == ("Answer overdue by", "3h")
+
+
 def test_the_whole_story_from_approval_to_undo(mira: Client, run: Callable[..., None]) -> None:
     action = factories.waiting_action()
     action.approve(by=factories.person("mira").actor(), comment="Known bad")
