@@ -11,7 +11,7 @@ from tests.contests.setting_up import approved, changeable, hold, singly, succee
 sizes = pytest.mark.parametrize(
     ("people", "actions"),
     [
-        pytest.param(8, 25, id="8 x 25"),
+        pytest.param(6, 12, id="6 x 12"),
         pytest.param(16, 200, id="16 x 200", marks=pytest.mark.long),
     ],
 )
@@ -59,7 +59,7 @@ def test_bulk_and_single_approvals_get_each_action_once(
 @pytest.mark.parametrize(
     ("rounds", "size"),
     [
-        pytest.param(3, 40, id="8 x 3"),
+        pytest.param(2, 30, id="8 x 2"),
         pytest.param(25, 120, id="8 x 25", marks=pytest.mark.long),
     ],
 )
@@ -101,7 +101,7 @@ def test_undo_waits_for_the_end(shared_database: str, people: int, actions: int)
 @pytest.mark.parametrize(
     ("people", "actions"),
     [
-        pytest.param(8, 10, id="8 x 10"),
+        pytest.param(6, 8, id="6 x 8"),
         pytest.param(16, 100, id="16 x 100", marks=pytest.mark.long),
     ],
 )
