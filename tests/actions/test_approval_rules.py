@@ -160,7 +160,7 @@ STRICT: dict[str, Any] = {
 LESS: dict[str, Any] = {
     name: value + way for name, way in LOOSER.items() if not isinstance(value := STRICT[name], bool)
 }
-LESS |= {name: False for name in SWITCHES}
+LESS |= dict.fromkeys(SWITCHES, False)
 
 
 def test_every_figure_of_a_rule_has_a_looser_side() -> None:

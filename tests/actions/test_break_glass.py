@@ -85,6 +85,13 @@ def test_somebody_who_voted_in_vain_may_still_break_it(two_needed: None) -> None
     action = ready().approve(by=by("mira"))
     action.break_the_glass(by=by("mira"), comment="nobody came")
     assert (action.decision, action.votes.count()) == (Decision.APPROVED, 1)
+    assert (action.review.made_by_name, action.review.reason) == ("Mira Chen", "nobody came")
+    decided, broken = Event.objects.filter(stream=f"action:{action.pk}").order_by("seq")[2:]
+    assert [(event.kind, event.actor_name) for event in (decided, broken)] == [
+        ("action.approved", "Mira Chen"), ("action.break_glass", "Mira Chen"),
+    ]  # fmt: skip
+    assert (decided.detail["mode"], decided.detail["comment"]) == ("break_glass", "nobody came")
+    assert (broken.after["waived"]["quorum"], broken.detail["comment"]) == (2, "nobody came")
 
 
 def test_it_can_be_switched_off(two_needed: None) -> None:

@@ -193,6 +193,18 @@ def test_handover_needs_acceptance() -> None:
     assert Notice.objects.get(user=factories.person("mira")).title == "Sam Okoye took over your shift"
 
 
+def test_what_the_leaver_put_off_is_not_put_off_for_the_taker() -> None:
+    action, by = factories.waiting_action(), factories.person("mira").actor()
+    action.hand_over(factories.person("mira"), by=by)
+    until = timezone.now() + timedelta(hours=8)
+    action.defer(until, by=by)
+    assert taken(offered()) == 1
+    action.refresh_from_db()
+    assert action.deferred_until is None
+    event = Event.objects.filter(stream=f"action:{action.pk}", kind=Kind.ACTION_HANDED_OVER).latest("seq")
+    assert (event.before["deferred_until"], event.after["deferred_until"]) == (until.isoformat(), None)
+
+
 def test_what_the_taker_may_not_decide_stays() -> None:
     action = factories.waiting_action()
     action.hand_over(factories.person("mira"), by=factories.person("mira").actor())

@@ -46,7 +46,7 @@ def test_rows_locked_one_by_one(on_postgres: str) -> None:
     numbers = waiting(40)
     told = hold(on_postgres, ["bulk"] * 8, parts(numbers, 40), planted="row by row")
 
-    assert any(" got 500" in text for text in checks.decisions(told, numbers))
+    assert any(" got 50" in text for text in checks.decisions(told, numbers))
 
 
 def test_a_key_looked_up_before_it_is_inserted(shared_database: str) -> None:

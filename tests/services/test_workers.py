@@ -9,9 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from celery import Celery
 from django.conf import settings
 from django.db.models.functions import Now
-from kombu import Connection
 
 from actioncenter.accounts.models import Notice
 from actioncenter.actions.enums import Execution
@@ -45,6 +45,17 @@ POSTGRES = pytest.mark.parametrize(
 )
 
 
+START = """
+import sys, django
+django.setup()
+from actioncenter.actions.execution import loop
+loop.POLL_SECONDS = float(sys.argv.pop(1))
+from celery.__main__ import main
+main()
+"""
+WORKER = ["-A", "actioncenter", "worker", "-c", "4", "-l", "ERROR"]
+
+
 @pytest.fixture
 def broker(request: pytest.FixtureRequest) -> str:
     service: Service = request.getfixturevalue(request.param)
@@ -52,10 +63,10 @@ def broker(request: pytest.FixtureRequest) -> str:
 
 
 @contextmanager
-def worker(url: str, broker: str) -> "Iterator[subprocess.Popen[bytes]]":
+def worker(url: str, broker: str, *, polls_every: float = 1.0) -> "Iterator[subprocess.Popen[bytes]]":
     """As the operator's guide starts it; heard of once, ended in good order unless it is gone already."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", "actioncenter", "worker", "--concurrency", "4", "-l", "ERROR"],
+        [sys.executable, "-c", START, str(polls_every), *WORKER],
         env=environment(url, ACTIONCENTER_BROKER_URL=broker),
         cwd=settings.BASE_DIR,
         stdout=subprocess.DEVNULL,
@@ -88,23 +99,21 @@ def test_a_worker_does_what_no_message_told_it_of(shared_database: str, broker: 
     assert RunnerBeat.objects.get(name=name).ended_at is not None, "it says goodbye"
 
 
-@pytest.mark.redis
-@pytest.mark.parametrize("broker", ["redis_service"], indirect=True)
+@pytest.mark.parametrize("broker", BROKERS, indirect=True)
 @POSTGRES
 def test_a_message_wakes_it_and_nonsense_does_no_harm(
-    shared_database: str, broker: str, tmp_path: Path, settings: object
+    shared_database: str, broker: str, tmp_path: Path
 ) -> None:
+    """It polls once an hour, so it learns of new work by the message only."""
     estate = simulated(tmp_path)
-    with worker(shared_database, broker), Connection(broker) as connection:
-        queue = connection.SimpleQueue("celery")
-        headers = {"task": "actions.wake", "id": "1", "lang": "py", "root_id": "1", "argsrepr": "()"}
-        for body in ([[], {"ids": [1, 999]}, {}], [[], {"ids": "nonsense", "more": 1}, {}]):
-            queue.put(body, headers=headers, content_type="application/json")
+    (before,) = decided(1)
+    with worker(shared_database, broker, polls_every=3600), Celery(broker=broker) as app:
+        until(lambda: over(before))
         (action,) = decided(1)
-        until(lambda: over(action))
-        until(lambda: queue.qsize() == 0, "it takes no messages")
-        queue.close()
-    assert len(moments(estate)) == 1
+        for given in ({"ids": "nonsense", "later": {}}, {"ids": [10**12]}):
+            app.send_task("actions.wake", kwargs=given)
+        assert until(lambda: over(action), "the message did not wake it").execution == Execution.SUCCEEDED
+    assert len(moments(estate)) == 2
 
 
 @pytest.mark.redis

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.db.models import F
 
+from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.models import Notice
 from actioncenter.actions import housekeeping
 from actioncenter.audit.actor import Actor
@@ -55,6 +56,12 @@ def test_lower_at_once_and_raise_later(old: AutomationLevel, new: AutomationLeve
 
     assert (waiting is not None) == is_raise(old, new)
     assert level(group) == (old if waiting else new)
+
+
+def test_every_admin_is_warned_of_a_raise_that_waits(noa: Actor, second: Actor) -> None:
+    factories.group(level=L.SEMI_ALL).change_level(L.FULL, by=noa)
+    told = Notice.objects.filter(kind="level_raise").values_list("user__username", "severity")
+    assert sorted(told) == [("mira", Severity.WARNING), ("noa", Severity.WARNING)]
 
 
 def test_another_admin_puts_a_raise_in_force(noa: Actor, second: Actor) -> None:

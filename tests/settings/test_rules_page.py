@@ -91,7 +91,10 @@ def test_asking_for_less_needs_the_password_again(noa: Client) -> None:
         (f"{page}/remove", {}, LIST),
     ):
         asked = unproved.post(address, fields)
-        assert (asked.status_code, asked["Location"]) == (302, f"/confirm-identity?{urlencode({'next': back})}")
+        assert (asked.status_code, asked["Location"]) == (
+            302,
+            f"/confirm-identity?{urlencode({'next': back})}",
+        )
     rule.refresh_from_db()
     assert (rule.quorum, ApprovalRule.objects.count()) == (2, 1)
     assert unproved.post(page, {**FIELDS, "quorum": "3", "revision": seen})["Location"] == LIST

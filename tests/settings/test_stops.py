@@ -160,6 +160,15 @@ def test_everybody_concerned_is_told() -> None:
     assert told("switch.pulled") == told("switch.released") == {"noa", "mira", "aiko", "sam", "kim"}
 
 
+@pytest.mark.parametrize(("comment", "said"), [("Mail is right again", ": Mail is right again"), ("", "")])
+def test_whoever_is_told_of_the_resuming_reads_what_was_written_then(comment: str, said: str) -> None:
+    noa = factories.person("noa")
+    stop = Stop.pull(STOP, ALL, by=noa.actor(), reason="Mail connector removes too much")
+    stop.lift(by=noa.actor(), comment=comment)
+    notice = Notice.objects.get(user=noa, kind="switch.released")
+    assert notice.title == f"All execution was resumed by Noa Levi{said}"
+
+
 def test_only_who_may_know_of_a_group_is_told() -> None:
     closed = factories.closed_group()
     for name in factories.CAST:
