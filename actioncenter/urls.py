@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from actioncenter.actions import dashboard
 
+handler500 = "actioncenter.web.outage.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", dashboard.home, name="home"),
     path("", include("actioncenter.accounts.urls")),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from actioncenter.actions.catalogue import needs_plan
+from actioncenter.actions.catalogue import CATALOGUE, needs_plan
 from actioncenter.actions.enums import (
     RETRYABLE,
     RUNNING,
@@ -20,7 +20,9 @@ from actioncenter.actions.models.undoing import why_not_undoable
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import Viewer
 from actioncenter.actions.queries.details import Details
+from actioncenter.actions.rows import shown_target
 from actioncenter.settings.models import Safeguards
+from actioncenter.web.text import is_plain
 
 BUTTONS: Final = {
     "approve": Verb.APPROVE,
@@ -40,10 +42,18 @@ GLASS: Final = (
 )
 
 
+IRREVERSIBLE: Final = frozenset(
+    kind for kind, entry in CATALOGUE.items() if entry.dangerous and entry.inverse is None
+)
+"""Nothing brings back what these do, so approving takes more than a click."""
+TYPED_LIMIT: Final = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """`can` has every button under its name ("_" for "-"); `why_not` only what the person might expect.
 
+    `typed` is what the person has to type to approve, or empty.
     `blind`: the person may still vote, so what others said to their votes is kept back.
     """
 
@@ -51,6 +61,7 @@ class Judgement:
     why_not: dict[str, str]
     votes: str
     glass: str
+    typed: str
     can_edit: bool
     blind: bool
 
@@ -71,6 +82,7 @@ def judge(details: Details, viewer: Viewer) -> Judgement:
         why_not,
         votes=_votes(details, viewer) if can["approve"] else "",
         glass=_glass(details, viewer) if can["break_glass"] else "",
+        typed=to_type(action) if can["approve"] or can["break_glass"] else "",
         can_edit=waits and bool(action.entry.parameters) and not viewer.rights.refusal(Verb.EDIT, action),
         blind=waits and not viewer.rights.refusal(Verb.APPROVE, action) and _vote(details, viewer) is None,
     )
@@ -81,6 +93,20 @@ def needs_a_look(details: Details) -> str:
     if details.action.execution == Execution.OUTCOME_UNKNOWN:
         return "outcome_unknown"
     return "undo_failed" if any(target.blocks for target in details.targets) else ""
+
+
+def to_type(action: Action) -> str:
+    """What a person types to approve what nothing brings back: the target, or how many there are.
+
+    The number of the action stands for a name that nobody can type.
+    """
+    if ActionType(action.type) not in IRREVERSIBLE:
+        return ""
+    if action.target_count > 1:
+        return str(action.target_count)
+    name = shown_target(action.target_kind, action.target_name)
+    typable = name.strip() and len(name) <= TYPED_LIMIT and is_plain(name)
+    return name if typable else action.label
 
 
 def comments_required(action: Action) -> list[str]:

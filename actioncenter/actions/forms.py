@@ -30,6 +30,7 @@ class DecisionForm(forms.Form):
     revision = forms.IntegerField(required=False, min_value=1, max_value=LARGEST)
     plan = forms.CharField(required=False, max_length=64)
     mode = forms.CharField(required=False, max_length=20)
+    typed = forms.CharField(required=False, max_length=320, strip=True)
     idempotency_key = forms.CharField(required=False, max_length=100)
     next = forms.CharField(required=False, max_length=4000)
 

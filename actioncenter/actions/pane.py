@@ -83,6 +83,7 @@ def pane_of(
         "why_not": judged.why_not,
         "votes": judged.votes,
         "glass": judged.glass,
+        "typed": judged.typed,
         "plan_seen": details.plan.digest if details.plan else "",
         "can_edit": judged.can_edit,
         "notes": _notes(details, viewer),

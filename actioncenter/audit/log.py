@@ -225,8 +225,8 @@ def _clock_and_heads(streams: Sequence[str]) -> tuple[datetime, dict[str, tuple[
         else:
             cursor.execute(_POSTGRES_HEADS, [list(streams)])
         rows = cursor.fetchall()
-    now = rows[0][0]
-    at = datetime.fromisoformat(now).replace(tzinfo=UTC) if sqlite else now.astimezone(UTC)
+    at = datetime.fromisoformat(rows[0][0])
+    at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     return at, {stream: (seq, chain) for _, stream, seq, chain in rows if seq is not None}
 
 
@@ -241,7 +241,7 @@ def _heads_statement(clock: str, wanted: str) -> str:
 _SQLITE_HEADS: Final = _heads_statement(
     "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')", "json_each(%s) AS wanted"
 )
-_POSTGRES_HEADS: Final = _heads_statement("clock_timestamp()", "unnest(%s::text[]) AS wanted(value)")
+_POSTGRES_HEADS: Final = _heads_statement("clock_timestamp()::text", "unnest(%s::text[]) AS wanted(value)")
 _SQLITE_INSERT: Final = (
     f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) VALUES ({', '.join('%s' for _ in COLUMNS)})"  # noqa: S608 - constants
 )

@@ -193,14 +193,13 @@ def free_rows(model: "type[Action]", ids: Sequence[int], *, by: Actor) -> "list[
     if connection.vendor == "sqlite":
         return _at_their_moment([_thin(model, dict(zip(names, values, strict=True))) for values in query])
     # As the driver gives them; Django's converters would take longer than all the rest.
-    found = (dict(zip(names, values, strict=True)) for values in rows_of(query.query.sql_with_params()))
-    parsed = cache(json.loads)
-    return _at_their_moment(
-        [
-            _thin(model, values | {name: parsed(values[name]) for name in JSON if values[name] is not None})
-            for values in found
-        ]
-    )
+    parsed, found = cache(json.loads), []
+    for values in rows_of(query.query.sql_with_params()):
+        row = dict(zip(names, values, strict=True))
+        for name in JSON:
+            row[name] = None if row[name] is None else parsed(row[name])
+        found.append(_thin(model, row))
+    return _at_their_moment(found)
 
 
 def _thin(model: "type[Action]", values: dict[str, Any]) -> "Action":

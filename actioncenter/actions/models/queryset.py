@@ -78,6 +78,6 @@ class ActionQuerySet(ScopedQuerySet["Action"]):
         return closing.withdraw(self.model, ids, code, by=by)
 
 
-def _failed_undos() -> "QuerySet[ActionTarget, dict[str, Any]]":
+def _failed_undos() -> "QuerySet[ActionTarget, Any]":
     """Numbers of the actions that hold a lane closed."""
     return ActionTarget.objects.filter(blocks=True).order_by().values("action")

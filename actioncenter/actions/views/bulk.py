@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from actioncenter.accounts import proof
 from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import actor_of
+from actioncenter.actions.abilities import IRREVERSIBLE
 from actioncenter.actions.forms import BulkForm, Seen
 from actioncenter.actions.models import Action, Conflict, Invalid
 from actioncenter.actions.models.deciding import RowResult
@@ -24,6 +25,7 @@ from actioncenter.actions.views.detail import page_url
 from actioncenter.actions.views.lists import listed
 from actioncenter.actions.views.refusing import refused
 from actioncenter.audit.actor import Actor
+from actioncenter.settings.access import Scope, within
 from actioncenter.web import htmx
 
 CODES: Final[Mapping[str, str]] = {
@@ -32,6 +34,7 @@ CODES: Final[Mapping[str, str]] = {
     "role": "denied", "own_proposal": "denied", "person": "denied", "unknown": "denied",
 }  # fmt: skip
 """How a refusal looks in the list of results; anything else is `failed`."""
+MOST_IRREVERSIBLE: Final = 10
 DONE: Final = {"approve": "approved", "reject": "rejected", "undo": "being undone"}
 
 
@@ -42,17 +45,31 @@ def bulk(request: HttpRequest) -> HttpResponse:
         return refused(request, 400, "Not understood", f"{form.complaint} Nothing was recorded.")
     sent, by = form.cleaned_data, actor_of(request)
 
+    def begin() -> Outcome:
+        _require_few(sent, viewer_of(request).scope)
+        return _begin(sent, by)
+
     def answer(outcome: Outcome) -> HttpResponse:
         return _answer(request, sent["next"], _results(outcome["rows"], sent["verb"]))
 
     try:
-        return once(request, lambda: _begin(sent, by), answer, lambda outcome: _go_on(sent, by, outcome))
+        return once(request, begin, answer, lambda outcome: _go_on(sent, by, outcome))
     except Invalid as invalid:
         return refused(request, 422, "Nothing was recorded", f"{invalid.name}: {invalid.reason}")
     except Refused as refusal:
         return denied(request, refusal, back=sent["next"])
     except Conflict as conflict:
         return refused(request, 409, "Nothing was recorded", conflict.message)
+
+
+def _require_few(sent: Mapping[str, Any], scope: Scope) -> None:
+    """Raises Invalid for many approvals at once of what nothing brings back."""
+    if sent["verb"] != Verb.APPROVE or len(sent["selected"]) <= MOST_IRREVERSIBLE:
+        return
+    irreversible = Action.objects.filter(pk__in=list(sent["selected"]), type__in=sorted(IRREVERSIBLE))
+    if within(irreversible, scope).exists():
+        reason = f"Nothing brings these back, so at most {MOST_IRREVERSIBLE} are approved at once."
+        raise Invalid("selected", f"{reason} {len(sent['selected'])} were selected.")
 
 
 def _begin(sent: Mapping[str, Any], by: Actor) -> Outcome:

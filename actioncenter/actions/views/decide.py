@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from actioncenter.accounts import proof
 from actioncenter.accounts.answers import Outcome, Unchanged, once
 from actioncenter.accounts.request import actor_of
-from actioncenter.actions.abilities import BUTTONS
+from actioncenter.actions.abilities import BUTTONS, to_type
 from actioncenter.actions.enums import Decision, Execution
 from actioncenter.actions.forms import DecisionForm
 from actioncenter.actions.models import Action, Conflict, Invalid
@@ -38,9 +38,10 @@ Sent = dict[str, Any]
 
 
 def _approve(action: Action, by: Actor, sent: Sent) -> str:
-    action.approve(
-        by=by, comment=sent["comment"], revision=sent["revision"], plan=sent["plan"], mode=sent["mode"]
-    )
+    wanted = to_type(action)
+    mode = "typed" if wanted else sent["mode"]
+    action.approve(by=by, comment=sent["comment"], revision=sent["revision"], plan=sent["plan"], mode=mode)
+    _require_typed(wanted, sent)
     if action.decision == Decision.PENDING:
         return f"{action.label}: your approval counts, more are needed."
     return f"{action.label} is approved and queued."
@@ -54,8 +55,20 @@ def _reject(action: Action, by: Actor, sent: Sent) -> str:
 
 
 def _break_glass(action: Action, by: Actor, sent: Sent) -> str:
+    wanted = to_type(action)
     action.break_the_glass(by=by, comment=sent["comment"], revision=sent["revision"], plan=sent["plan"])
+    _require_typed(wanted, sent)
     return f"{action.label} is approved on your word alone. Every admin was told, and it will be reviewed."
+
+
+def _require_typed(wanted: str, sent: Sent) -> None:
+    """Last of all, so that whoever may not approve it is told that first; it takes back what was recorded."""
+    if wanted and _as_one(sent["typed"]) != _as_one(wanted):
+        raise Invalid("typed", f"Type “{wanted}” to approve what nothing brings back.")
+
+
+def _as_one(text: str) -> str:
+    return " ".join(text.split()).casefold()
 
 
 def _undo(action: Action, by: Actor, sent: Sent) -> str:

@@ -22,7 +22,7 @@ from actioncenter.settings.enums import Role, StopKind, StopScope
 from actioncenter.settings.forms import StopForm
 from actioncenter.settings.models import ConnectorInstance, DeviceGroup, Stop
 from actioncenter.settings.models.stops import StopError, write_stop_file
-from actioncenter.web import htmx
+from actioncenter.web import htmx, outage
 from actioncenter.web.load import load
 
 STATUS: Final = {"file": 409, "lifted": 409, "unknown": 404}
@@ -54,14 +54,15 @@ def stop(request: Request) -> HttpResponse:
         raise Http404
     minutes = told["minutes"]
     try:
-        pulled = Stop.pull(
-            told["kind"],
-            told["scope"],
-            told["value"],
-            by=actor_of(request),
-            reason=told["reason"],
-            until=timezone.now() + timedelta(minutes=minutes) if minutes else None,
-        )
+        with outage.short_wait():
+            pulled = Stop.pull(
+                told["kind"],
+                told["scope"],
+                told["value"],
+                by=actor_of(request),
+                reason=told["reason"],
+                until=timezone.now() + timedelta(minutes=minutes) if minutes else None,
+            )
     except StopError as error:
         return _refused(request, error)
     except OperationalError as error:
@@ -78,7 +79,9 @@ def _by_file(request: Request, told: dict[str, Any], error: OperationalError) ->
     messages.warning(
         request, f"The database can't be written, so {path} was: nothing is sent while it exists."
     )
-    return redirect("settings:stops")
+    # The time of last activity would be written now, and wait as long as any other write.
+    request.session.modified = False
+    return _page(request)
 
 
 @require_POST

@@ -19,6 +19,7 @@ from actioncenter.accounts.models import User
 from actioncenter.audit import triggers
 from actioncenter.audit.actor import Actor
 from actioncenter.ops import demo_people
+from actioncenter.ops.management.lookout import Lookout
 from actioncenter.ops.supervisor import Child, supervise
 from actioncenter.settings.enums import Role
 
@@ -72,7 +73,13 @@ class Command(BaseCommand):
 
         web = Child("The web server", web_command(port))
         runner = Child("The runner", [sys.executable, str(settings.BASE_DIR / "manage.py"), "runner"])
-        supervise([web, runner], announce, self.say)
+        look = Lookout(self.say)
+
+        def each_round() -> None:
+            announce()
+            look()
+
+        supervise([web, runner], each_round, self.say)
 
     def say(self, text: str) -> None:
         self.stdout.write(text)

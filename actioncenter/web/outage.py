@@ -1,0 +1,53 @@
+"""While the database is locked or gone: a calm answer instead of a failure, and a short wait where waiting harms."""
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from django.db import Error, InterfaceError, OperationalError, connection
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.views import defaults
+
+RETRY_AFTER: Final = 5
+"""Seconds."""
+SHORT_WAIT: Final = 2000
+"""Milliseconds."""
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """The handler of what no view caught: 503 where trying again helps, else 500."""
+    if not is_outage(sys.exc_info()[1]):
+        return defaults.server_error(request)
+    # Without a request: what every page shows of a person is read from the database.
+    page = render_to_string("503.html")
+    return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Locked, full, shut down, out of reach; not a statement that no database would take."""
+    if isinstance(error, InterfaceError):
+        return True
+    wrong = getattr(error.__cause__ if error else None, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return isinstance(error, OperationalError) and not wrong
+
+
+@contextmanager
+def short_wait() -> Iterator[None]:
+    """Wait `SHORT_WAIT` at most for whoever holds the database. Raises OperationalError."""
+    ask, change = (
+        ("PRAGMA busy_timeout", "PRAGMA busy_timeout = {}")
+        if connection.vendor == "sqlite"
+        else ("SHOW lock_timeout", "SET lock_timeout = '{}'")
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(ask)
+        [before] = cursor.fetchone()
+        cursor.execute(change.format(SHORT_WAIT))
+    try:
+        yield
+    finally:
+        with suppress(Error), connection.cursor() as cursor:
+            cursor.execute(change.format(before))
