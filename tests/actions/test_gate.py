@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from actioncenter.actions import tasks
+from actioncenter.actions.abilities import to_type
 from actioncenter.actions.enums import ActionType, Decision, Execution
 from actioncenter.actions.models import Action, Attempt
 from actioncenter.actions.permissions import RUNNER_ROLES
@@ -32,7 +33,7 @@ def attempts_of(client: Client, action: Action) -> Iterator[Any]:
     """Whatever a page sends to let an action run, and what it must not be able to."""
     one, fields = (
         f"/action-center/actions/{action.pk}",
-        {"comment": "let me", "revision": 1, "plan": "a" * 64},
+        {"comment": "let me", "revision": 1, "plan": "a" * 64, "typed": to_type(action)},
     )
     for verb in ("approve", "break-glass", "retry", "happened"):
         yield client.post(f"{one}/{verb}", fields)

@@ -14,6 +14,7 @@ from actioncenter.bench.report import TARGETS
 from actioncenter.estate.services import Service
 from tests.architecture.tree import ROOT
 
+pytestmark = pytest.mark.own_database
 RATIOS = {
     "page1_vs_bare", "page1_vs_floor", "admin_default_vs_page1", "admin_tuned_vs_page1", "page1000_vs_page1",
     "filters_p95_vs_page1", "filters_max_vs_page1", "filters_mismatches", "sqlite_vs_postgres",
