@@ -188,7 +188,8 @@ def _votes(details: Details, viewer: Viewer) -> str:
     number = len(tally.approvers) + 1
     missing = tally.missing(action.approval_rule, viewer.user.ref)
     if missing:
-        return f"Yours is approval {number} of {number + missing}. It runs when {missing} more approve."
+        more = f"{missing} more {'approves' if missing == 1 else 'approve'}"
+        return f"Yours is approval {number} of {number + missing}. It runs when {more}."
     return f"Yours is approval {number} of {number}. It runs at once."
 
 

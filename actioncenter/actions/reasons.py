@@ -125,6 +125,7 @@ EXECUTION: Mapping[str, Reason] = {
     "plan_changed": Reason("Plan has changed", "Stopped because what it would hit is no longer what was approved."),
     "plan_expired": Reason("Plan is too old", "Stopped because the plan that was approved is too old."),
     "stale_approval": Reason("Approval is too old", "Stopped because too much time passed since the approval; it is asked again."),
+    "stale_automatic": Reason("Waited too long", "Stopped because it waited more than an hour to begin; what still calls for it is judged again."),
     "kill_switch": Reason("Execution is stopped", "Not run because execution is stopped: {reason}."),
     "duplicate_of": Reason("Already processed", "Not run because {other} did the same within the hour."),
     "fingerprint_changed": Reason("Changed since the approval", "Stopped because the action is no longer what was approved."),

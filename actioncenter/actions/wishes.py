@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
 
-from django.db.models import Count
+from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from actioncenter.actions import policy, recipes, targeting
@@ -149,11 +149,20 @@ def wishes_of(evidence: Sequence[Evidence], rules: Rules) -> list[Wish]:
 
 
 def rejections(wishes: Iterable[Wish]) -> Mapping[str, str]:
-    """Intent -> who last rejected it, anywhere; a rejected intent never comes back as automatic."""
-    last = Action.objects.filter(
-        intent_key__in={wish.intent_key for wish in wishes}, decision=Decision.REJECTED
-    ).order_by("decided_at", "pk")
-    return dict(last.values_list("intent_key", "decided_by_name"))
+    """Intent -> who last rejected it, anywhere; a rejected intent never comes back as automatic.
+
+    Also what was wished for at first and edited before it was rejected.
+    """
+    keys = {wish.intent_key for wish in wishes}
+    rejected = Action.objects.filter(decision=Decision.REJECTED)
+    as_wished = rejected.filter(intent_key__in=keys)
+    # Said this way so that `action_edited` finds them; all others are found by their intent.
+    edited = rejected.filter(~Q(proposal_key=F("intent_key")), proposal_key__in=keys)
+    last = [
+        *as_wished.values_list("decided_at", "pk", "intent_key", "decided_by_name"),
+        *edited.values_list("decided_at", "pk", "proposal_key", "decided_by_name"),
+    ]
+    return {key: name for _, _, key, name in sorted(last)}
 
 
 def _wishes(evidence: Evidence, rules: Rules) -> list[Wish]:

@@ -10,8 +10,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from actioncenter.accounts.models import RoleGrant, User
-from actioncenter.actions import housekeeping
-from actioncenter.actions.enums import Decision, Execution
+from actioncenter.actions import housekeeping, wishes
+from actioncenter.actions.enums import ActionType, Decision, Execution
 from actioncenter.actions.execution import claiming, gates, loop
 from actioncenter.actions.models import Action
 from actioncenter.connectors.simulator.estate import Estate
@@ -262,6 +262,35 @@ def test_rejection_is_remembered(estate: Estate) -> None:
     assert effects(estate) == 0
 
 
+@pytest.mark.oversight("HO-007")
+def test_an_edit_before_it_does_not_hide_a_rejection() -> None:
+    group = factories.group(recipe_isolates=True)
+    device = factories.device(in_group=group)
+
+    def isolation() -> Action:
+        found = factories.file_evidence(Device.objects.get(pk=device.pk))
+        return next(made for made in factories.planned(found) if made.type == ActionType.ISOLATE_DEVICE)
+
+    first, mira = isolation(), factories.actor(factories.person("mira"))
+    first.edit({"isolation": "selective", "hours": 2}, by=mira, revision=first.revision)
+    first.reject(by=mira, comment="Never this one")
+    DeviceGroup.objects.filter(pk=group.pk).update(level=AutomationLevel.FULL)
+    again = isolation()
+    assert (again.decision, again.reason_code) == (Decision.PENDING, "rejected_before")
+
+
+@pytest.mark.parametrize("decision", [Decision.WITHDRAWN, Decision.EXPIRED, Decision.APPROVED])
+def test_only_a_rejection_of_what_was_edited_is_remembered(decision: Decision) -> None:
+    action = approved()
+    fields = {"decided_by_name": ""} if decision == Decision.EXPIRED else {}
+    over = {} if decision == Decision.APPROVED else {"execution": Execution.NONE, "history_at": Now()}
+    Action.objects.filter(pk=action.pk).update(decision=decision, intent_key="e" * 64, **fields, **over)
+    evidence = list(Evidence.objects.filter(links__action=action))
+    wanted = wishes.wishes_of(evidence, wishes.Rules.read(evidence))
+    assert wanted[0].intent_key == action.proposal_key
+    assert not wishes.rejections(wanted)
+
+
 # The tests can fail
 
 
@@ -287,4 +316,5 @@ SPOILT: dict[str, tuple[Callable[[Action], Any], Callable[[], Action]]] = {
     "_level_lowered": (lower, automatic),
     "_offboarded": (become(offboarded=True), automatic),
     "_no_longer_automatic": (exclude, automatic),
+    "_stale_automatic": (lambda action: ago(61, action=action), automatic),
 }

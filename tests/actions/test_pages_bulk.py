@@ -3,11 +3,15 @@
 from typing import Any
 
 import pytest
+from django.db import IntegrityError
 from django.test import Client
 from django.utils import timezone
 
+from actioncenter.accounts.models import Answer
 from actioncenter.actions.enums import ActionType, Decision, Execution
-from actioncenter.actions.models import Action
+from actioncenter.actions.models import Action, deciding
+from actioncenter.actions.models.deciding import RowResult
+from actioncenter.actions.views import bulk
 from tests import factories
 from tests.actions.varied import proposed, put
 
@@ -87,6 +91,40 @@ def test_undoing_several(mira: Client) -> None:
     rows = send(mira, "undo", selected, comment="wrong").context["results"]["rows"]
     assert [row["code"] for row in rows] == ["done", "done"]
     assert Action.objects.filter(undone_by__isnull=False).count() == 2
+
+
+def all_busy(*_: Any) -> None:
+    """What a vote in the same name between reading and locking breaks; every row is then taken alone."""
+    raise IntegrityError
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject", "undo"])
+def test_who_is_shut_out_halfway_still_reads_what_was_recorded(
+    mira: Client, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actions = factories.waiting_actions(3)
+    if verb == "undo":
+        for action in actions:
+            put(action, Decision.APPROVED, Execution.SUCCEEDED).targets.update(state=5)
+    real_alone, real_free = bulk._alone, deciding._decide_free
+
+    def then_shut_out(*args: Any) -> RowResult:
+        monkeypatch.setattr(deciding, "_decide_free", real_free)
+        result = real_alone(*args)
+        factories.person("mira").deactivate(by=factories.SETUP)
+        return result
+
+    monkeypatch.setattr(deciding, "_decide_free", all_busy)
+    monkeypatch.setattr(bulk, "_alone", then_shut_out)
+    mira.get(PENDING)
+    selected = [str(action.pk) for action in actions]
+    answer = send(mira, verb, selected, comment="wrong", idempotency_key="k" * 32)
+
+    rows = answer.context["results"]["rows"]
+    assert (answer.status_code, [row["code"] for row in rows]) == (200, ["done", "denied", "denied"])
+    assert {row["text"] for row in rows[1:]} == {"Only a signed-in, active person may do this."}
+    kept = Answer.objects.get(key="k" * 32)
+    assert (kept.status, kept.outcome["left"]) == (200, [])
 
 
 @pytest.mark.parametrize("username", ["ivo", "kim"])

@@ -183,6 +183,6 @@ def test_a_quorum_says_which_vote_this_is(mira: Client) -> None:
     ApprovalRule.objects.create(quorum=2)
     action = factories.waiting_action()
 
-    assert pane(mira, action)["votes"] == "Yours is approval 1 of 2. It runs when 1 more approve."
+    assert pane(mira, action)["votes"] == "Yours is approval 1 of 2. It runs when 1 more approves."
     action.approve(by=factories.person("sam").actor())
     assert pane(mira, action)["votes"] == "Yours is approval 2 of 2. It runs at once."

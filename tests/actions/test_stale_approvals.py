@@ -1,6 +1,7 @@
 """An approval whose execution nobody began in time is asked again; waiting that nobody could help isn't counted."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytest
 from django.db.models import F
 from django.db.models.functions import Now
 
+from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Area, Decision, Execution, Risk, Source, TargetKind
 from actioncenter.actions.models import Action, ActionTarget, Proposal, TargetDraft
+from actioncenter.actions.permissions import Refused
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.enums import StopKind, StopScope
-from actioncenter.settings.models import Safeguards, Stop
+from actioncenter.settings.models import ApprovalRule, Safeguards, Stop
 from tests import factories
 from tests.actions.test_gates import ago, approved, effects
 
@@ -24,8 +27,12 @@ LIMITS = {Risk.HIGH: 30, Risk.MEDIUM: 60, Risk.LOW: 240}
 
 @pytest.mark.oversight("HO-019")
 @pytest.mark.parametrize("risk", list(Risk), ids=lambda risk: risk.name.lower())
-def test_stale_approval_returns(risk: Risk, run: Run, estate: Estate) -> None:
+def test_stale_approval_returns(
+    risk: Risk, run: Run, estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stale, fresh = approved(), approved()
+    kind = ActionType(stale.type)
+    monkeypatch.setitem(CATALOGUE, kind, replace(CATALOGUE[kind], risk=Risk.LOW))  # type: ignore[arg-type]
     ago(LIMITS[risk] + 1, action=stale, risk=risk)
     ago(LIMITS[risk] - 1, action=fresh, risk=risk)
     run(stale, fresh)
@@ -108,8 +115,8 @@ def test_a_retry_starts_the_clock_again(run: Run, estate: Estate) -> None:
     assert (action.execution, action.code) == (Execution.CANCELLED, "stale_approval")
 
 
-def two_step() -> Action:
-    """What an analyst proposed by hand, on nobody's evidence."""
+def two_step(by: str = "kim") -> Action:
+    """What somebody proposed by hand, on nobody's evidence."""
     machine = factories.device(in_group=factories.group())
     binding = machine.bindings.get()
     draft = TargetDraft(
@@ -123,9 +130,48 @@ def two_step() -> Action:
             decision=Decision.PENDING, targets=[draft], group_id=machine.group_id, group_name="Finance laptops",
             reason_code="proposed_by", comment="Looks odd", idempotency_key="form-1",
         ),
-        by=factories.person("kim").actor(),
+        by=factories.person(by).actor(),
     )  # fmt: skip
     return action
+
+
+def asked_again(action: Action, run: Run) -> Action:
+    """Approved by everybody it takes, but begun too late."""
+    for name in ("sam", "noa")[: action.quorum]:
+        action.approve(by=factories.actor(factories.person(name)))
+    ago(61, action=action)
+    run(action)
+    assert action.code == "stale_approval"
+    return Action.objects.waiting().get()
+
+
+def test_asked_again_its_proposer_still_does_not_approve_it(run: Run) -> None:
+    again = asked_again(two_step("mira"), run)
+    with pytest.raises(Refused, match="proposed"):
+        again.approve(by=factories.actor(factories.person("mira")))
+
+
+@pytest.mark.parametrize(
+    ("asked", "before", "since"),
+    [
+        ("quorum", 2, 1), ("second_person", True, False), ("reauthenticate", True, False),
+        ("expiry_days", 3, 9), ("deny_quorum", 1, 2), ("answer_within_minutes", 5, 50),
+    ],
+)  # fmt: skip
+def test_asked_again_never_less_is_asked_for(asked: str, before: int, since: int, run: Run) -> None:
+    noa = factories.actor(factories.person("noa"))
+    rule = ApprovalRule.add(by=noa, risk=Risk.MEDIUM, **{asked: before})
+    action = two_step()
+    rule.change(by=noa, **{asked: since})
+    assert asked_again(action, run).approval_rule == action.approval_rule
+
+
+@pytest.mark.parametrize(("asked", "before", "since"), [("quorum", 1, 3), ("second_person", False, True)])
+def test_asked_again_more_may_be_asked_for(asked: str, before: int, since: int, run: Run) -> None:
+    action = two_step()
+    ApprovalRule.add(by=factories.actor(factories.person("noa")), risk=Risk.MEDIUM, **{asked: since})
+    assert action.approval_rule[asked] == before
+    assert asked_again(action, run).approval_rule[asked] == since
 
 
 def test_what_a_person_proposed_comes_back_as_that_person_s_proposal(run: Run, estate: Estate) -> None:

@@ -46,7 +46,7 @@ NOBODY_THERE = "postgres://nobody@127.0.0.1:1/nothing"
 
 
 def lift(stop: Stop) -> None:
-    assert stop.lift(by=factories.person("noa").actor())
+    assert stop.lift(by=factories.actor(factories.person("noa")))
 
 
 def begun_since(stop: Stop) -> int:
@@ -139,7 +139,9 @@ def test_paused_only_when_quiet(shared_database: str, tmp_path: Path, client: Cl
     assert ended is not None
     assert pause.quiet_at >= ended
     assert looks, "it was shown as pausing meanwhile"
-    assert f"Paused {pause.quiet_at:%H:%M:%S}" in client.get("/settings/stops").content.decode()
+    assert (
+        f"Nothing in flight since {pause.quiet_at:%H:%M:%S}" in client.get("/settings/stops").content.decode()
+    )
     assert len(moments(estate)) == 1
     waits.refresh_from_db()
     assert waits.execution == Execution.QUEUED

@@ -255,7 +255,7 @@ def see_pane(world: World, case: Case) -> None:
 
 def see_stop(world: World, case: Case) -> None:
     """Of such a group, by such a person, for such a reason; above every page and on its own."""
-    by, noa = factories.person("mira").actor(), factories.person("noa").actor()
+    by, noa = factories.person("mira").actor(), factories.actor(factories.person("noa"))
     User.objects.filter(username="mira").update(display_name=case.stored("person"))
     reason = case.stored("comment")[:500]
     stop = Stop.pull(StopKind.STOP, StopScope.GROUP, case.group.pk, by=by, reason=reason)

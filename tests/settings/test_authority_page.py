@@ -21,7 +21,6 @@ from actioncenter.audit.models import Event
 from actioncenter.settings.enums import AutomationLevel, Role
 from actioncenter.settings.models import ApprovalRule, DeviceGroup, Safeguards
 from actioncenter.settings.models.approval import RELEASES
-from actioncenter.web.sheets import as_csv, neutral
 from investigations.enums import Verdict
 from tests import factories
 from tests.actions.varied import proposed
@@ -213,20 +212,6 @@ def test_the_file_is_plain_and_runs_nothing(client: Client) -> None:
     assert text.replace("\r\n", "").count("\n") == 0
     assert {row["device group"] for row in rows} >= {'\'=cmd|"calc"!A1, "x"\r\ny'}
     assert {len(row) for row in rows} == {17}
-
-
-@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "  =1", "＝1"])
-def test_no_cell_begins_a_formula(cell: str) -> None:
-    assert neutral(cell) == f"'{cell}"
-    assert (
-        next(csv.reader(io.StringIO(as_csv(["a"], [[cell]]).split("\r\n", 1)[1], newline="")))[0]
-        == f"'{cell}"
-    )
-
-
-@pytest.mark.parametrize("cell", ["plain", "a=b", "", 7, None, "x-1"])
-def test_other_cells_stay(cell: object) -> None:
-    assert neutral(cell) == ("" if cell is None else str(cell))
 
 
 def test_as_many_queries_for_many_groups(client: Client) -> None:

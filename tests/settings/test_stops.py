@@ -1,5 +1,6 @@
 """Who may stop and resume what, and what is told of it."""
 
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.audit.models import Event
 from actioncenter.settings.enums import Role, StopKind, StopScope, StopSource
 from actioncenter.settings.models import ConnectorInstance, Stop
-from actioncenter.settings.models.stops import StopError
+from actioncenter.settings.models.stops import StopError, write_stop_file
 from tests import factories
 from tests.settings.stopping import ALL, GROUP, INVESTIGATION, PAUSE, STOP, pull, stop_file
 
@@ -45,17 +46,31 @@ def test_every_role_but_auditor_may_stop_and_only_admin_may_resume(role: Role) -
     else:
         assert Stop.pull(STOP, GROUP, factories.group().pk, by=person.actor()).pk
     if role == Role.ADMIN:
-        assert stop.lift(by=person.actor())
+        assert stop.lift(by=factories.actor(person))
         return
     with pytest.raises(StopError, match="Only an admin"):
-        stop.lift(by=person.actor())
+        stop.lift(by=factories.actor(person))
     assert Stop.objects.in_force().filter(pk=stop.pk).exists()
+
+
+@pytest.mark.oversight("HO-009")
+def test_resuming_takes_a_fresh_password_of_people_only() -> None:
+    noa, stop, other = factories.person("noa"), pull(), pull(PAUSE)
+    for by in (noa.actor(), noa.actor(proved_at=time.time() - 601)):
+        with pytest.raises(StopError) as refused:
+            stop.lift(by=by)
+        assert refused.value.code == "reauthenticate"
+    assert set(Stop.objects.in_force()) == {stop, other}
+    assert events(stop) == ["switch.pulled"]
+
+    assert stop.lift(by=noa.actor(proved_at=time.time() - 590))
+    assert other.lift(by=Actor.command("resume"))
 
 
 @pytest.mark.oversight("HO-009")
 def test_a_right_taken_away_is_gone_at_the_next_try() -> None:
     noa = factories.person("noa")
-    by = noa.actor()
+    by = factories.actor(noa)
     stop = pull()
     noa.revoke(Role.ADMIN, by=factories.SETUP)
 
@@ -86,8 +101,8 @@ def test_pulled_twice_is_pulled_once(kind: StopKind, scope: StopScope) -> None:
 
     assert (first.pk, first.pulled_by_name) == (second.pk, "Noa Levi")
     assert events(first) == ["switch.pulled"]
-    assert first.lift(by=factories.person("noa").actor(), comment="Found it")
-    assert not first.lift(by=factories.person("noa").actor())
+    assert first.lift(by=factories.actor(factories.person("noa")), comment="Found it")
+    assert not first.lift(by=factories.actor(factories.person("noa")))
     assert events(first) == ["switch.pulled", "switch.released"]
     assert pull(kind, scope, value).pk != first.pk, "and it can be pulled anew"
 
@@ -155,7 +170,7 @@ def test_the_reason_is_given_afterwards() -> None:
 def test_everybody_concerned_is_told() -> None:
     everybody = [factories.person(name) for name in factories.CAST]
     assert everybody
-    pull(who="kim").lift(by=factories.person("noa").actor())
+    pull(who="kim").lift(by=factories.actor(factories.person("noa")))
 
     assert told("switch.pulled") == told("switch.released") == {"noa", "mira", "aiko", "sam", "kim"}
 
@@ -164,7 +179,7 @@ def test_everybody_concerned_is_told() -> None:
 def test_whoever_is_told_of_the_resuming_reads_what_was_written_then(comment: str, said: str) -> None:
     noa = factories.person("noa")
     stop = Stop.pull(STOP, ALL, by=noa.actor(), reason="Mail connector removes too much")
-    stop.lift(by=noa.actor(), comment=comment)
+    stop.lift(by=factories.actor(noa), comment=comment)
     notice = Notice.objects.get(user=noa, kind="switch.released")
     assert notice.title == f"All execution was resumed by Noa Levi{said}"
 
@@ -206,11 +221,21 @@ def test_a_stop_file_becomes_a_stop_and_outlives_the_file(stop_file: Path) -> No
     assert (stop.scope, stop.kind, stop.source) == (ALL, STOP, StopSource.FILE)
     assert stop.reason == "Mail connector removes too much"
     with pytest.raises(StopError, match=str(stop_file)):
-        stop.lift(by=factories.person("noa").actor())
+        stop.lift(by=factories.actor(factories.person("noa")))
     stop_file.unlink()
     watching.mind_stops(RUNNER)
     assert Stop.objects.in_force().exists()
-    assert stop.lift(by=factories.person("noa").actor())
+    assert stop.lift(by=factories.actor(factories.person("noa")))
+
+
+@pytest.mark.oversight("HO-008")
+def test_who_wrote_the_file_stands_in_the_row_and_in_the_log(stop_file: Path) -> None:
+    write_stop_file("It removes too much", by="Kim Larsen (kim)")
+    watching.mind_stops(RUNNER)
+
+    stop, said = Stop.objects.get(), "Stopped by Kim Larsen (kim) on the page: It removes too much"
+    assert stop.reason == said
+    assert Event.objects.get(subject=stop.ref, kind="switch.pulled").after["reason"] == said
 
 
 def test_a_file_with_anything_in_it_stops(stop_file: Path) -> None:

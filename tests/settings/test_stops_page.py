@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.db.models import F
@@ -16,6 +17,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.settings.enums import Role
 from actioncenter.settings.models import Stop
 from tests import factories
+from tests.settings.proving import proved
 from tests.settings.stopping import ALL, GROUP, INVESTIGATION, PAUSE, STOP, TYPE, pull, stop_file
 
 __all__ = ["stop_file"]
@@ -34,8 +36,10 @@ HOSTILE = "<script>alert(1)</script>\u202e"
 
 
 def signed_in(name: str) -> Client:
+    """Somebody who has just given the password."""
     client = Client()
     client.force_login(factories.person(name))
+    factories.prove(client)
     return client
 
 
@@ -91,6 +95,21 @@ def test_resume_moves_with_shift(noa: Client) -> None:
     assert noa.post(f"{PAGE}/{stop.pk}/resume").status_code == 403
     assert Stop.objects.in_force().exists()
     assert signed_in("mira").post(f"{PAGE}/{stop.pk}/resume", {"comment": "Found it"}).status_code == 302
+    assert not Stop.objects.in_force().exists()
+
+
+@pytest.mark.oversight("HO-009")
+def test_resuming_asks_for_the_password_first(noa: Client) -> None:
+    stop, address = pull(), f"{PAGE}/{{}}/resume"
+    form = {"idempotency_key": "k" * 32, "comment": "Found it"}
+    proved(noa, seconds_ago=601)
+    asked = noa.post(address.format(stop.pk), form)
+    assert asked["Location"] == f"/confirm-identity?{urlencode({'next': PAGE})}"
+    assert Stop.objects.in_force().exists()
+
+    back = noa.post(asked["Location"], {"password": factories.PASSWORD, "next": PAGE})
+    assert back["Location"] == PAGE
+    assert noa.post(address.format(stop.pk), form)["Location"] == PAGE
     assert not Stop.objects.in_force().exists()
 
 
@@ -221,7 +240,7 @@ def poll(client: Client, address: str, target: str, tag: str) -> Any:
 @pytest.mark.parametrize(("address", "target"), [("/live/counts", "div#nav-links"), (PAGE, "div#switches")])
 def test_state_visible_at_the_next_poll(kim: Client, address: str, target: str, stop_file: Path) -> None:
     """Every change reaches an open page with its next poll, which is every two seconds."""
-    noa = factories.person("noa").actor()
+    noa = factories.actor(factories.person("noa"))
 
     def end(stop: Stop) -> None:
         stop.lift(by=noa)
@@ -256,8 +275,16 @@ def test_a_stop_file_is_shown_before_any_runner_has_seen_it(
     assert str(stop_file) in refused.content.decode()
 
 
+def test_the_banner_says_that_nothing_is_in_flight_any_more(kim: Client) -> None:
+    pull()
+    assert "Stopping, 0 in flight." in text(kim, "/")
+    watching.mind_stops(Actor.system("runner"))
+    quiet = timezone.localtime(Stop.objects.get().quiet_at)
+    assert f"Nothing in flight since {quiet:%H:%M:%S}." in text(kim, "/")
+
+
 def test_history_says_who_and_until_when(noa: Client) -> None:
-    pull(PAUSE, who="mira").lift(by=factories.person("noa").actor())
+    pull(PAUSE, who="mira").lift(by=factories.actor(factories.person("noa")))
     page = text(noa).replace("<bdi>", "").replace("</bdi>", "")
     assert "Pause of all execution</b> by Mira Chen" in page
     assert "resumed by Noa Levi" in page

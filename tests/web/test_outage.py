@@ -68,9 +68,18 @@ def test_a_locked_database_stops_by_the_file(shared_database: str, stop_file: Pa
     with locked(shared_database):
         answer = kim.post("/settings/stops/pull", {"reason": "It removes too much"})
     assert answer.status_code == 200
-    assert stop_file.read_text() == "It removes too much\n"
+    assert stop_file.read_text() == "Stopped by Kim Larsen (kim) on the page: It removes too much\n"
     assert "nothing is sent while it exists" in answer.content.decode()
     assert not Stop.objects.exists()
+
+
+@pytest.mark.parametrize("who", ["ivo", "nobody"])
+def test_who_may_not_stop_writes_no_file_either(shared_database: str, stop_file: Path, who: str) -> None:
+    client = signed_in(who)
+    client.get("/")
+    with locked(shared_database):
+        assert client.post("/settings/stops/pull", {"reason": "Because"}).status_code == 403
+    assert not stop_file.exists()
 
 
 def test_the_wait_is_short_inside_and_as_before_afterwards(shared_database: str) -> None:

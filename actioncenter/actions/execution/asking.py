@@ -60,6 +60,7 @@ def _propose_again(action: Action, code: str, *, by: Actor) -> None:
             idempotency_key=f"again:{action.pk}",
             simulated=action.simulated,
             proposers=action.proposers,
+            rule_before=action.approval_rule,
         ),
         by=by,
     )

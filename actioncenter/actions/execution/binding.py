@@ -4,6 +4,7 @@ Whoever can edit a row can recompute a hash without a key over it. So the finger
 the one in the event that told of the decision, and that event has to have its place in the keyed chain.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,17 +12,19 @@ from typing import Any, Final
 from django.db.models.functions import Now
 
 from actioncenter.actions.catalogue import needs_plan
-from actioncenter.actions.enums import ActionType, Decision, TargetKind
+from actioncenter.actions.enums import ActionType, Decision, Risk, TargetKind
 from actioncenter.actions.models import Action, ActionTarget, Plan, TargetDraft
 from actioncenter.actions.models.proposal import digest, fingerprint, intent_key
 from actioncenter.audit import reading
 from actioncenter.audit.enums import Kind
 
+logger = logging.getLogger(__name__)
 DECIDING: Final = (Kind.ACTION_PROPOSED, Kind.ACTION_EDITED, Kind.ACTION_APPROVED)
 TAMPERED: Final = "fingerprint_changed"
 PLAN_CHANGED: Final = "plan_changed"
 PLAN_EXPIRED: Final = "plan_expired"
 NOTHING: Final = "nothing"
+UNREADABLE: Final = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,19 @@ class Recorded:
 
 
 def deviation(action: Action, targets: Sequence[ActionTarget]) -> Refusal | None:
-    """How an action and its targets differ from what was decided on; None when they don't."""
+    """How an action and its targets differ from what was decided on; None when they don't.
+
+    A row with values that we never write was written by somebody else.
+    """
+    try:
+        Risk(action.risk)
+        return _deviation(action, targets)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        logger.warning("action %s can't be read: %r", action.pk, error)
+        return Refusal(TAMPERED, agreed=action.approved_fingerprint or NOTHING, found=UNREADABLE)
+
+
+def _deviation(action: Action, targets: Sequence[ActionTarget]) -> Refusal | None:
     said = recorded(action)
     if action.decision == Decision.APPROVED and said.fingerprint:
         found = _plan_deviates(action, said.sealed)

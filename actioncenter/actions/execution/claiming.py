@@ -4,8 +4,9 @@ import logging
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from actioncenter.accounts import fence
 from actioncenter.actions.enums import ALLOWED, ActionType, TargetKind, TargetState
@@ -14,12 +15,13 @@ from actioncenter.actions.execution.binding import message_draft, planned_target
 from actioncenter.actions.execution.gates import Gate
 from actioncenter.actions.execution.holding import under_a_stop
 from actioncenter.actions.models import Action, ActionTarget, Attempt, attempting
-from actioncenter.actions.models.conflicts import IllegalMove
 from actioncenter.audit.actor import Actor
 
 logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 LOOKED_AT_ONCE = 50
+PAGES = 20
+"""How often that many are looked at while none of them can be claimed."""
 
 
 def claim_next(runner: str, *, by: Actor) -> Attempt | None:
@@ -27,8 +29,11 @@ def claim_next(runner: str, *, by: Actor) -> Attempt | None:
     for pk in _candidates():
         try:
             attempt = claim_one(pk, runner, by=by)
-        except IllegalMove:
-            # Our own mistake, and no reason to hold up the others.
+        except (OperationalError, InterfaceError):
+            # The database itself: the next one would fare no better.
+            raise
+        except Exception:
+            # Our own mistake or a row that somebody broke, and no reason to hold up the others.
             logger.exception("action %s could not be claimed", pk)
             continue
         if attempt:
@@ -42,7 +47,20 @@ def _candidates() -> Iterator[int]:
     rows = Action.objects.filter(decision__in=sorted(ALLOWED), history_at__isnull=True).exclude(held)
     for state in gates.STARTABLE:
         startable = rows.filter(Exists(_startable_targets()), execution=state).order_by("queued_at", "pk")
-        yield from list(startable.values_list("pk", flat=True)[:LOOKED_AT_ONCE])
+        yield from _page_by_page(startable)
+
+
+def _page_by_page(startable: "QuerySet[Action]") -> Iterator[int]:
+    """What was seen and couldn't be claimed must not hide what comes after it."""
+    rows = startable.filter(queued_at__isnull=False).values_list("queued_at", "pk")
+    after = Q()
+    for _ in range(PAGES):
+        page = list(rows.filter(after)[:LOOKED_AT_ONCE])
+        yield from (pk for _, pk in page)
+        if len(page) < LOOKED_AT_ONCE:
+            return
+        at, last = page[-1]
+        after = Q(queued_at__gt=at) | Q(queued_at=at, pk__gt=last)
 
 
 def _startable_targets() -> "QuerySet[ActionTarget]":
@@ -61,7 +79,12 @@ def _startable_targets() -> "QuerySet[ActionTarget]":
     undo_failed = ActionTarget.objects.filter(blocks=True, lane=OuterRef("lane")).exclude(
         action=OuterRef("action")
     )
-    return ready.filter(~Exists(busy), ~Exists(ahead), ~Exists(undo_failed))
+    # Of the unknown only its undo may begin in the lane; a wish to cancel is heard all the same.
+    unknown = others.filter(state=TargetState.UNKNOWN, action__decision__in=sorted(ALLOWED)).exclude(
+        action=Coalesce(OuterRef("action__undo_of"), 0)
+    )
+    known = ~Exists(unknown) | Q(action__cancel_requested_at__isnull=False)
+    return ready.filter(known, ~Exists(busy), ~Exists(ahead), ~Exists(undo_failed))
 
 
 def claim_one(pk: int, runner: str, *, by: Actor) -> Attempt | None:

@@ -17,6 +17,7 @@ from actioncenter.accounts import fence
 from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.notices import notify_admins
 from actioncenter.actions import planning, reasons
+from actioncenter.actions.catalogue import risk_of
 from actioncenter.actions.enums import (
     ALLOWED,
     ActionType,
@@ -42,6 +43,8 @@ from actioncenter.settings.models import DeviceGroup, Safeguards, Stop
 from investigations.models import Device
 
 DUPLICATE_WINDOW = timedelta(hours=1)
+AUTOMATIC_WAITS = timedelta(hours=1)
+"""The window in which the rails count."""
 STARTABLE = (Execution.IN_PROGRESS, Execution.QUEUED)
 """What was begun goes on first. Nothing more is sent for an action with an unknown outcome."""
 NO_LONGER: Final = {
@@ -164,20 +167,24 @@ def _stale(action: Action) -> Refusal | None:
         return None
     if begun is not None and begun >= queued:
         return None
-    now, limit = database_now(), _may_wait(Risk(action.risk))
+    now, limit = database_now(), _may_wait(action)
     if now - queued - _held_since(action, queued, now) <= limit:
         return None
     return Refusal("stale_approval", agreed=_moment(queued), found=_moment(now))
 
 
-def _may_wait(risk: Risk) -> timedelta:
+def _may_wait(action: Action) -> timedelta:
+    """By the risk in the row and by that of the catalogue: the shorter one, for a row can be edited."""
     figures = Safeguards.current()
+    homes = action.targets.exclude(device=None).order_by()
+    devices = homes.values("device").distinct().count()
+    by_catalogue = risk_of(ActionType(action.type), critical=action.critical, devices=devices)
     minutes = {
         Risk.HIGH: figures.stale_high_minutes,
         Risk.MEDIUM: figures.stale_medium_minutes,
         Risk.LOW: figures.stale_low_minutes,
     }
-    return timedelta(minutes=minutes[risk])
+    return timedelta(minutes=min(minutes[Risk(action.risk)], minutes[by_catalogue]))
 
 
 def _held_since(action: Action, since: datetime, now: datetime) -> timedelta:
@@ -215,6 +222,17 @@ def _breaker_holds(action: Action) -> bool:
 
 
 # What an automatic action still has to be
+
+
+def _stale_automatic(action: Action) -> Refusal | None:
+    """Its place under the cap was that of its hour; what stops held counts too, or they would pile up."""
+    queued, begun = action.queued_at, action.started_at
+    if not action.automatic or action.execution != Execution.QUEUED or queued is None:
+        return None
+    now = database_now()
+    if (begun is not None and begun >= queued) or now - queued <= AUTOMATIC_WAITS:
+        return None
+    return Refusal("stale_automatic", agreed=_moment(queued), found=_moment(now))
 
 
 def _level_lowered(action: Action) -> Refusal | None:
@@ -269,6 +287,7 @@ CHECKS: Final[tuple[Callable[[Action], Refusal | None], ...]] = (
     _level_lowered,
     _offboarded,
     _no_longer_automatic,
+    _stale_automatic,
 )
 
 
@@ -284,7 +303,8 @@ def _processed_within_the_hour(action: Action) -> int | None:
 
 
 def _out_of_patience(action: Action) -> bool:
-    limit = timedelta(seconds=outside.patience(action))
-    return Action.objects.filter(
-        pk=action.pk, execution=Execution.QUEUED, queued_at__lt=Now() - limit
-    ).exists()
+    queued = action.queued_at
+    if action.execution != Execution.QUEUED or queued is None:
+        return False
+    now, limit = database_now(), timedelta(seconds=outside.patience(action))
+    return now - queued > limit and now - queued - _held_since(action, queued, now) > limit

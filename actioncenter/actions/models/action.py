@@ -190,6 +190,10 @@ class Action(models.Model):
                 "execution", "queued_at", "id", name="action_queue", condition=Q(history_at__isnull=True)
             ),
             models.Index("intent_key", name="action_intent"),
+            # Rejections of what was edited (see actions.wishes).
+            models.Index(
+                "proposal_key", name="action_edited", condition=~Q(proposal_key=models.F("intent_key"))
+            ),
             # How the last automatic ones of a type ended in a group (see actions.rails).
             models.Index(
                 "group", "type", "history_at",
@@ -262,12 +266,13 @@ class Action(models.Model):
         return self.decision == Decision.NOT_REQUIRED and self.requested_by_id is None
 
     def draft(self, kind: Kind, *, by: Actor, **more: Any) -> Draft:
-        """An audit event about this action."""
+        """An audit event about this action, also if somebody made its type one that there isn't."""
+        name = self.entry.label if self.type in CATALOGUE else f"Type {self.type}"
         return Draft(
             kind=kind,
             by=by,
             subject=f"action:{self.pk}",
-            subject_name=f"{self.entry.label}: {self.target_name}"[:300],
+            subject_name=f"{name}: {self.target_name}"[:300],
             area=self.area,
             group_id=self.group_id,
             **more,

@@ -7,9 +7,10 @@ from actioncenter.actions.catalogue import risk_of
 from actioncenter.actions.enums import Decision, Risk
 from actioncenter.actions.models.conflicts import Invalid
 from actioncenter.actions.models.proposal import Proposal
+from actioncenter.actions.models.voting import BEHIND
 from actioncenter.actions.permissions import Refused, Rights, Verb, fresh_rights
 from actioncenter.audit.actor import Actor
-from actioncenter.settings.models.approval import RELEASES, approval_rule
+from actioncenter.settings.models.approval import RELEASES, approval_rule, stricter
 from investigations.enums import Verdict
 
 PROOF_SECONDS = 600
@@ -34,7 +35,10 @@ def entitled(proposal: Proposal, *, by: Actor) -> tuple[Proposal, dict[str, Any]
     `reauthenticate`). The caller is inside the fence.
     """
     if proposal.undo_of_id:
-        return proposal, _rule(proposal, two_step=False)
+        rule = _rule(proposal, two_step=False)
+        if by.user_id is not None:
+            require_proof(rule, by)
+        return proposal, rule
     if by.user_id is None:
         return _by_machine(proposal)
     _check_comment(proposal.comment)
@@ -88,7 +92,9 @@ def _waiting(proposal: Proposal, reason: str, by: Actor) -> Proposal:
 
 
 def _rule(proposal: Proposal, *, two_step: bool) -> dict[str, Any]:
-    return approval_rule(
+    """What a person proposed stays that when a machine asks it again."""
+    two_step = two_step or any(ref.startswith(("user:", BEHIND)) for ref in proposal.proposers)
+    rule = approval_rule(
         proposal.type,
         proposal.group_id,
         risk_of_proposal(proposal),
@@ -96,6 +102,7 @@ def _rule(proposal: Proposal, *, two_step: bool) -> dict[str, Any]:
         two_step=two_step,
         undo=proposal.undo_of_id is not None,
     )
+    return stricter(rule, proposal.rule_before)
 
 
 def _check_comment(comment: str) -> None:

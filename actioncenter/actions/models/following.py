@@ -112,7 +112,8 @@ def _free(evidence: "QuerySet[Evidence]") -> "QuerySet[Evidence]":
 
 
 def _flag_devices(action: "Action") -> None:
-    flags = FLAGS.get(ActionType(action.type))
+    # By value: a type that there isn't has no flags.
+    flags = next((found for kind, found in FLAGS.items() if kind == action.type), None)
     if action.parameters.get("isolation") == "selective":
         flags = SELECTIVE
     if flags is not None:

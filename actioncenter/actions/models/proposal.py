@@ -70,6 +70,8 @@ class Proposal:
     simulated: bool = False
     proposers: Sequence[str] = ()
     """Who proposed it before, when it is asked again; otherwise whoever proposes it now."""
+    rule_before: Mapping[str, Any] = field(default_factory=dict)
+    """What had to be agreed to before, when it is asked again: never less is asked for now."""
 
     @property
     def intent_key(self) -> str:

@@ -1,5 +1,6 @@
 """What people may ask of an action that is allowed to run: cancel, retry, resolve."""
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,14 @@ from django.db.models.functions import Now
 from actioncenter.accounts import fence
 from actioncenter.actions import dispatch
 from actioncenter.actions.enums import RETRYABLE, RUNNING, Execution, TargetState
-from actioncenter.actions.models import following
+from actioncenter.actions.models import entitling, following
 from actioncenter.actions.models.conflicts import Conflict, Invalid
+from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.models.settling import event, is_open_question, legal, locked, refresh, settle
 from actioncenter.actions.permissions import Verb, fresh_rights
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
+from actioncenter.settings.models.approval import RANGES
 from investigations.lifecycle import mark_dirty
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ def request_cancel(action: "Action", *, by: Actor, comment: str) -> "Action":
 
 
 def retry(action: "Action", *, by: Actor) -> "Action":
-    """Raises Conflict (nothing to retry), Refused, NotVisible."""
+    """Raises Conflict (nothing to retry, decided too long ago), Refused (also `reauthenticate`), NotVisible."""
     with fence.decider():
         if action.undo_of is not None:
             # As an undo does: a retry and a new undo must not both take its place.
@@ -53,6 +56,8 @@ def retry(action: "Action", *, by: Actor) -> "Action":
         if row.undo_of is not None and row.undo_of.undone_by_id != row.pk:
             other = f"A-{row.undo_of.undone_by_id}" if row.undo_of.undone_by_id else "A new undo"
             raise Conflict(row, "not_retryable", f"{other} undoes it instead.")
+        _require_recent(row)
+        entitling.require_proof(row.approval_rule, by)
         unfinished = [TargetState.FAILED, TargetState.TIMED_OUT, TargetState.CANCELLED]
         row.targets.filter(state__in=unfinished).update(
             state=TargetState.QUEUED,
@@ -76,6 +81,18 @@ def retry(action: "Action", *, by: Actor) -> "Action":
         transaction.on_commit(partial(dispatch.wake, [row.pk]), robust=True)
     action.refresh_from_db()
     return action
+
+
+def _require_recent(row: "Action") -> None:
+    """A retry rests on the old decision, which holds no longer than one could have waited for. Raises Conflict."""
+    days = int(row.approval_rule.get("expiry_days", RANGES["expiry_days"][2]))
+    if row.decided_at is not None and database_now() - row.decided_at > timedelta(days=days):
+        anew = "Undo it anew" if row.undo_of_id else "Propose it anew"
+        raise Conflict(
+            row,
+            "decided_too_long_ago",
+            f"{row.label} was decided on more than {days} days ago. {anew} instead.",
+        )
 
 
 def resolve_unknown(action: "Action", *, by: Actor, happened: bool, comment: str) -> "Action":

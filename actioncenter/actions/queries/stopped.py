@@ -22,7 +22,9 @@ def covered(scopes: Iterable[tuple[int, int | None]]) -> Q:
             case StopScope.ALL:
                 return EVERYTHING
             case StopScope.GROUP:
-                condition |= Q(group=value)
+                # Also where a device is now: it may have moved since.
+                there = ActionTarget.objects.filter(action=OuterRef("pk"), device__group=value)
+                condition |= Q(group=value) | Q(Exists(there))
             case StopScope.TYPE:
                 condition |= Q(type=value)
             case StopScope.INVESTIGATION:

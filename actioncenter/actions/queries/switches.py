@@ -158,11 +158,10 @@ def history_line(stop: Stop) -> dict[str, Any]:
 
 
 def _progress(stop: Stop) -> str:
-    """`Pausing, 3 in flight` until nothing is, then `Paused 14:02:11`."""
-    doing, done = ("Pausing", "Paused") if stop.is_pause else ("Stopping", "Stopped")
+    """`Pausing, 3 in flight` until nothing is, then `Nothing in flight since 14:02:11`."""
     if stop.quiet_at is not None:
-        return f"{done} {clock(stop.quiet_at)}"
-    return f"{doing}, {stopped.in_flight(stop)} in flight"
+        return f"Nothing in flight since {clock(stop.quiet_at)}"
+    return f"{'Pausing' if stop.is_pause else 'Stopping'}, {stopped.in_flight(stop)} in flight"
 
 
 def clock(moment: datetime | None) -> str:

@@ -91,12 +91,22 @@ def _begin(sent: Mapping[str, Any], by: Actor) -> Outcome:
 
 def _go_on(sent: Mapping[str, Any], by: Actor, outcome: Outcome) -> Outcome:
     number, *left = outcome["left"]
+    try:
+        new = _result(_alone(sent, by, number, UUID(outcome["approval"])))
+    except (Refused, Invalid) as error:
+        # What came before it is recorded, so this is the answer for one row and not for the form.
+        new = {**_result(RowResult(number, False, "", str(error))), "code": "denied"}
+    rows = [new if row["number"] == number else row for row in outcome["rows"]]
+    return {**outcome, "rows": rows, "left": left}
+
+
+def _alone(sent: Mapping[str, Any], by: Actor, number: int, approval: UUID) -> RowResult:
+    """Raises Refused and Invalid for what isn't about this action only."""
     if sent["verb"] == Verb.UNDO:
         [result] = Action.objects.undo_many([number], by=by, comment=sent["comment"])
     else:
-        [result] = _decided(sent, by, [number], UUID(outcome["approval"]), wait=True)
-    rows = [_result(result) if row["number"] == number else row for row in outcome["rows"]]
-    return {**outcome, "rows": rows, "left": left}
+        [result] = _decided(sent, by, [number], approval, wait=True)
+    return result
 
 
 def _decided(

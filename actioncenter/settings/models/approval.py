@@ -297,6 +297,15 @@ def approval_rule(
     return rule
 
 
+def stricter(rule: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """The first with whatever the second asks more of; the second may lack names."""
+    asked = {name: value for name, value in other.items() if name in LOOSER}
+    return {
+        **rule,
+        **{name: (max if LOOSER[name] < 0 else min)(rule[name], value) for name, value in asked.items()},
+    }
+
+
 def built_in(kind: ActionType, risk: Risk, *, malicious: bool = False) -> dict[str, bool]:
     """What a type asks for while no rule speaks of it (design §4)."""
     second = kind in SECOND_PERSON or (malicious and kind in RELEASES)

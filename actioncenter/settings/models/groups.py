@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import models
@@ -15,7 +16,7 @@ from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
-from actioncenter.settings.enums import AutomationLevel, BreakerState, is_raise
+from actioncenter.settings.enums import AutomationLevel, BreakerState, StopScope, is_raise
 from actioncenter.settings.models.authority import PROOF_NEEDED, has_proved, may_change
 from actioncenter.settings.models.safeguards import Safeguards
 
@@ -129,6 +130,9 @@ class DeviceGroup(models.Model):
         if self.breakers.exclude(state=BreakerState.CLOSED).exists():
             # Its devices would go where automation may act.
             raise GroupError("breaker", "Automation is off for a type of action here; restore it first.")
+        if apps.get_model("settings", "Stop").objects.in_force().filter(scope=StopScope.GROUP, value=self.pk):
+            # Its devices would go where nothing holds them.
+            raise GroupError("stopped", "Execution is stopped here; give it back before deleting the group.")
         before = {"name": self.name, "rank": self.rank, "level": self.automation.name}
         self.record(Kind.GROUP_DELETED, by=by, before=before, after=None)
         self.delete()

@@ -19,11 +19,13 @@ from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.settings.enums import Role, StopKind, StopScope, StopSource
+from actioncenter.settings.models.authority import PROOF_NEEDED, has_proved
 from actioncenter.settings.models.connectors import ConnectorInstance
 from actioncenter.settings.models.groups import DeviceGroup
 from actioncenter.web.text import capped, in_plain_text
 
 MAY_STOP: Final = frozenset(Role) - {Role.AUDITOR}
+MAY_STOP_SAID: Final = "An auditor looks on; every other role may stop."
 PAGE: Final = "/settings/stops"
 LONGEST_REASON: Final = 500
 
@@ -51,10 +53,12 @@ def stop_file_reason() -> str | None:
         return "The stop file can't be read."
 
 
-def write_stop_file(reason: str) -> Path:
-    """The way to stop everything that needs no database. Raises OSError."""
+def write_stop_file(reason: str, *, by: str = "") -> Path:
+    """The way to stop everything that needs no database; names the person, if one did it. Raises OSError."""
     path = stop_file()
-    path.write_text(f"{reason}\n", encoding="utf-8", errors="replace")
+    who = f"Stopped by {by} on the page" if by else ""
+    text = ": ".join(part for part in (who, reason) if part)
+    path.write_text(f"{text}\n", encoding="utf-8", errors="replace")
     return path
 
 
@@ -138,7 +142,7 @@ class Stop(models.Model):
         if until is not None and (kind == StopKind.STOP or until <= timezone.now()):
             raise StopError("until", "Only a pause ends by itself, and only in the future.")
         with fence.exclusive():
-            _require(MAY_STOP, by, "An auditor looks on; every other role may stop.")
+            _require(MAY_STOP, by, MAY_STOP_SAID)
             held = cls.objects.in_force().filter(kind=kind, scope=scope, value=value).first()
             if held is not None:
                 held._prolong(until, by=by)
@@ -155,7 +159,8 @@ class Stop(models.Model):
     def lift(self, *, by: Actor, comment: str = "") -> bool:
         """Let go of it; what waits passes all gates anew. False when it was lifted already.
 
-        Raises StopError, with code `file` while the stop file exists.
+        Raises StopError, with code `file` while the stop file exists and `reauthenticate` for a person
+        whose password is too long ago.
         """
         with fence.exclusive():
             _require({Role.ADMIN}, by, "Only an admin resumes.")
@@ -165,6 +170,8 @@ class Stop(models.Model):
             if now is None:
                 self.refresh_from_db()
                 return False
+            if not has_proved(by):
+                raise StopError("reauthenticate", PROOF_NEEDED)
             before = now._facts()
             now.lifted_at, now.lifted_by_name = Now(), by.name
             now.save(update_fields=["lifted_at", "lifted_by_name"])

@@ -9,9 +9,11 @@ from django.db import OperationalError
 from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from actioncenter.accounts import proof
 from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import Request, actor_of
 from actioncenter.actions.catalogue import CATALOGUE
@@ -21,7 +23,7 @@ from actioncenter.live.tag import list_tag
 from actioncenter.settings.enums import Role, StopKind, StopScope
 from actioncenter.settings.forms import StopForm
 from actioncenter.settings.models import ConnectorInstance, DeviceGroup, Stop
-from actioncenter.settings.models.stops import StopError, write_stop_file
+from actioncenter.settings.models.stops import MAY_STOP, MAY_STOP_SAID, StopError, write_stop_file
 from actioncenter.web import htmx, outage
 from actioncenter.web.load import load
 
@@ -49,8 +51,11 @@ def stop(request: Request) -> HttpResponse:
     form = StopForm(request.POST)
     if not form.is_valid():
         return _page(request, error=form.complaint, status=422)
-    told = form.cleaned_data
-    if not switches.sees(viewer_of(request), told["scope"], told["value"]):
+    told, viewer = form.cleaned_data, viewer_of(request)
+    if viewer.rights.roles.isdisjoint(MAY_STOP):
+        # The model asks again, behind the lock; the stop file is written while nobody gets there.
+        raise PermissionDenied(MAY_STOP_SAID)
+    if not switches.sees(viewer, told["scope"], told["value"]):
         raise Http404
     minutes = told["minutes"]
     try:
@@ -75,7 +80,7 @@ def _by_file(request: Request, told: dict[str, Any], error: OperationalError) ->
     """The database is locked, perhaps by the very runner that should stop."""
     if told["kind"] != StopKind.STOP or told["scope"] != StopScope.ALL:
         raise error
-    path = write_stop_file(told["reason"] or f"Stopped by {request.user.shown_name} on the page.")
+    path = write_stop_file(told["reason"], by=f"{request.user.shown_name} ({request.user.username})")
     messages.warning(
         request, f"The database can't be written, so {path} was: nothing is sent while it exists."
     )
@@ -124,6 +129,8 @@ def _refused(request: Request, error: StopError) -> HttpResponse:
         raise PermissionDenied(str(error))
     if error.code == "unknown":
         raise Http404
+    if error.code == proof.CODE:
+        return proof.ask(request, back=reverse("settings:stops"), why=str(error))
     return _page(request, error=str(error), status=STATUS.get(error.code, 422))
 
 
