@@ -1,7 +1,9 @@
 """What every test shares: skips that explain themselves, the append-only triggers, services, the browser."""
 
+import faulthandler
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,6 +37,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Outcomes(), "outcomes")
 
 
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """A thread that a test left behind must not keep a finished run from ending: show it, and end."""
+    seconds = 120
+    watchdog = threading.Timer(seconds, _end_all_the_same, [exitstatus])
+    watchdog.daemon = True
+    watchdog.start()
+
+
+def _end_all_the_same(status: int) -> None:
+    faulthandler.dump_traceback(all_threads=True)
+    os._exit(status)
+
+
 # Before pytest itself chooses by marks.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,6 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and OWN_DATABASES & {*item.fixturenames}:
             item.add_marker("own_database")
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.timeout(0))
         for mark in ("postgres", "redis", "rabbitmq", "browser"):
             if item.get_closest_marker(mark) and isinstance(item, pytest.Function):
                 # Not in place: the list is shared with the test's other parameters.

@@ -95,6 +95,8 @@ class Source(IntEnum):
     MANUAL_LIVE_RESPONSE = 7
     LIVE_RESPONSE = 8
     ANTIVIRUS = 9
+    TIMER = 10
+    """A timed action whose time is over."""
 
 
 class Decision(IntEnum):

@@ -24,6 +24,7 @@ SOURCES: Final[Mapping[Source, str]] = {
     Source.MANUAL_LIVE_RESPONSE: "Live response session",
     Source.LIVE_RESPONSE: "Live response, API",
     Source.ANTIVIRUS: "Antivirus",
+    Source.TIMER: "Timer",
 }
 
 ENTITIES: Final[Mapping[TargetKind, str]] = {

@@ -87,6 +87,8 @@ class StopSource(IntEnum):
     COMMAND = 2
     FILE = 3
     SYSTEM = 4
+    RESTORE = 5
+    """The database is older than what this installation has already done."""
 
 
 class BreakerState(IntEnum):

@@ -2,7 +2,7 @@
 
 from actioncenter.actions.models.action import Action, ActionEvidence
 from actioncenter.actions.models.conflicts import Conflict, Invalid, LeaseLost
-from actioncenter.actions.models.jobs import ConnectorJob, Duty, RunnerBeat
+from actioncenter.actions.models.jobs import ConnectorJob, ConnectorState, Duty, RunnerBeat
 from actioncenter.actions.models.oversight import Handover, Review
 from actioncenter.actions.models.plan import Plan, Vote
 from actioncenter.actions.models.proposal import Proposal, TargetDraft
@@ -16,6 +16,7 @@ __all__ = [
     "Attempt",
     "Conflict",
     "ConnectorJob",
+    "ConnectorState",
     "Duty",
     "Handover",
     "Invalid",

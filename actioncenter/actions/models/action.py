@@ -100,6 +100,10 @@ class Action(models.Model):
     cancel_requested_by_name = models.CharField(max_length=200, blank=True)
     read_back_at = models.DateTimeField(null=True)
     simulated = models.BooleanField(default=False)
+    ends_at = models.DateTimeField(null=True)
+    """When what it did is taken back by itself; null where it stays until somebody does."""
+    drifted_at = models.DateTimeField(null=True)
+    """Since when a target shows something else than what was done and nobody has taken note."""
 
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
@@ -185,6 +189,8 @@ class Action(models.Model):
                 "on_name", "history_at", "id",
                 name="action_place_time", condition=Q(history_at__isnull=False),
             ),
+            models.Index("ends_at", name="action_timed", condition=Q(ends_at__isnull=False)),
+            models.Index("drifted_at", name="action_drifted", condition=Q(drifted_at__isnull=False)),
             models.Index("decision", "expires_at", "id", name="action_live", condition=Q(history_at__isnull=True)),
             models.Index(
                 "execution", "queued_at", "id", name="action_queue", condition=Q(history_at__isnull=True)

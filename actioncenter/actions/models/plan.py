@@ -16,6 +16,8 @@ class Plan(models.Model):
     revision = models.PositiveIntegerField()
     digest = models.CharField(max_length=64)
     body = models.JSONField(default=dict)
+    first_seal = models.CharField(max_length=64, blank=True)
+    """Its seal when it was made; an approval keeps this one, execution computes it again."""
     made_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
 

@@ -94,6 +94,11 @@ class ActionTarget(models.Model):
     blocks = models.BooleanField(default=False)
     """An undo that failed: its lane is closed until somebody acknowledges that."""
     read_back_at = models.DateTimeField(null=True)
+    checked_at = models.DateTimeField(null=True)
+    """When it was last looked whether it is still in force."""
+    drifted_at = models.DateTimeField(null=True)
+    drift = models.JSONField(default=dict)
+    """What the target showed instead; empty while it shows what was done."""
     changed_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -4,6 +4,7 @@ from actioncenter.settings.models.approval import ApprovalRule
 from actioncenter.settings.models.breakers import Breaker, BreakerError
 from actioncenter.settings.models.connectors import ConnectorInstance
 from actioncenter.settings.models.groups import DeviceGroup, GroupError, GroupRule, LevelError, LevelRaise
+from actioncenter.settings.models.hosts import Host, Installation
 from actioncenter.settings.models.lists import FolderExclusion, FolderRule, Indicator, SourceVerdicts
 from actioncenter.settings.models.rails import Rail, RailKey, RailUse
 from actioncenter.settings.models.reviewing import ReviewError
@@ -20,7 +21,9 @@ __all__ = [
     "FolderRule",
     "GroupError",
     "GroupRule",
+    "Host",
     "Indicator",
+    "Installation",
     "LevelError",
     "LevelRaise",
     "Rail",
