@@ -189,6 +189,9 @@ if (CELERY_BROKER_URL or "").startswith("redis"):
         "unacked_restore_throttle": 1,
     }
 
+# How long what a runner holds stays its own when it isn't heard of: twice what any call may take.
+LEASE_SECONDS = 60.0
+
 LOG_LEVEL = environment.choice(
     "ACTIONCENTER_LOG_LEVEL", "INFO", frozenset({"DEBUG", "INFO", "WARNING", "ERROR"})
 )

@@ -4,13 +4,14 @@ import logging
 from collections.abc import Iterator
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from actioncenter.accounts import fence
 from actioncenter.actions.enums import ALLOWED, ActionType, TargetKind, TargetState
-from actioncenter.actions.execution import gates
+from actioncenter.actions.execution import failpoints, gates
 from actioncenter.actions.execution.binding import message_draft, planned_targets
 from actioncenter.actions.execution.gates import Gate
 from actioncenter.actions.execution.holding import under_a_stop
@@ -18,7 +19,7 @@ from actioncenter.actions.models import Action, ActionTarget, Attempt, attemptin
 from actioncenter.audit.actor import Actor
 
 logger = logging.getLogger(__name__)
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 LOOKED_AT_ONCE = 50
 PAGES = 20
 """How often that many are looked at while none of them can be claimed."""
@@ -37,6 +38,7 @@ def claim_next(runner: str, *, by: Actor) -> Attempt | None:
             logger.exception("action %s could not be claimed", pk)
             continue
         if attempt:
+            failpoints.reach(failpoints.Point.CLAIMED)
             return attempt
     return None
 

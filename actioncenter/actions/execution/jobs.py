@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -24,7 +25,7 @@ from investigations.models import Binding
 
 logger = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 READ_AT_ONCE = 200
 AGAIN = timedelta(seconds=30)
 """Between two tries of a read that some decision waits for."""

@@ -13,9 +13,10 @@ from dataclasses import replace
 
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, AttemptState, TargetState
-from actioncenter.actions.execution import artefacts, binding, gates, holding, outside
+from actioncenter.actions.execution import artefacts, binding, failpoints, gates, holding, outside
 from actioncenter.actions.execution.binding import Refusal
 from actioncenter.actions.execution.claiming import LEASE
+from actioncenter.actions.execution.failpoints import Point
 from actioncenter.actions.models import ActionTarget, Attempt, LeaseLost, TargetResult, attempting
 from actioncenter.actions.models.conflicts import IllegalMove
 from actioncenter.audit.actor import Actor
@@ -55,6 +56,7 @@ class Port:
             attempting.intend(self.attempt, LEASE)
         except LeaseLost as lost:
             raise base.LeaseLost(str(lost)) from lost
+        failpoints.reach(Point.MARKED)
         self.touching()
         self._touched_before, self.touched = self.touched, True
         self._renew()
@@ -136,6 +138,7 @@ def _work(attempt: Attempt, *, by: Actor) -> None:
             raise base.Permanent("no_route", "No connector carries this out.")
         connector = outside.connect(attempt.instance)
         answer = _ask(attempt, connector, request, targets, port)
+        failpoints.reach(Point.ANSWERED)
     except (base.ConnectorError, registry.UnknownKind) as error:
         _failed(attempt, error, port, by=by)
         return
@@ -143,6 +146,7 @@ def _work(attempt: Attempt, *, by: Actor) -> None:
         attempting.keep_unknown(attempt, error=attempt.error or "No answer came.", look_again_in=None, by=by)
     else:
         _take(attempt, connector, request, answer, by=by)
+        failpoints.reach(Point.RECORDED)
 
 
 def _refusal(attempt: Attempt, targets: Sequence[ActionTarget]) -> Refusal | None:
@@ -165,6 +169,7 @@ def _ask(
 ) -> base.Done | base.Continue | None:
     """The next answer of the far side; None when a person has to look."""
     if attempt.sent_at is None:
+        failpoints.reach(Point.UNMARKED)
         attempting.mark_sent(attempt)
         return connector.step(request, None, port)
     # A cursor is true only if it was put down after a whole step; in the middle of one nobody knows.
