@@ -12,7 +12,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -44,21 +45,39 @@ class Service:
     """One running server with its own folder; stop() ends it and removes everything."""
 
     folder: Path
-    process: subprocess.Popen[bytes]
     port: int
+    spawn: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes] = field(init=False)
 
     package: ClassVar[str]
     stop_signal: ClassVar[int] = signal.SIGTERM
+    patience: ClassVar[float] = 20
+    """Seconds that it may take to start."""
+
+    def __post_init__(self) -> None:
+        self.process = self.spawn()
 
     def stop(self) -> None:
+        self.halt()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def halt(self, number: int | None = None) -> None:
+        """End the process with that signal, else the usual one; what it stored stays for `resume`."""
         if self.process.poll() is None:
-            self.process.send_signal(self.stop_signal)
+            self.process.send_signal(self.stop_signal if number is None else number)
             try:
                 self.process.wait(timeout=20)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def resume(self) -> Self:
+        """Start it again where it was; returns once it answers."""
+        self.process = self.spawn()
+        return self.wait_until(self.answers, self.patience)
+
+    def answers(self) -> bool:
+        return self.accepts()
 
     def wait_until(self, answers: Callable[[], bool], seconds: float) -> Self:
         """Return self once it answers; raises ServiceFailed with the log's end when it dies or takes too long."""
@@ -80,6 +99,7 @@ class Service:
 class Postgres(Service):
     package = "postgresql"
     stop_signal = signal.SIGINT  # fast shutdown: doesn't wait for clients
+    patience = 60
 
     @property
     def url(self) -> str:
@@ -95,20 +115,19 @@ class Postgres(Service):
             shutil.chown(folder, "postgres", "postgres")
         data = str(folder / "data")
         initdb = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-        with (folder / "log").open("wb") as log:
-            _spawn([*initdb, "--no-locale", "--no-sync"], log, user).wait()
-            options = [
-                "fsync=off",
-                "synchronous_commit=off",
-                "full_page_writes=off",
-                "listen_addresses=127.0.0.1",
-            ]
-            flags = [part for option in options for part in ("-c", option)]
-            process = _spawn([programs / "postgres", "-D", data, "-k", folder, "-p", port, *flags], log, user)
-        server = cls(folder, process, port)
-        return server.wait_until(server._is_ready, 60)
+        _spawn([*initdb, "--no-locale", "--no-sync"], folder, user).wait()
+        options = [
+            "fsync=off",
+            "synchronous_commit=off",
+            "full_page_writes=off",
+            "listen_addresses=127.0.0.1",
+        ]
+        flags = [part for option in options for part in ("-c", option)]
+        command = [programs / "postgres", "-D", data, "-k", folder, "-p", port, *flags]
+        server = cls(folder, port, partial(_spawn, command, folder, user))
+        return server.wait_until(server.answers, cls.patience)
 
-    def _is_ready(self) -> bool:
+    def answers(self) -> bool:
         try:
             psycopg.connect(self.url, connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -139,14 +158,13 @@ class Redis(Service):
         program = _program("redis-server", "Redis", cls.package)
         folder, port = Path(tempfile.mkdtemp(prefix="actioncenter-redis-")), free_port()
         flags = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
-        with (folder / "log").open("wb") as log:
-            process = _spawn([program, *flags], log, {})
-        server = cls(folder, process, port)
-        return server.wait_until(server.accepts, 20)
+        server = cls(folder, port, partial(_spawn, [program, *flags], folder, {}))
+        return server.wait_until(server.answers, cls.patience)
 
 
 class RabbitMQ(Service):
     package = "rabbitmq-server"
+    patience = 90
 
     @property
     def url(self) -> str:
@@ -158,10 +176,9 @@ class RabbitMQ(Service):
         program = _program("/usr/lib/rabbitmq/bin/rabbitmq-server", "RabbitMQ", cls.package)
         folder, port = Path(tempfile.mkdtemp(prefix="actioncenter-rabbit-")), free_port()
         (folder / "plugins").write_text("[].\n")
-        with (folder / "log").open("wb") as log:
-            process = _spawn([program], log, {"env": _rabbit_environment(folder, port)})
-        server = cls(folder, process, port)
-        return server.wait_until(server.accepts, 90)
+        environment = {"env": _rabbit_environment(folder, port)}
+        server = cls(folder, port, partial(_spawn, [program], folder, environment))
+        return server.wait_until(server.answers, cls.patience)
 
     def stop(self) -> None:
         # Erlang's name server is a daemon of its own and would stay for ever.
@@ -199,6 +216,7 @@ def _program(name: str, label: str, package: str) -> str:
     return found
 
 
-def _spawn(command: list[Any], log: Any, options: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _spawn(command: list[Any], folder: Path, options: dict[str, Any]) -> subprocess.Popen[bytes]:
     arguments = [str(part) for part in command]
-    return subprocess.Popen(arguments, stdout=log, stderr=log, cwd="/", **options)  # noqa: S603
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(arguments, stdout=log, stderr=log, cwd="/", **options)  # noqa: S603

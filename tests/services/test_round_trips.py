@@ -1,10 +1,12 @@
 """Each throw-away service answers: what the other tests of this folder rely on."""
 
+import signal
+
 import psycopg
 import pytest
 from kombu import Connection
 
-from actioncenter.estate.services import Service
+from actioncenter.estate.services import Postgres, Service
 
 
 @pytest.mark.postgres
@@ -31,3 +33,20 @@ def test_broker_carries_a_message(broker: str, request: pytest.FixtureRequest) -
         message.ack()
 
     assert message.payload == {"ids": [1, 2]}
+
+
+@pytest.mark.postgres
+def test_a_database_that_was_cut_off_comes_back_with_what_it_held() -> None:
+    server = Postgres.start()
+    try:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("create table kept as select 7 as number")
+            connection.execute("checkpoint")
+        server.halt(signal.SIGQUIT)
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(server.url)
+        with psycopg.connect(server.resume().url) as connection:
+            assert connection.execute("select number from kept").fetchone() == (7,)
+    finally:
+        server.stop()
+    assert not server.folder.exists()
