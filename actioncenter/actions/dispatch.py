@@ -5,8 +5,9 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from celery import current_app
 from django.conf import settings
+
+from actioncenter.celery import app
 
 logger = logging.getLogger(__name__)
 CHUNK = 100
@@ -37,8 +38,6 @@ def _datagram() -> None:
 def _send(ids: Sequence[int]) -> None:
     for start in range(0, len(ids), CHUNK):
         try:
-            current_app.send_task(
-                "actions.wake", kwargs={"ids": list(ids[start : start + CHUNK])}, retry=False
-            )
+            app.send_task("actions.wake", kwargs={"ids": list(ids[start : start + CHUNK])}, retry=False)
         except Exception:
             logger.warning("the broker did not take a wake-up", exc_info=True)

@@ -12,6 +12,7 @@ import pytest
 from celery import Celery
 from django.conf import settings
 from django.db.models.functions import Now
+from kombu import Connection
 
 from actioncenter.accounts.models import Notice
 from actioncenter.actions.enums import Execution
@@ -114,6 +115,19 @@ def test_a_message_wakes_it_and_nonsense_does_no_harm(
             app.send_task("actions.wake", kwargs=given)
         assert until(lambda: over(action), "the message did not wake it").execution == Execution.SUCCEEDED
     assert len(moments(estate)) == 2
+
+
+@pytest.mark.parametrize("broker", BROKERS, indirect=True)
+def test_what_a_web_server_sends_reaches_the_broker(broker: str, tmp_path: Path) -> None:
+    """A process of its own, because here everything is imported already."""
+    send = "import actioncenter.wsgi; from actioncenter.actions import dispatch; dispatch.wake([7])"
+    here = environment(f"sqlite:///{tmp_path / 'unused'}", ACTIONCENTER_BROKER_URL=broker)
+    start = "from actioncenter.audit import triggers; triggers.require = lambda: None; "
+    subprocess.run([sys.executable, "-c", start + send], env=here, cwd=settings.BASE_DIR, check=True)
+    with Connection(broker) as line, line.SimpleQueue("celery") as queue:
+        message = queue.get(timeout=PATIENCE)
+        message.ack()
+    assert message.payload[1] == {"ids": [7]}
 
 
 @pytest.mark.redis
