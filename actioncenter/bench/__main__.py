@@ -6,12 +6,16 @@
 import argparse
 import logging
 import os
+import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import django
 from django.conf import settings
 from django.core.management import call_command
+
+from actioncenter.bench.serving import CUT_OFF, Servers, servers
 
 
 def main() -> None:
@@ -20,9 +24,17 @@ def main() -> None:
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--rounds", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--database", required=True)
     parser.add_argument("--json", type=Path, required=True, help="where the result goes")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with servers() if asked.name in CUT_OFF else nullcontext() as own:
+        sys.exit(run(asked, own))
+
+
+def run(asked: argparse.Namespace, own: Servers | None) -> int:
+    """The exit status."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "actioncenter.bench.conf"
     django.setup()
     _prepare()
@@ -30,11 +42,19 @@ def main() -> None:
     from actioncenter.bench.registry import BENCHMARKS, Asked  # noqa: PLC0415
 
     report = BENCHMARKS[asked.name](
-        Asked(rows=asked.rows, rounds=asked.rounds, seed=asked.seed, database=asked.database, say=say)
+        Asked(
+            rows=asked.rows,
+            rounds=asked.rounds,
+            seed=asked.seed,
+            database=asked.database,
+            say=say,
+            minutes=asked.minutes,
+            servers=own,
+        )
     )
     sys.stdout.write(report.text() + "\n")
     asked.json.write_text(report.json(), encoding="utf-8")
-    sys.exit(0 if report.held in (True, None) else 1)
+    return 0 if report.held in (True, None) else 1
 
 
 def _prepare() -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from actioncenter.bench.serving import Servers
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -13,3 +15,5 @@ class Asked:
     seed: int
     database: str
     say: Callable[[str], None]
+    minutes: float = 2.0
+    servers: Servers | None = None

@@ -30,7 +30,7 @@ def throw_away(wanted: str, folder: Path) -> Iterator[str]:
     elif wanted == "postgres":
         server = Postgres.start()
         try:
-            yield _with_options(server.url, SERIAL)
+            yield with_options(server.url, SERIAL)
         finally:
             server.stop()
     elif urlsplit(wanted).scheme in {"postgres", "postgresql"}:
@@ -52,13 +52,13 @@ def _own_schema(url: str) -> Iterator[str]:
     except psycopg.Error as error:
         raise BadDatabase(f"Can't make a schema in that database: {str(error).strip()}") from error
     try:
-        yield _with_options(url, f"-c search_path={name} {SERIAL}")
+        yield with_options(url, f"-c search_path={name} {SERIAL}")
     finally:
         with psycopg.connect(url, autocommit=True) as server:
             server.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
 
 
-def _with_options(url: str, options: str) -> str:
+def with_options(url: str, options: str) -> str:
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     query["options"] = f"{query.get('options', '')} {options}".strip()

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from actioncenter.bench.asked import Asked
+from actioncenter.bench.chaos import run as chaos
 from actioncenter.bench.decide import run as decide
 from actioncenter.bench.pages import run as pages
 from actioncenter.bench.policy import run as policy
 from actioncenter.bench.report import Report
 
 BENCHMARKS: Final[Mapping[str, Callable[[Asked], Report]]] = {
+    "chaos": chaos,
     "decide": decide,
     "pages": pages,
     "policy": policy,

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import tempfile
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from actioncenter.bench.databases import BadDatabase, kind_of, throw_away
+from actioncenter.bench.serving import CUT_OFF
 from actioncenter.estate.services import ServiceFailed, ServiceMissing
 
 # Known here by name only: their modules need the settings of the run.
-NAMES = ("decide", "pages", "policy")
+NAMES = ("chaos", "decide", "pages", "policy")
 
 
 class Command(BaseCommand):
@@ -29,30 +32,45 @@ class Command(BaseCommand):
         parser.add_argument("name", choices=NAMES)
         parser.add_argument("--rows", type=_positive, default=100_000, help="size of the table (100000)")
         parser.add_argument(
-            "--database", default="sqlite", help="sqlite, postgres or a postgres:// URL (sqlite)"
+            "--database",
+            help="sqlite, postgres or a postgres:// URL (sqlite; chaos starts servers of its own)",
         )
+        parser.add_argument("--minutes", type=_minutes, default=2.0, help="how long chaos lasts (2)")
         parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
         parser.add_argument("--seed", type=int, help="repeat a run's data and filters; random unless given")
         parser.add_argument(
             "--rounds", type=_positive, default=15, help="how often everything is measured (15)"
         )
 
-    def handle(self, *, name: str, database: str, **options: Any) -> None:
+    def handle(self, *, name: str, database: str | None, **options: Any) -> None:
         # Ended by a service manager or a time limit, it still removes its server and files.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         seed = secrets.randbelow(1_000_000) if options["seed"] is None else options["seed"]
         self.stderr.write(f"Seed {seed}")
         with tempfile.TemporaryDirectory(prefix="actioncenter-bench-") as folder:
             try:
-                with throw_away(database, Path(folder)) as url:
-                    arguments = ["--rows", options["rows"], "--rounds", options["rounds"], "--seed", seed]
-                    status = run([name, *arguments, "--database", kind_of(database)], Path(folder), url)
+                with _database(name, database, Path(folder)) as (kind, url):
+                    arguments = [f"--{each}={options[each]}" for each in ("rows", "rounds", "minutes")]
+                    arguments += [f"--seed={seed}", f"--database={kind}"]
+                    status = run([name, *arguments], Path(folder), url)
             except (BadDatabase, ServiceMissing, ServiceFailed) as problem:
                 raise CommandError(str(problem)) from problem
             result = Path(folder) / "result.json"
             if options["json"] and result.exists():
                 self.stdout.write(result.read_text(encoding="utf-8"))
         sys.exit(status)
+
+
+@contextmanager
+def _database(name: str, wanted: str | None, folder: Path) -> Iterator[tuple[str, str]]:
+    """Its kind and its address; the latter is empty where the benchmark itself starts the server."""
+    if name not in CUT_OFF:
+        with throw_away(wanted or "sqlite", folder) as url:
+            yield kind_of(wanted or "sqlite"), url
+    elif wanted in (None, "postgres"):
+        yield "postgres", ""
+    else:
+        raise BadDatabase(f"{name} restarts its servers, so it takes no --database but postgres.")
 
 
 def run(arguments: list[Any], folder: Path, url: str) -> int:
@@ -68,6 +86,14 @@ def run(arguments: list[Any], folder: Path, url: str) -> int:
         str(folder / "result.json"),
     ]
     return subprocess.run(command, cwd=settings.BASE_DIR, env=environment, check=False).returncode  # noqa: S603
+
+
+def _minutes(text: str) -> float:
+    """At most two hours: whatever happens, it ends."""
+    minutes = float(text)
+    if not 0 < minutes <= 120:
+        raise ValueError
+    return minutes
 
 
 def _positive(text: str) -> int:
