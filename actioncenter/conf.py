@@ -18,6 +18,7 @@ DEBUG = environment.flag("ACTIONCENTER_DEBUG")
 HTTPS = environment.flag("ACTIONCENTER_HTTPS")
 ALLOWED_HOSTS = environment.words("ACTIONCENTER_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = environment.words("ACTIONCENTER_ORIGINS")
+PROXIES = environment.networks("ACTIONCENTER_PROXIES")
 
 # Four different keys: what one of them protects must survive the loss of another.
 SECRET_KEY = keys.load(KEYS_DIR, "secret.key").decode()

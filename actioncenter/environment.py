@@ -1,5 +1,6 @@
 """Reading the environment: every helper refuses what it doesn't understand. Standard library only."""
 
+import ipaddress
 import os
 from email.utils import getaddresses
 from pathlib import Path
@@ -41,6 +42,17 @@ def flag(name: str, *, default: bool = False) -> bool:
 def words(name: str, default: str = "") -> list[str]:
     """Return a comma-separated list without empty entries."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def networks(name: str) -> list[str]:
+    """Return a comma-separated list of addresses and networks such as 10.0.0.0/8."""
+    given = words(name)
+    for each in given:
+        try:
+            ipaddress.ip_network(each)
+        except ValueError as error:
+            raise BadSetting(f"{name}: {each!r} is no address and no network.") from error
+    return given
 
 
 def folder(name: str, default: Path) -> Path:

@@ -2,11 +2,16 @@
 
 import os
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
+from granian.utils.proxies import wrap_wsgi_with_proxy_headers
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "actioncenter.conf")
 
 application = get_wsgi_application()
+if settings.PROXIES:
+    # Else everybody would fail to sign in from the same address, the proxy's.
+    application = wrap_wsgi_with_proxy_headers(application, settings.PROXIES)
 
 from actioncenter.audit import triggers  # noqa: E402 - models load only once Django is set up
 

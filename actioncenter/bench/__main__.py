@@ -15,7 +15,7 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 
-from actioncenter.bench.serving import CUT_OFF, Servers, servers
+from actioncenter.bench.serving import OWN_SERVERS, Servers, servers
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True, help="where the result goes")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with servers() if asked.name in CUT_OFF else nullcontext() as own:
+    with servers() if asked.name in OWN_SERVERS else nullcontext() as own:
         sys.exit(run(asked, own))
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from actioncenter.bench.asked import Asked
 from actioncenter.bench.chaos import run as chaos
 from actioncenter.bench.decide import run as decide
+from actioncenter.bench.dispatch import run as dispatch
 from actioncenter.bench.pages import run as pages
 from actioncenter.bench.policy import run as policy
 from actioncenter.bench.report import Report
@@ -13,6 +14,7 @@ from actioncenter.bench.report import Report
 BENCHMARKS: Final[Mapping[str, Callable[[Asked], Report]]] = {
     "chaos": chaos,
     "decide": decide,
+    "dispatch": dispatch,
     "pages": pages,
     "policy": policy,
 }

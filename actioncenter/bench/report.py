@@ -37,6 +37,12 @@ TARGETS: Mapping[tuple[str, int], Mapping[str, Target]] = {
         "doubled": Target(0),
         "contest_p99_ms": Target(500),
     },
+    ("dispatch", 10_000): {
+        "start_vs_publish": Target(1.3),
+        "chunk_gain": Target(20, at_least=True),
+        "threads_vs_prefork": Target(10, at_least=True),
+        "embedded_p50_ms": Target(5),
+    },
     ("chaos", ANY_SIZE): NOTHING_LOST,
     # In a shorter one much is still being used for the first time.
     ("chaos", 30): {**NOTHING_LOST, "memory_growth": Target(0.1)},

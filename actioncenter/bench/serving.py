@@ -1,4 +1,4 @@
-"""Servers of a benchmark that cuts them off and brings them back. Read before Django is set up."""
+"""Servers of a benchmark that needs brokers too, or cuts them off. Read before Django is set up."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Final
 from actioncenter.bench.databases import with_options
 from actioncenter.estate.services import Postgres, Redis
 
-CUT_OFF: Final = frozenset({"chaos"})
+OWN_SERVERS: Final = frozenset({"chaos", "dispatch"})
 """Benchmarks that need servers of their own."""
 
 

@@ -121,3 +121,35 @@ def test_a_server_that_is_there_gets_a_schema_and_loses_it(tmp_path: Path, postg
     with psycopg.connect(postgres_service.url) as server:
         left = server.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'bench%'").fetchone()
     assert left == (0,)
+
+
+@pytest.mark.postgres
+@pytest.mark.redis
+@pytest.mark.long
+def test_chaos(tmp_path: Path) -> None:
+    open_to_all(tmp_path)
+    result = found(bench(tmp_path, "chaos", "--minutes", "0.5", "--json"))
+    growth = result["ratios"].pop("memory_growth")
+    assert result["ratios"] == {"errors_outside_restarts": 0, "lost": 0, "doubled": 0}
+    assert (result["held"], growth < 1) == (True, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.postgres
+@pytest.mark.redis
+@pytest.mark.long
+def test_dispatch(tmp_path: Path) -> None:
+    open_to_all(tmp_path)
+    result = found(bench(tmp_path, "dispatch", "--rows", "100", "--json"))
+    assert set(result["ratios"]) == {
+        "start_vs_publish", "chunk_gain", "threads_vs_prefork", "embedded_p50_ms",
+    }  # fmt: skip
+    assert (result["held"], all(value > 0 for value in result["ratios"].values())) == (None, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["chaos", "dispatch"])
+def test_what_starts_its_own_servers_takes_no_other(name: str, tmp_path: Path) -> None:
+    run = bench(tmp_path, name, "--database", "sqlite")
+    assert run.returncode == 1
+    assert "starts its own servers" in run.stderr

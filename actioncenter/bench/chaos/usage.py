@@ -1,20 +1,19 @@
 """Memory of each process from early in a run to its end, and the CPU time that each part took."""
 
-import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Final
+
+from actioncenter.bench.processes import cpu_seconds, family, memory_of
 
 EVERY: Final = 2.0
 EARLY: Final = (0.1, 0.25)
 LATE: Final = (0.85, 1.0)
 """Shares of the run: after everything was used once, and its end."""
-TICK: Final = os.sysconf("SC_CLK_TCK")
 Held = Mapping[str, tuple[float, float]]
 """Bytes by process, early and late."""
 Roots = Callable[[], Mapping[str, int]]
@@ -44,11 +43,11 @@ class Usage:
     def _watch(self, over: threading.Event) -> None:
         while not over.wait(EVERY):
             for name, root in self.roots().items():
-                family = list(_family(root))
-                for pid in family:
-                    spent = _cpu_seconds(pid)
+                pids = list(family(root))
+                for pid in pids:
+                    spent = cpu_seconds(pid)
                     self._cpu[name, pid] = max(spent, self._cpu.get((name, pid), 0.0))
-                self.samples[name].append((self.now(), sum(map(_share, family))))
+                self.samples[name].append((self.now(), memory_of(pids)))
 
     def memory(self, length: float) -> Held:
         """Median bytes of each part, early and late."""
@@ -74,30 +73,3 @@ def growth(table: Held) -> float:
 def _between(samples: Sequence[tuple[float, int]], shares: tuple[float, float], length: float) -> float:
     low, high = (share * length for share in shares)
     return median([held for at, held in samples if held and low <= at <= high] or [0])
-
-
-def _family(pid: int) -> Iterator[int]:
-    yield pid
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return
-    for each in children:
-        yield from _family(int(each))
-
-
-def _share(pid: int) -> int:
-    """Bytes, what it shares with others divided among them."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-
-
-def _cpu_seconds(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICK

@@ -16,11 +16,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from actioncenter.bench.databases import BadDatabase, kind_of, throw_away
-from actioncenter.bench.serving import CUT_OFF
+from actioncenter.bench.serving import OWN_SERVERS
 from actioncenter.estate.services import ServiceFailed, ServiceMissing
 
 # Known here by name only: their modules need the settings of the run.
-NAMES = ("chaos", "decide", "pages", "policy")
+NAMES = ("chaos", "decide", "dispatch", "pages", "policy")
 
 
 class Command(BaseCommand):
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--rows", type=_positive, default=100_000, help="size of the table (100000)")
         parser.add_argument(
             "--database",
-            help="sqlite, postgres or a postgres:// URL (sqlite; chaos starts servers of its own)",
+            help="sqlite, postgres or a postgres:// URL (sqlite; chaos and dispatch start servers of their own)",
         )
         parser.add_argument("--minutes", type=_minutes, default=2.0, help="how long chaos lasts (2)")
         parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
@@ -64,13 +64,13 @@ class Command(BaseCommand):
 @contextmanager
 def _database(name: str, wanted: str | None, folder: Path) -> Iterator[tuple[str, str]]:
     """Its kind and its address; the latter is empty where the benchmark itself starts the server."""
-    if name not in CUT_OFF:
+    if name not in OWN_SERVERS:
         with throw_away(wanted or "sqlite", folder) as url:
             yield kind_of(wanted or "sqlite"), url
     elif wanted in (None, "postgres"):
         yield "postgres", ""
     else:
-        raise BadDatabase(f"{name} restarts its servers, so it takes no --database but postgres.")
+        raise BadDatabase(f"{name} starts its own servers, so it takes no --database but postgres.")
 
 
 def run(arguments: list[Any], folder: Path, url: str) -> int:
