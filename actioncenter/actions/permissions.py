@@ -84,7 +84,7 @@ class Rights:
         in_group = (
             self.scope.groups is None or subject.group_id is None or subject.group_id in self.scope.groups
         )
-        return in_group and Area(subject.area) in self.scope.areas
+        return in_group and subject.area in self.scope.areas
 
     def refusal(self, verb: Verb, subject: Subject) -> Refused | None:
         """Why not, or None."""

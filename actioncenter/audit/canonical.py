@@ -19,10 +19,13 @@ The format, complete enough to be written again in another language:
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import groupby
+from json.encoder import encode_basestring
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 HEADER: Final = "actioncenter-event 1\n"
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -44,18 +47,19 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "detail": "j",
     }
 )
-OWN: Final = frozenset({"stream", "seq", "subject", "subject_name", "detail"})
+_ALONE: Final = frozenset({"stream", "seq", "subject", "subject_name", "detail"})
 """Fields that hardly two events share."""
 _ENTRY: Final = re.compile(rb"([a-z_]+):([sitjn]):(\d+):")
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
+_CONSTANTS: Final[Mapping[Any, str]] = {None: "null", True: "true", False: "false"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def render(values: Mapping[str, Any]) -> str:
     """Canonical text of one event. Raises as `Pen.write` does."""
-    return Pen().write(values)[0]
+    return Pen().write(tuple(values[name] for name in FIELDS))[0]
 
 
 class Pen:
@@ -65,36 +69,71 @@ class Pen:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, Any], tuple[str, str | None]] = {}
+        self._known: dict[tuple[Any, ...], tuple[str, tuple[str | None, ...]]] = {}
 
-    def write(self, values: Mapping[str, Any]) -> tuple[str, dict[str, str | None]]:
-        """The canonical text, and the JSON fields as they stand in it.
+    def write(self, values: tuple[Any, ...]) -> tuple[str, tuple[str | None, ...]]:
+        """The canonical text of values in the order of `FIELDS`, and the JSON fields as they stand in it.
 
         Raises:
             TypeError, ValueError: a value can't be written without doubt (a float, a naive time,
                 a lone surrogate, a JSON key that is no text).
         """
-        known, parts, jsons = self._known, [HEADER], {}
-        for name, type_ in FIELDS.items():
-            value = values[name]
-            if name in OWN:
-                entry, text = _entry(name, type_, value)
+        parts: list[str] = [HEADER]
+        jsons: tuple[str | None, ...] = ()
+        for fields, among, scalars, alone in _RUNS:
+            mine = values[among]
+            if alone:
+                text, found = _lines(fields, mine)
             else:
-                key = (name, id(value) if type_ == "j" else value)
-                entry, text = known.get(key) or known.setdefault(key, _entry(name, type_, value))
-            parts.append(entry)
-            if type_ == "j":
-                jsons[name] = text
+                key = (*mine[:scalars], *map(id, mine[scalars:]))
+                text, found = self._known.get(key) or self._known.setdefault(key, _lines(fields, mine))
+            parts.append(text)
+            jsons += found
         return "".join(parts), jsons
 
 
-def _entry(name: str, type_: str, value: Any) -> tuple[str, str | None]:
-    """The line of one field, and the value in it."""
-    if value is None:
-        return f"{name}:n:0:\n", None
-    text = _WRITERS[type_](value)
-    length = len(text) if text.isascii() else len(text.encode())
-    return f"{name}:{type_}:{length}:{text}\n", text
+class _Field(NamedTuple):
+    start: str
+    """What its line begins with."""
+    type: str
+    nothing: str
+    """Its line without a value."""
+
+
+class _Run(NamedTuple):
+    """Neighbouring fields that are alike."""
+
+    fields: Sequence[_Field]
+    values: slice
+    scalars: int
+    """How many of them, from the first on, are no JSON."""
+    alone: bool
+
+
+def _runs() -> list[_Run]:
+    runs, start = [], 0
+    for alone, names in groupby(FIELDS, _ALONE.__contains__):
+        fields = [_Field(f"{name}:{FIELDS[name]}:", FIELDS[name], f"{name}:n:0:\n") for name in names]
+        end = start + len(fields)
+        scalars = sum(field.type != "j" for field in fields)
+        runs.append(_Run(fields, slice(start, end), scalars, alone))
+        start = end
+    return runs
+
+
+def _lines(fields: Sequence[_Field], values: Sequence[Any]) -> tuple[str, tuple[str | None, ...]]:
+    """The lines of these fields, and the JSON among their values."""
+    lines, jsons = [], []
+    for (start, type_, nothing), value in zip(fields, values, strict=True):
+        text = None
+        if value is None:
+            lines.append(nothing)
+        else:
+            text = value if type_ == "s" and type(value) is str else _WRITERS[type_](value)
+            lines.append(f"{start}{len(text) if text.isascii() else len(text.encode())}:{text}\n")
+        if type_ == "j":
+            jsons.append(text)
+    return "".join(lines), tuple(jsons)
 
 
 def read(text: str) -> dict[str, Any]:
@@ -129,8 +168,24 @@ def link(key: bytes, stream: str, previous: str, text: str) -> str:
 
 
 def canonical_json(value: object) -> str:
+    if type(value) is dict and _PLAIN.issuperset(map(type, value.values())):
+        # As the encoder writes it, in half the time; nearly all there is to write is of this kind.
+        return "{" + ",".join([_name(name) + _plain(value[name]) for name in sorted(value)]) + "}"
     _check_json(value)
     return _JSON.encode(value)
+
+
+def _plain(value: str | int | None) -> str:
+    if type(value) is str:
+        return encode_basestring(value)
+    return str(value) if type(value) is int else _CONSTANTS[value]
+
+
+@lru_cache(maxsize=1000)
+def _name(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"a JSON key must be text, not {type(name).__name__}")
+    return f"{encode_basestring(name)}:"
 
 
 def _check_json(value: object) -> None:
@@ -154,6 +209,7 @@ def _microseconds(value: datetime) -> str:
     return str((value - _EPOCH) // _MICROSECOND)
 
 
+_RUNS: Final = tuple(_runs())
 _WRITERS: Final[Mapping[str, Callable[[Any], str]]] = {
     "s": str,
     "i": "{:d}".format,

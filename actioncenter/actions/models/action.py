@@ -260,7 +260,7 @@ class Action(models.Model):
 
     @property
     def label(self) -> str:
-        return f"A-{self.pk}"
+        return f"A-{self.id}"
 
     @property
     def entry(self) -> Entry:
@@ -277,7 +277,7 @@ class Action(models.Model):
         return Draft(
             kind=kind,
             by=by,
-            subject=f"action:{self.pk}",
+            subject=f"action:{self.id}",
             subject_name=f"{name}: {self.target_name}"[:300],
             area=self.area,
             group_id=self.group_id,

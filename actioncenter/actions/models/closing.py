@@ -8,8 +8,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from actioncenter.actions.enums import Decision
-from actioncenter.actions.models.deciding import locked_rows
 from actioncenter.actions.models.following import follow_decisions
+from actioncenter.actions.models.judging import locked_rows
 from actioncenter.actions.models.writing import EVIDENCE_AFTER
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor

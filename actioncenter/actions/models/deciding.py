@@ -6,27 +6,10 @@ lost is reported per row. Test on a stale instance is the classic way to decide 
 nothing here looks at an instance that was loaded before the lock.
 """
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import IntegrityError, connection
-from django.db.models import (
-    BooleanField,
-    CharField,
-    Exists,
-    ExpressionWrapper,
-    OuterRef,
-    Q,
-    QuerySet,
-    Subquery,
-    Value,
-)
-from django.db.models.base import ModelState
-from django.db.models.functions import Cast, Coalesce, Now
+from django.db import IntegrityError
 
 from actioncenter.accounts import fence
 from actioncenter.actions.catalogue import needs_plan
@@ -35,14 +18,13 @@ from actioncenter.actions.models import voting, writing
 from actioncenter.actions.models.ballots import Ballot, Way
 from actioncenter.actions.models.conflicts import Conflict, Invalid
 from actioncenter.actions.models.entitling import PROOF_SECONDS, WHY_PROOF
-from actioncenter.actions.models.plan import Plan, Vote
+from actioncenter.actions.models.judging import free_rows, judged
 from actioncenter.actions.models.settling import locked
-from actioncenter.actions.models.target import UNDO_FAILED_THERE, ActionTarget, behind_a_failed_undo
+from actioncenter.actions.models.target import UNDO_FAILED_THERE
 from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.settings.access import within
-from actioncenter.web.statements import rows_of
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
@@ -56,17 +38,9 @@ REJECT = Way(Verb.REJECT, Choice.REJECT, Decision.REJECTED, Kind.ACTION_REJECTED
 GLASS = Way(
     Verb.APPROVE, Choice.APPROVE, Decision.APPROVED, Kind.ACTION_APPROVED, "comment_on_glass", alone=True
 )
-READ = (
-    "id", "type", "area", "group_id", "decision", "execution", "revision", "fingerprint", "approval_rule",
-    "proposers", "target_kind", "target_name", "investigation_id", "decided_by_name", "decided_at",
-)  # fmt: skip
-"""Columns that a decision on many rests on, or that its answer names."""
-JSON = frozenset({"approval_rule", "proposers", "plan_body"})
-BESIDE = ("moment", "past", "plan_pk", "plan_now", "plan_body", "plan_ended", "unrouted", "blocked", "voted")
 
 
-@dataclass(frozen=True, slots=True)
-class RowResult:
+class RowResult(NamedTuple):
     """Outcome for one row of a bulk decision; `code` is `approved`, `voted`, or why not."""
 
     number: int
@@ -81,7 +55,7 @@ def decide_one(action: "Action", way: Way, ballot: Ballot) -> "Action":
     with fence.decider():
         rights = voter_rights(ballot.by)
         _require_open(locked(action), way, rights)
-        rows = _at_their_moment(_judgeable(type(action).objects.filter(pk=action.pk), ballot.by))
+        rows = judged(type(action).objects.filter(pk=action.pk), by=ballot.by)
         error = _objection(rows[0], way, ballot, rights)
         if error:
             raise error
@@ -119,18 +93,19 @@ def _decide_free(
     """Decide those that nobody else holds; answers for all but the held."""
     with fence.decider():
         rights = voter_rights(ballot.by)
-        rows = [row for row in free_rows(model, wanted, by=ballot.by) if rights.sees(row)]
-        held = set(wanted) - {row.pk for row in rows}
+        rows = free_rows(model, wanted, by=ballot.by)
+        errors = {row.id: _objection(row, way, ballot, rights) for row in rows}
+        held = set(wanted) - errors.keys()
         others = (
             dict(within(model.objects.filter(pk__in=held), rights.scope).values_list("pk", "type"))
             if held
             else {}
         )
-        if len({row.type for row in rows} | set(others.values())) > 1:
+        seen = {row.type for row in rows if not isinstance(errors[row.id], NotVisible)}
+        if len(seen | set(others.values())) > 1:
             raise Invalid("selection", "All selected actions must be of the same type.")
-        errors = {row.pk: _objection(row, way, ballot, rights) for row in rows}
-        decided = writing.write(model, [row for row in rows if errors[row.pk] is None], way, ballot)
-    results = {row.pk: _result(row, way, errors[row.pk], row.pk in decided) for row in rows}
+        decided = writing.write(model, [row for row in rows if errors[row.id] is None], way, ballot)
+    results = {row.id: _result(row, way, errors[row.id], row.id in decided) for row in rows}
     return results | {pk: _unknown(pk) for pk in held - others.keys()}
 
 
@@ -157,98 +132,13 @@ def _unknown(pk: int) -> RowResult:
 
 def _result(row: "Action", way: Way, error: Exception | None, decided: bool) -> RowResult:
     if isinstance(error, NotVisible):
-        return _unknown(row.pk)
+        return _unknown(row.id)
     if error is not None:
-        return RowResult(row.pk, False, getattr(error, "code", "invalid"), str(error), row)
+        return RowResult(row.id, False, getattr(error, "code", "invalid"), str(error), row)
     word = way.decision.name.lower()
     if decided:
-        return RowResult(row.pk, True, word, f"{row.label} {word}.", row)
-    return RowResult(row.pk, True, "voted", f"{row.label}: your vote counts, more are needed.", row)
-
-
-def locked_rows(model: "type[Action]", ids: Sequence[int], *, by: Actor) -> "list[Action]":
-    """The rows as they are once they are locked: what was read while waiting for a lock may be old.
-
-    Each carries `judged_at` (the database's clock, one moment for all) and whether it is `past` its
-    expiry then, `plan_pk`, `plan_now`, `plan_body` and `plan_ended` of its newest plan, `unrouted`,
-    `blocked`, and `voted` by this person.
-    """
-    if connection.features.has_select_for_update:
-        held = model.objects.filter(pk__in=ids).order_by("pk")
-        ids = list(held.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True))
-    return _at_their_moment(_judgeable(model.objects.filter(pk__in=ids), by))
-
-
-def free_rows(model: "type[Action]", ids: Sequence[int], *, by: Actor) -> "list[Action]":
-    """As `locked_rows`, without those that somebody else holds, in one statement.
-
-    Nothing is waited for, so what stands beside the rows is as old as the statement at most; the rows
-    themselves are the newest, and a vote that came in between breaks the unique key.
-    """
-    rows = model.objects.filter(pk__in=ids)
-    names = (*READ, *BESIDE)
-    if connection.features.has_select_for_update:
-        rows = rows.select_for_update(of=("self",), no_key=True, skip_locked=True)
-    query = _judgeable(rows, by).values_list(*names)
-    if connection.vendor == "sqlite":
-        return _at_their_moment([_thin(model, dict(zip(names, values, strict=True))) for values in query])
-    # As the driver gives them; Django's converters would take longer than all the rest.
-    parsed, found = cache(json.loads), []
-    for values in rows_of(query.query.sql_with_params()):
-        row = dict(zip(names, values, strict=True))
-        for name in JSON:
-            row[name] = None if row[name] is None else parsed(row[name])
-        found.append(_thin(model, row))
-    return _at_their_moment(found)
-
-
-def _thin(model: "type[Action]", values: dict[str, Any]) -> "Action":
-    """An action of which only `READ` was read; Django would take longer to make it than to decide on it."""
-    row = model.__new__(model)
-    row._state = ModelState()
-    row._state.adding = False
-    row.__dict__.update(values)
-    return row
-
-
-def _at_their_moment(rows: Iterable[Any]) -> "list[Action]":
-    """All of one statement have one moment, so it is read once."""
-    found = list(rows)
-    if found:
-        moment = datetime.fromisoformat(found[0].moment)
-        for row in found:
-            row.judged_at = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return found
-
-
-def _judgeable(rows: "QuerySet[Action]", by: Actor) -> "QuerySet[Any]":
-    newest = Plan.objects.filter(action=OuterRef("pk"), revision=OuterRef("revision")).order_by("-id")
-    unrouted = ActionTarget.objects.filter(action=OuterRef("pk"), instance__isnull=True).exclude(
-        kind=TargetKind.INVESTIGATION
-    )
-    digest = Coalesce(Subquery(newest.values("digest")[:1]), Value(""), output_field=CharField())
-    still = Q(choice=Choice.REJECT) | Q(plan__isnull=True) | Q(plan__digest=OuterRef("plan_now"))
-    vote = Vote.objects.filter(
-        still, action=OuterRef("pk"), revision=OuterRef("revision"), user_ref=by.ref
-    ).order_by("-id")
-    found: QuerySet[Any] = (
-        rows.order_by("pk")
-        .annotate(
-            moment=Cast(Now(), CharField()),
-            past=_is_past,
-            plan_pk=Subquery(newest.values("pk")[:1]),
-            plan_now=digest,
-            plan_body=Subquery(newest.values("body")[:1]),
-            plan_ended=Subquery(newest.annotate(ended=_is_past).values("ended")[:1]),
-            unrouted=Exists(unrouted),
-            blocked=Exists(behind_a_failed_undo()),
-        )
-        .annotate(voted=Subquery(vote.values("choice")[:1]))
-    )
-    return found
-
-
-_is_past = ExpressionWrapper(Q(expires_at__lte=Now()), output_field=BooleanField())
+        return RowResult(row.id, True, word, f"{row.label} {word}.", row)
+    return RowResult(row.id, True, "voted", f"{row.label}: your vote counts, more are needed.", row)
 
 
 def _require_open(row: "Action", way: Way, rights: Rights) -> None:
@@ -264,7 +154,7 @@ def _objection(row: Any, way: Way, ballot: Ballot, rights: Rights) -> Exception 
         return NotVisible()
     return (
         rights.refusal(way.verb, row)
-        or too_late(row, ballot.revisions.get(row.pk))
+        or too_late(row, ballot.revisions.get(row.id))
         or _voted_already(row, way)
         or (_not_approvable(row, way, ballot) if way is not REJECT else None)
         or _comment_missing(row, way, ballot.comment)
@@ -295,7 +185,7 @@ def _not_approvable(row: Any, way: Way, ballot: Ballot) -> Conflict | Refused | 
         return Refused("own_proposal", "Whoever proposed an action may not decide it.")
     if way.alone and not barred and not voting.needs_several(row):
         return Conflict(row, "not_needed", f"{row.label} needs one approval only; approve it as usual.")
-    return _not_ready(row) or _other_plan(row, ballot.plans.get(row.pk))
+    return _not_ready(row) or _other_plan(row, ballot.plans.get(row.id))
 
 
 def _not_ready(row: Any) -> Conflict | None:

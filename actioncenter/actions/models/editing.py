@@ -6,7 +6,8 @@ from actioncenter.accounts import fence
 from actioncenter.actions.catalogue import clean_parameters
 from actioncenter.actions.enums import ActionType
 from actioncenter.actions.models.conflicts import Invalid
-from actioncenter.actions.models.deciding import locked_rows, too_late
+from actioncenter.actions.models.deciding import too_late
+from actioncenter.actions.models.judging import locked_rows
 from actioncenter.actions.models.proposal import fingerprint, intent_key
 from actioncenter.actions.models.proposing import ask_for_plan
 from actioncenter.actions.models.voting import proposer_ref

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Coalesce, Now
 
-from actioncenter.actions.models.proposal import digest
+from actioncenter.actions.models.proposal import digest, stored
 
 
 class Plan(models.Model):
@@ -27,15 +27,15 @@ class Plan(models.Model):
     def __str__(self) -> str:
         return self.digest[:8]
 
+    def save(self, *args: Any, **options: Any) -> None:
+        if self._state.adding:
+            self.first_seal = self.seal
+        super().save(*args, **options)
+
     @property
     def seal(self) -> str:
-        """What an approval keeps and execution computes again: a row changed in place is noticed."""
-        return sealed(self.digest, self.body)
-
-
-def sealed(plan_digest: str, body: Any) -> str:
-    """Over a plan's digest and the whole of what people saw of it."""
-    return digest([plan_digest, body])
+        """Over the digest and the whole of what people saw. Another than the first: changed in place."""
+        return digest([self.digest, stored(self.body)])
 
 
 class Vote(models.Model):

@@ -130,18 +130,18 @@ def substance(kind: ActionType, target: Aim, lane: str) -> str:
         target.mailbox_id,
         target.instance_id,
         target.remote,
-        _stored(target.facts),
+        stored(target.facts),
         restored,
     ]
     return digest([target.canonical, lane, shown, sent])
 
 
-def _stored(value: Any) -> Any:
+def stored(value: Any) -> Any:
     """As a database gives it back: PostgreSQL keeps no difference between 1e20 and its digits."""
     if isinstance(value, Mapping):
-        return {str(name): _stored(item) for name, item in value.items()}
+        return {str(name): stored(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_stored(item) for item in value]
+        return [stored(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

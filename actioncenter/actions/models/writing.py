@@ -18,7 +18,8 @@ from actioncenter.actions.models import voting
 from actioncenter.actions.models.ballots import Ballot, Way
 from actioncenter.actions.models.conflicts import Conflict
 from actioncenter.actions.models.following import AFTER_DECISION, follow_decisions
-from actioncenter.actions.models.plan import Vote, sealed
+from actioncenter.actions.models.judging import heads_of
+from actioncenter.actions.models.plan import Plan, Vote
 from actioncenter.audit import log
 from actioncenter.audit.enums import Kind
 from investigations.enums import RemediationStatus
@@ -45,10 +46,10 @@ def write(model: "type[Action]", rows: Sequence[Any], way: Way, ballot: Ballot) 
     if not rows:
         return set()
     decided = _with_enough(rows, way, ballot)
-    ready = [row for row in rows if row.pk in decided]
-    records = [_record(row, way, decides=row.pk in decided) for row in rows]
+    ready = [row for row in rows if row.id in decided]
+    records = [_record(row, way, decides=row.id in decided) for row in rows]
     events = _events(rows, records, way, ballot)
-    changed = _write(model, rows[0].judged_at, way, ballot, records, events, _investigations(ready))
+    changed = _write(model, heads_of(rows), way, ballot, records, events, _investigations(ready))
     if changed != len(ready):
         raise Conflict(ready[0], "decided", "Somebody decided meanwhile. Nothing was recorded.")
     if len(ready) <= FOLLOWED_AT_ONCE:
@@ -62,10 +63,10 @@ def _with_enough(rows: Sequence[Any], way: Way, ballot: Ballot) -> set[int]:
     """Rows whose votes suffice with this one."""
     several = [] if way.alone else [row for row in rows if _takes_several(row, way)]
     if not several:
-        return {row.pk for row in rows}
-    counted = voting.tallies(several, {row.pk: row.plan_now for row in several})
+        return {row.id for row in rows}
+    counted = voting.tallies(several, {row.id: row.plan_now for row in several})
     me = ballot.by.ref
-    return {row.pk for row in rows if row.pk not in counted or _suffices(row, way, counted[row.pk], me)}
+    return {row.id for row in rows if row.id not in counted or _suffices(row, way, counted[row.id], me)}
 
 
 def _takes_several(row: "Action", way: Way) -> bool:
@@ -84,14 +85,19 @@ def _record(row: Any, way: Way, *, decides: bool) -> dict[str, Any]:
     """An approval binds the newest plan, unless that is too old."""
     bound = way.approves and row.plan_pk is not None and not row.plan_ended
     return {
-        "action": row.pk,
+        "action": row.id,
         "revision": row.revision,
         "fingerprint": row.fingerprint,
         "plan": row.plan_pk if bound else None,
-        "seal": sealed(row.plan_now, row.plan_body) if bound else "",
+        "seal": (row.plan_seal or _seal_of(row.plan_pk)) if bound else "",
         "votes": int(row.voted is None),
         "decides": int(decides),
     }
+
+
+def _seal_of(plan: int) -> str:
+    """Of a plan from before plans kept it."""
+    return Plan.objects.get(pk=plan).seal
 
 
 def _events(
@@ -123,19 +129,19 @@ def _investigations(rows: Sequence["Action"]) -> list[int]:
 
 
 def _write(
-    model: "type[Action]", moment: Any, way: Way, ballot: Ballot, records: Sequence[Mapping[str, Any]],
+    model: "type[Action]", heads: log.Heads, way: Way, ballot: Ballot, records: Sequence[Mapping[str, Any]],
     events: Sequence[log.Draft], dirty: Sequence[int],
 ) -> int:  # fmt: skip
     """Returns how many actions were decided."""
     sent, marked = json.dumps(records), json.dumps(dirty)
     votes, cast = _votes(way, ballot)
-    update, set_to = _update(model, moment, way, ballot)
+    update, set_to = _update(model, heads.at, way, ballot)
     marks = (
         f"INSERT INTO {Mark._meta.db_table} (investigation_id) SELECT value FROM {_LIST[connection.vendor]}"  # noqa: S608 - constants
     )
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            insertion, inserted = log.insertion(events)
+            insertion, inserted = log.insertion(events, heads)
             cursor.execute(
                 f"WITH sent AS MATERIALIZED (SELECT * FROM {_POSTGRES_SENT}), votes AS ({votes}),"  # noqa: S608 - constants
                 f" events AS ({insertion}), marks AS ({marks}) {update}",
@@ -143,7 +149,7 @@ def _write(
             )
         else:
             cursor.execute(votes, [*cast, sent])
-            log.record_many(events)
+            log.record_many(events, heads)
             cursor.execute(marks, [marked])
             cursor.execute(update, [*set_to, sent])
         changed: int = cursor.rowcount
