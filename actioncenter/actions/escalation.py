@@ -67,7 +67,7 @@ def remind_of_reviews(by: Actor) -> int:
             notify_admins(
                 "review.overdue",
                 title=f"Nobody has reviewed {row.action.label}, which {row.made_by_name} approved alone",
-                params={"action": row.action_id, "lines": [f"{row.action.entry.label}: {row.action.target_name}"]},
+                params={"action": row.action_id, "lines": [row.action.what]},
                 url=_page(row.action),
                 severity=Severity.URGENT,
             )  # fmt: skip
@@ -156,7 +156,7 @@ def _title(rows: Sequence[Action], user: User) -> str:
     first = min(map(_end, rows)).astimezone(user.zone)
     if len(rows) == 1:
         (row,) = rows
-        return f"{row.label} waits and must be answered by {first:%b %d, %H:%M %Z}: {row.entry.short} {row.target_name}"
+        return f"{row.label} waits and must be answered by {first:%b %d, %H:%M %Z}: {row.what}"
     return f"{len(rows):,} actions wait, the first must be answered by {first:%b %d, %H:%M %Z}"
 
 

@@ -51,6 +51,12 @@ class DecisionForm(forms.Form):
         return f"{name}: {errors[0]}"
 
 
+class SeenForm(DecisionForm):
+    """A decision is about what was seen, so the page has to say which revision it showed."""
+
+    revision = forms.IntegerField(min_value=1, max_value=LARGEST)
+
+
 class SelectionField(forms.Field):
     """Repeated "number:revision:plan" -> {number: what was seen}, in the order given."""
 
@@ -72,3 +78,10 @@ class SelectionField(forms.Field):
 class BulkForm(DecisionForm):
     verb = forms.ChoiceField(choices=[(verb.value, verb.value) for verb in BULK_VERBS])
     selected = SelectionField(widget=forms.MultipleHiddenInput)
+
+    def clean(self) -> None:
+        """As SeenForm, of each that is to be decided on."""
+        sent = self.cleaned_data
+        unseen = [number for number, seen in sent.get("selected", {}).items() if not seen.revision]
+        if unseen and sent.get("verb") != Verb.UNDO:
+            self.add_error("selected", f"The page doesn't say which revision of A-{unseen[0]} was seen.")

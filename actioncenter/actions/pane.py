@@ -25,7 +25,7 @@ from actioncenter.actions.queries import Viewer
 from actioncenter.actions.queries.details import Details
 from actioncenter.actions.rows import iso, rows_of, shown_target
 from actioncenter.actions.timeline import attempts_of, timeline_of
-from actioncenter.settings.enums import AutomationLevel
+from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel
 from actioncenter.web.text import age_of
 from investigations.enums import EvidenceType, Verdict
 
@@ -308,7 +308,7 @@ def _facts(details: Details) -> list[dict[str, Any]]:
         if isinstance(first.get(name), str | int) and first[name] != ""
     ]
     if action.group_name:
-        level = reasons.LEVEL_LABELS[AutomationLevel(action.level)] if action.level is not None else ""
+        level = LEVEL_LABELS[AutomationLevel(action.level)] if action.level is not None else ""
         facts.append(
             {"label": "Group", "value": f"{action.group_name}{f', {level}' if level else ''}", "mono": False}
         )
@@ -354,11 +354,9 @@ def _evidence(item: Any) -> dict[str, Any]:
 
 def _similar(raw: Any, viewer: Viewer, url: Callable[[int], str]) -> dict[str, str]:
     entry = CATALOGUE[ActionType(raw.type)]
-    return {
-        "label": raw.label,
-        "url": url(raw.id),
-        "text": f"{entry.short} {shown_target(raw.target_kind, raw.target_name)}",
-    }
+    on_device = entry.kind == TargetKind.DEVICE and raw.on_name
+    target = raw.on_name if on_device else shown_target(raw.target_kind, raw.target_name)
+    return {"label": raw.label, "url": url(raw.id), "text": f"{entry.short} {target}"}
 
 
 def _comment_hint(action: Action, can: Mapping[str, bool]) -> str:

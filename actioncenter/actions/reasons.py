@@ -10,19 +10,10 @@ from typing import Any, NamedTuple
 
 from actioncenter.actions.catalogue import BY_CODE, CATALOGUE
 from actioncenter.actions.enums import TargetKind
-from actioncenter.settings.enums import AutomationLevel
+from actioncenter.settings.enums import LEVEL_LABELS
 from actioncenter.web.text import in_plain_text
 
 LONGEST_VALUE = 200
-
-LEVEL_LABELS: Mapping[AutomationLevel, str] = {
-    AutomationLevel.FULL: "Full",
-    AutomationLevel.SEMI_CORE: "Semi – core folders",
-    AutomationLevel.SEMI_NONTEMP: "Semi – non-temp folders",
-    AutomationLevel.SEMI_ALL: "Semi – all folders",
-    AutomationLevel.NONE: "No automated response",
-}
-"""Short labels; domain §4.1 has the long ones."""
 
 _LEVEL_CODES = {level.name.lower(): label for level, label in LEVEL_LABELS.items()}
 

@@ -1,6 +1,8 @@
 """Vocabulary of settings. A leaf: no Django, anyone may read it."""
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Final
 
 
 class AutomationLevel(IntEnum):
@@ -11,6 +13,16 @@ class AutomationLevel(IntEnum):
     SEMI_NONTEMP = 2
     SEMI_CORE = 3
     FULL = 4
+
+
+LEVEL_LABELS: Final[Mapping[AutomationLevel, str]] = {
+    AutomationLevel.FULL: "Full",
+    AutomationLevel.SEMI_CORE: "Semi – core folders",
+    AutomationLevel.SEMI_NONTEMP: "Semi – non-temp folders",
+    AutomationLevel.SEMI_ALL: "Semi – all folders",
+    AutomationLevel.NONE: "No automated response",
+}
+"""Short labels; domain §4.1 has the long ones."""
 
 
 def is_raise(old: AutomationLevel, new: AutomationLevel) -> bool:

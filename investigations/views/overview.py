@@ -7,8 +7,7 @@ from typing import Any, Final
 from django.db.models import Count, Q
 
 from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution
-from actioncenter.actions.reasons import LEVEL_LABELS
-from actioncenter.settings.enums import AutomationLevel
+from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel
 from actioncenter.web.moments import iso, lasting, when
 from investigations import words
 from investigations.enums import InvestigationState, Severity, Verdict

@@ -8,10 +8,9 @@ from typing import Any, Final
 from django.db.models import Count, Q, QuerySet
 
 from actioncenter.actions.queries import Viewer
-from actioncenter.actions.reasons import LEVEL_LABELS
 from actioncenter.actions.words import EVIDENCE_KINDS, VERDICTS
 from actioncenter.settings.access import within
-from actioncenter.settings.enums import AutomationLevel
+from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel
 from actioncenter.web.moments import iso, when
 from actioncenter.web.text import defanged
 from investigations import words

@@ -34,7 +34,9 @@ def noa(client: Client) -> Client:
 
 
 def approve(client: Client, action: Action, verb: str = "approve", **form: str) -> Any:
-    answer = client.post(f"/action-center/actions/{action.pk}/{verb}", {"mode": "key", **form})
+    answer = client.post(
+        f"/action-center/actions/{action.pk}/{verb}", {"mode": "key", "revision": "1", **form}
+    )
     action.refresh_from_db()
     return answer
 
@@ -95,7 +97,7 @@ def test_of_many_targets_the_number_is_typed() -> None:
 
 def bulk(client: Client, kind: ActionType, number: int, verb: str = "approve") -> Any:
     actions = [ready(kind, on=f"host-{at}", name=f"host-{at}") for at in range(number)]
-    selected = [str(action.pk) for action in actions]
+    selected = [f"{action.pk}:1" for action in actions]
     return client.post("/action-center/bulk", {"verb": verb, "selected": selected, "comment": "Known bad"})
 
 

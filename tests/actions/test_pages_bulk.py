@@ -1,5 +1,6 @@
 """One decision for many: each row gets its own answer."""
 
+import re
 from typing import Any
 
 import pytest
@@ -56,14 +57,29 @@ def test_every_row_says_what_became_of_it(mira: Client) -> None:
     numbers = [action.pk for action in (good, decided, changed, expired, hidden)]
     rows = send(mira, "approve", [f"{number}:1" for number in [*numbers, 999_999]]).context["results"]["rows"]
     assert [row["code"] for row in rows] == ["done", "conflict", "changed", "expired", "denied", "denied"]
-    assert "already rejected by Sam Okoye" in rows[1]["text"]
+    assert re.fullmatch(
+        r"Already rejected by Sam Okoye at \d\d:\d\d:\d\d UTC\. Nothing will be done\.", rows[1]["text"]
+    )
+    assert re.match(
+        r"Changed by Sam Okoye at \d\d:\d\d:\d\d UTC\. It still waits for a decision\.", rows[2]["text"]
+    )
+    assert "isolation was full, is now selective" in rows[2]["text"]
+    assert re.match(r"Expired undecided at \d\d:\d\d:\d\d UTC\.", rows[3]["text"])
     assert rows[4]["text"] == rows[5]["text"].replace("999999", str(hidden.pk))
+
+
+def test_a_row_that_does_not_say_what_was_seen_decides_nothing(mira: Client) -> None:
+    first, second = factories.waiting_actions(2)
+
+    answer = send(mira, "approve", [f"{first.pk}:1", str(second.pk)])
+    assert answer.status_code == 400
+    assert not Action.objects.filter(decision=Decision.APPROVED).exists()
 
 
 def test_several_types_at_once_are_refused_with_the_reason(mira: Client) -> None:
     first, second = proposed(), proposed(ActionType.ISOLATE_DEVICE)
 
-    answer = send(mira, "approve", [str(first.pk), str(second.pk)])
+    answer = send(mira, "approve", [f"{first.pk}:1", f"{second.pk}:1"])
     assert answer.status_code == 422
     assert "All selected actions must be of the same type." in answer.content.decode()
     assert not Action.objects.filter(decision=Decision.APPROVED).exists()
@@ -74,7 +90,7 @@ def test_without_scripts_the_list_comes_back_with_the_answers(mira: Client) -> N
     state = f"{PENDING}?verdict=malicious&sort=-target"
 
     answer = send(
-        mira, "reject", [str(action.pk) for action in actions], page=True, comment="benign", next=state
+        mira, "reject", [f"{action.pk}:1" for action in actions], page=True, comment="benign", next=state
     )
     assert (answer.status_code, answer.context["tab"]) == (200, "pending")
     assert "2 of 2 rejected" in answer.content.decode()
@@ -85,7 +101,7 @@ def test_undoing_several(mira: Client) -> None:
     actions = [put(action, Decision.APPROVED, Execution.SUCCEEDED) for action in factories.waiting_actions(2)]
     for action in actions:
         action.targets.update(state=5)
-    selected = [str(action.pk) for action in actions]
+    selected = [f"{action.pk}:1" for action in actions]
 
     assert send(mira, "undo", selected).status_code == 422
     rows = send(mira, "undo", selected, comment="wrong").context["results"]["rows"]
@@ -117,7 +133,7 @@ def test_who_is_shut_out_halfway_still_reads_what_was_recorded(
     monkeypatch.setattr(deciding, "_decide_free", all_busy)
     monkeypatch.setattr(bulk, "_alone", then_shut_out)
     mira.get(PENDING)
-    selected = [str(action.pk) for action in actions]
+    selected = [f"{action.pk}:1" for action in actions]
     answer = send(mira, verb, selected, comment="wrong", idempotency_key="k" * 32)
 
     rows = answer.context["results"]["rows"]
@@ -132,9 +148,9 @@ def test_without_the_role_every_row_is_denied(client: Client, username: str) -> 
     client.force_login(factories.person(username))
     action = factories.waiting_action()
 
-    assert [row["code"] for row in send(client, "approve", [str(action.pk)]).context["results"]["rows"]] == [
-        "denied"
-    ]
+    assert [
+        row["code"] for row in send(client, "approve", [f"{action.pk}:1"]).context["results"]["rows"]
+    ] == ["denied"]
     action.refresh_from_db()
     assert action.decision == Decision.PENDING
 
@@ -150,7 +166,7 @@ def test_without_the_role_every_row_is_denied(client: Client, username: str) -> 
 )  # fmt: skip
 def test_what_is_wrong_is_named_and_nothing_happens(mira: Client, fields: dict[str, Any]) -> None:
     action = factories.waiting_action()
-    data = {"verb": "approve", "selected": [str(action.pk)], "next": PENDING, **fields}
+    data = {"verb": "approve", "selected": [f"{action.pk}:1"], "next": PENDING, **fields}
 
     for headers in ({}, NOTICE):
         answer = mira.post("/action-center/bulk", data, headers=headers)

@@ -1,5 +1,7 @@
 """Decisions in a browser: as a fragment and as a plain form, won, lost and refused."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -26,9 +28,8 @@ def mira(client: Client) -> Client:
 
 def send(client: Client, action: Action, verb: str, *, page: bool = False, **fields: Any) -> Any:
     headers = {} if page else PANE
-    return client.post(
-        f"/action-center/actions/{action.pk}/{verb}", {"next": PENDING, **fields}, headers=headers
-    )
+    fields = {"next": PENDING, "revision": 1, **fields}
+    return client.post(f"/action-center/actions/{action.pk}/{verb}", fields, headers=headers)
 
 
 def test_approving_beside_the_list_gives_the_pane_in_its_new_state(mira: Client) -> None:
@@ -91,9 +92,30 @@ def test_an_old_page_is_told_what_changed(mira: Client) -> None:
 
     answer = send(mira, action, "approve", revision=1)
     assert answer.status_code == 409
-    assert "isolation was full, is now selective" in answer.content.decode()
+    text = answer.content.decode()
+    assert "Changed by <bdi>Sam Okoye</bdi> at" in text
+    assert "It still waits for a decision. Changed: isolation was full, is now selective." in text
     action.refresh_from_db()
     assert action.decision == Decision.PENDING
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject", "break-glass"])
+def test_a_form_that_does_not_say_what_was_seen_decides_nothing(mira: Client, verb: str) -> None:
+    action = factories.waiting_action()
+    assert send(mira, action, verb, revision="", comment="blind").status_code == 400
+    action.refresh_from_db()
+    assert action.decision == Decision.PENDING
+
+
+def test_who_decides_too_late_reads_when_it_expired(mira: Client) -> None:
+    action = factories.waiting_action()
+    Action.objects.filter(pk=action.pk).update(expires_at=datetime(2026, 3, 1, 9, 30, 15, tzinfo=UTC))
+
+    answer = send(mira, action, "approve", revision=1)
+    text = " ".join(re.sub(r"<[^>]+>", "", answer.content.decode()).split())
+    assert answer.status_code == 409
+    assert "Expired undecided at 09:30:15" in text
+    assert "was not recorded. That counts as a rejection: nothing will be done." in text
 
 
 def test_one_vote_of_two_counts_and_waits(mira: Client) -> None:

@@ -44,6 +44,7 @@ def test_an_old_page_reads_what_changed_and_saves_nothing(mira: Client) -> None:
 
     stale = mira.post(page(action), {**SELECTIVE, "isolation": "full"})
     assert stale.status_code == 409
+    assert "Changed by <bdi>Sam Okoye</bdi> at" in stale.content.decode()
     assert "isolation was full, is now selective" in stale.content.decode()
     assert stale.context["revision"] == 2
     action.refresh_from_db()

@@ -215,6 +215,12 @@ def test_a_plan_that_changed_after_the_approval_is_asked_again(
     refused(action, run, calls, code)
     again = Action.objects.waiting().get()
     assert (again.round, again.proposal_key) == (2, action.proposal_key)
+    told = list(Notice.objects.filter(kind=code).values_list("user__username", "severity"))
+    assert told == OF_OUR_OWN.get(name, [("noa", Severity.URGENT)])
+
+
+OF_OUR_OWN: dict[str, list[tuple[str, Severity]]] = {"newer": [("aiko", Severity.WARNING)], "too old": []}
+"""What happens without anybody's evil will: who had approved it is told that it changed."""
 
 
 def test_of_a_cluster_that_is_carried_out_every_message_is_bound(run: Run, estate: Estate) -> None:

@@ -20,8 +20,8 @@ ENDS = {
 }
 NOW = {
     Decision.APPROVED: re.compile(r"approved by .*is queued"),
-    Decision.REJECTED: re.compile(r"rejected by"),
-    Decision.EXPIRED: re.compile(r"[Ee]xpired"),
+    Decision.REJECTED: re.compile(r"rejected by .*[Nn]othing will be done"),
+    Decision.EXPIRED: re.compile(r"[Ee]xpired undecided at .*nothing will be done"),
 }
 """How a loser is told the state that stands."""
 
@@ -58,7 +58,7 @@ def knows(text: str, row: Action) -> bool:
     """Who, when and what now; nobody has won what expired."""
     if row.decision not in NOW or not NOW[Decision(row.decision)].search(text):
         return False
-    return row.decision == Decision.EXPIRED or (row.decided_by_name in text and bool(CLOCK.search(text)))
+    return bool(CLOCK.search(text)) and (row.decision == Decision.EXPIRED or row.decided_by_name in text)
 
 
 def _decided(row: Action, winners: Sequence[Told], quorum: int) -> Iterator[str]:
@@ -95,7 +95,7 @@ def undone(told: Sequence[Told], numbers: Iterable[int]) -> list[str]:
             found.append(f"A-{number} was undone before it had finished")
         running = re.compile(rf"A-{number} was already approved by .*and is (queued|running)")
         known = re.compile(
-            rf"undone by {inverses[0].label}\. .*{re.escape(winners[0])} at .*is (queued|running)"
+            rf"undone by {re.escape(winners[0])} at {CLOCK.pattern}.*{inverses[0].label}, .*is (queued|running)"
         )
         found += (
             f"A-{number}: {one['who']} was told: {one['text']}"
@@ -120,7 +120,8 @@ def edits(told: Sequence[Told], numbers: Iterable[int]) -> list[str]:
             found.append(
                 f"A-{number}: {names} won, but it is at revision {row.revision}, {Decision(row.decision).name}"
             )
-        known = re.compile("was changed since" if edited else f"approved by {re.escape(winners[0]['who'])}")
+        how, state = ("Changed", "still waits.*scan was quick") if edited else ("approved", "It is queued")
+        known = re.compile(f"{how} by {re.escape(winners[0]['who'])} at {CLOCK.pattern}.*{state}")
         found += (
             f"A-{number}: {one['who']} was told: {one['text']}"
             for one in asked[number]

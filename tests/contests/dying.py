@@ -62,6 +62,7 @@ def _die(visitor: Visitor, point: str, number: int) -> None:
 
 
 def _send(visitor: Visitor, number: int) -> dict[str, Any]:
-    fields = {"comment": "contest", "next": "/action-center/pending", "idempotency_key": f"form {number}"}
+    fields = {"comment": "contest", "next": "/action-center/pending", "revision": "1",
+              "idempotency_key": f"form {number}"}  # fmt: skip
     answer = visitor.post(f"/action-center/actions/{number}/approve", fields, into="aside#pane")
     return {"action": number, "status": answer.status, "body": answer.body.decode(), "headers": {}}

@@ -92,7 +92,7 @@ REFUSALS = {
     "no token": ("sam", "POST", "{action}/approve", {"csrfmiddlewaretoken": "x"}, 403),
     "out of date": ("sam", "POST", "{action}/approve", {"revision": "99"}, 409),
     "already decided": ("sam", "POST", "{ended}/approve", {"revision": "1"}, 409),
-    "no comment": ("sam", "POST", "{action}/reject", {"revision": ""}, 422),
+    "no comment": ("sam", "POST", "{action}/reject", {"revision": "1"}, 422),
 }
 """Name -> who, method, address, fields and status."""
 SUBMIT = """([path, fields]) => {

@@ -116,10 +116,22 @@ def test_lowering_drops_a_waiting_raise(noa: Actor) -> None:
     assert level(group) == L.NONE
 
 
-def test_every_admin_is_told_of_a_raise(noa: Actor, second: Actor) -> None:
-    factories.group(level=L.SEMI_ALL).change_level(L.FULL, by=noa)
+def titles(of: Actor) -> list[str]:
+    return list(Notice.objects.filter(user=of.user_id).order_by("pk").values_list("title", flat=True))
 
-    assert set(Notice.objects.values_list("user_id", flat=True)) == {noa.user_id, second.user_id}
+
+def test_every_admin_is_told_of_a_raise_and_of_how_it_ended(noa: Actor, second: Actor) -> None:
+    group = factories.group("Kiosks", level=L.SEMI_ALL)
+    for ends in ("cancel", "confirm"):
+        waiting = group.change_level(L.FULL, by=noa)
+        assert waiting is not None
+        getattr(waiting, ends)(by=second)
+
+    asked = f"Noa Levi asked to raise Kiosks to Full: it takes effect at {waiting.effective_at:%b %d, %H:%M} UTC unless somebody cancels it"
+    assert titles(noa) == titles(second) == [
+        asked, "Mira Chen cancelled the raise of Kiosks to Full",
+        asked, "Kiosks is at Full now; Noa Levi asked for it",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("role", [None, *(role for role in Role if role != Role.ADMIN)])

@@ -29,12 +29,16 @@ UNREADABLE: Final = "unreadable"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the runner doesn't send; `agreed` and `found` are the two values that differ."""
+    """Why the runner doesn't send; `agreed` and `found` are the two values that differ.
+
+    `forged`: nothing of ours writes what is there now.
+    """
 
     code: str
     agreed: str = ""
     found: str = ""
     about: str = ""
+    forged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ def deviation(action: Action, targets: Sequence[ActionTarget]) -> Refusal | None
         return _deviation(action, targets)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         logger.warning("action %s can't be read: %r", action.pk, error)
-        return Refusal(TAMPERED, agreed=action.approved_fingerprint or NOTHING, found=UNREADABLE)
+        return Refusal(TAMPERED, agreed=action.approved_fingerprint or NOTHING, found=UNREADABLE, forged=True)
 
 
 def _deviation(action: Action, targets: Sequence[ActionTarget]) -> Refusal | None:
@@ -69,10 +73,12 @@ def _deviation(action: Action, targets: Sequence[ActionTarget]) -> Refusal | Non
             return found
     asked = asked_for(action.approval_rule, action.proposers)
     if asked != said.asked:
-        return Refusal(TAMPERED, agreed=said.asked or NOTHING, found=asked)
+        return Refusal(TAMPERED, agreed=said.asked or NOTHING, found=asked, forged=True)
     values = (fingerprint_of(action, targets), _agreed(action), action.fingerprint)
     differing = [value or NOTHING for value in values if value != said.fingerprint or not value]
-    return Refusal(TAMPERED, agreed=said.fingerprint, found=differing[0]) if differing else None
+    if not differing:
+        return None
+    return Refusal(TAMPERED, agreed=said.fingerprint, found=differing[0], forged=True)
 
 
 def _agreed(action: Action) -> str:
@@ -126,16 +132,17 @@ def _plan_deviates(action: Action, sealed: str) -> Refusal | None:
     if plan is None:
         kind, target = ActionType(action.type), TargetKind(action.target_kind)
         needed = sealed or action.approved_plan_digest or (needs_plan(kind, target) and "a plan")
-        return Refusal(PLAN_CHANGED, agreed=needed, found=NOTHING) if needed else None
+        return Refusal(PLAN_CHANGED, agreed=needed, found=NOTHING, forged=bool(sealed)) if needed else None
     differing = [value for value in (plan.seal, action.approved_plan_digest) if value != sealed]
     if differing:
-        return Refusal(PLAN_CHANGED, agreed=sealed or NOTHING, found=differing[0] or NOTHING)
+        return Refusal(PLAN_CHANGED, agreed=sealed or NOTHING, found=differing[0] or NOTHING, forged=True)
     if (plan.action_id, plan.revision) != (action.pk, action.revision):
-        return Refusal(PLAN_CHANGED, agreed=f"revision {action.revision}", found=f"revision {plan.revision}")
+        other = f"revision {plan.revision}"
+        return Refusal(PLAN_CHANGED, agreed=f"revision {action.revision}", found=other, forged=True)
     newer = Plan.objects.filter(action=action, revision=plan.revision, pk__gt=plan.pk)
-    other = newer.exclude(digest=plan.digest).order_by("-pk").values_list("digest", flat=True).first()
-    if other is not None:
-        return Refusal(PLAN_CHANGED, agreed=plan.digest, found=other)
+    latest = newer.exclude(digest=plan.digest).order_by("-pk").values_list("digest", flat=True).first()
+    if latest is not None:
+        return Refusal(PLAN_CHANGED, agreed=plan.digest, found=latest)
     if Plan.objects.filter(pk=plan.pk, expires_at__lte=Now()).exists():
         return Refusal(PLAN_EXPIRED, agreed=f"{plan.expires_at:%Y-%m-%dT%H:%M:%SZ}")
     return None

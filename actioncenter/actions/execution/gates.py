@@ -10,17 +10,19 @@ from enum import Enum, auto
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from actioncenter.accounts import fence
 from actioncenter.accounts.enums import Severity
-from actioncenter.accounts.notices import notify_admins
+from actioncenter.accounts.models import User
+from actioncenter.accounts.notices import notify, notify_admins
 from actioncenter.actions import planning, reasons
 from actioncenter.actions.catalogue import risk_of
 from actioncenter.actions.enums import (
     ALLOWED,
     ActionType,
+    Choice,
     Decision,
     Execution,
     Risk,
@@ -106,18 +108,32 @@ def refuse(action: Action, refusal: Refusal, *, by: Actor) -> None:
 
 
 def raise_alarm(action: Action, refusal: Refusal, *, by: Actor) -> None:
-    """Into the log with both values; what nobody but an intruder does, to every admin too."""
+    """Into the log with both values; what nobody but an intruder does, to every admin too.
+
+    Of a plan that is another one now, those are told who had agreed to it.
+    """
     values = {"code": refusal.code, "agreed": refusal.agreed, "found": refusal.found}
     with transaction.atomic():
         settling.event(settling.locked(action), Kind.ACTION_REFUSED, by, detail=values)
-        if refusal.code == binding.TAMPERED:
-            notify_admins(
+        page = f"/action-center/actions/{action.pk}"
+        if refusal.forged:
+            title = f"{action.label} is not what was decided on. It was stopped."
+            notify_admins(refusal.code, title=title, params=values, url=page, severity=Severity.URGENT)
+        elif refusal.code == binding.PLAN_CHANGED:
+            title = f"What {action.label} would do has changed since you approved it. It was stopped."
+            notify(
+                _approvers(action),
                 refusal.code,
-                title=f"{action.label} is not what was decided on. It was stopped.",
+                title=title,
                 params=values,
-                url=f"/action-center/actions/{action.pk}",
-                severity=Severity.URGENT,
+                url=page,
+                severity=Severity.WARNING,
             )
+
+
+def _approvers(action: Action) -> QuerySet[User]:
+    votes = action.votes.filter(revision=action.revision, choice=Choice.APPROVE)
+    return User.objects.filter(pk__in=votes.values("user"), is_active=True)
 
 
 def _words(action: Action, refusal: Refusal) -> dict[str, str]:

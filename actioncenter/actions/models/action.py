@@ -23,6 +23,7 @@ from actioncenter.actions.enums import (
     Decision,
     Execution,
     Risk,
+    TargetKind,
 )
 from actioncenter.actions.models import (
     assigning,
@@ -40,6 +41,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.log import Draft
 from actioncenter.settings.models import DeviceGroup
+from actioncenter.web.text import defanged
 from investigations.enums import Verdict
 from investigations.models import Device, Evidence, Investigation, Mailbox
 
@@ -265,6 +267,14 @@ class Action(models.Model):
     @property
     def entry(self) -> Entry:
         return CATALOGUE[ActionType(self.type)]
+
+    @property
+    def what(self) -> str:
+        """What it does to what, for notices: "Isolate device fin-db-02"."""
+        if self.entry.kind == TargetKind.DEVICE and self.on_name:
+            return f"{self.entry.short} {self.on_name}"
+        name = defanged(self.target_name) if self.target_kind == TargetKind.URL else self.target_name
+        return f"{self.entry.short} {name}"
 
     @property
     def automatic(self) -> bool:

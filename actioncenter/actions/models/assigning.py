@@ -130,7 +130,7 @@ def _tell(row: "Action", person: User, *, by: Actor, comment: str) -> None:
     notify(
         [person],
         "action.handed_over",
-        title=f"{by.name} handed {row.label} to you: {row.entry.short} {row.target_name}",
+        title=f"{by.name} handed {row.label} to you: {row.what}",
         params={"action": row.pk, "by": by.name, "comment": comment},
         url=f"/action-center/actions/{row.pk}",
         severity=Severity.WARNING if row.risk == Risk.HIGH else Severity.INFO,

@@ -49,7 +49,7 @@ def break_glass(action: "Action", *, by: Actor, comment: str, **seen: Any) -> "A
         )
         notify_admins(
             Kind.ACTION_BREAK_GLASS.value,
-            title=f"{by.name} broke the glass for {action.label}: {action.entry.short} {action.target_name}",
+            title=f"{by.name} broke the glass for {action.label}: {action.what}",
             params={"action": action.pk, "by": by.name, "comment": comment},
             url=f"/action-center/actions/{action.pk}",
             severity=Severity.URGENT,

@@ -25,11 +25,11 @@ from actioncenter.actions.enums import (
 from actioncenter.actions.models.action import Action
 from actioncenter.actions.models.queryset import ActionQuerySet
 from actioncenter.actions.models.target import ActionTarget
-from actioncenter.actions.reasons import LEVEL_LABELS
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.settings.access import Scope, within
 from actioncenter.settings.enums import (
+    LEVEL_LABELS,
     AutomationLevel,
     BreakerState,
     IndicatorEffect,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.db.models import Case, Count, IntegerField, Q, Value, When
@@ -10,6 +11,7 @@ from actioncenter.actions.enums import TargetKind, TargetState
 from actioncenter.actions.models import Action, ActionEvidence, ActionTarget, Attempt, Plan, Vote
 from actioncenter.actions.queries.raw import RawRow, columns, read
 from actioncenter.actions.queries.viewer import Viewer
+from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.settings.access import within
 from actioncenter.web.keyset import compiled
@@ -98,9 +100,15 @@ def _similar(action: Action, viewer: Viewer) -> list[RawRow]:
     return read(compiled(columns(others.order_by("expires_at", "id"))[:SIMILAR_SHOWN]))
 
 
+def last_edit(action: Action) -> tuple[str, datetime | None]:
+    """Who changed it last, and when."""
+    edits = Event.objects.filter(stream=f"action:{action.pk}", kind=Kind.ACTION_EDITED).order_by("-seq")
+    return edits.values_list("actor_name", "at").first() or ("", None)
+
+
 def changed_since(action: Action, revision: int) -> dict[str, tuple[Any, Any]]:
     """Parameter -> (value then, value now) for edits after a revision."""
-    edits = Event.objects.filter(stream=f"action:{action.pk}", kind="action.edited").order_by("-seq")
+    edits = Event.objects.filter(stream=f"action:{action.pk}", kind=Kind.ACTION_EDITED).order_by("-seq")
     missed = list(edits[: max(0, action.revision - revision)])
     if not missed:
         return {}

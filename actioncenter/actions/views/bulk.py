@@ -23,6 +23,7 @@ from actioncenter.actions.rows import shown_target
 from actioncenter.actions.views.decide import denied, state_of
 from actioncenter.actions.views.detail import page_url
 from actioncenter.actions.views.lists import listed
+from actioncenter.actions.views.lost import in_words, lost
 from actioncenter.actions.views.refusing import refused
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.access import Scope, within
@@ -34,6 +35,8 @@ CODES: Final[Mapping[str, str]] = {
     "role": "denied", "own_proposal": "denied", "person": "denied", "unknown": "denied",
 }  # fmt: skip
 """How a refusal looks in the list of results; anything else is `failed`."""
+TOLD: Final = frozenset({"decided", "expired", "changed", "plan_changed"})
+"""Conflicts that have more to tell than the message."""
 MOST_IRREVERSIBLE: Final = 10
 DONE: Final = {"approve": "approved", "reject": "rejected", "undo": "being undone"}
 
@@ -86,16 +89,16 @@ def _begin(sent: Mapping[str, Any], by: Actor) -> Outcome:
         if unproved := next((result for result in found if result.code == proof.CODE), None):
             raise Refused(proof.CODE, _said(unproved))
     left = [result.number for result in found if result.code == "busy"]
-    return {"rows": [_result(result) for result in found], "left": left, "approval": approval.hex}
+    return {"rows": [_result(result, sent) for result in found], "left": left, "approval": approval.hex}
 
 
 def _go_on(sent: Mapping[str, Any], by: Actor, outcome: Outcome) -> Outcome:
     number, *left = outcome["left"]
     try:
-        new = _result(_alone(sent, by, number, UUID(outcome["approval"])))
+        new = _result(_alone(sent, by, number, UUID(outcome["approval"])), sent)
     except (Refused, Invalid) as error:
         # What came before it is recorded, so this is the answer for one row and not for the form.
-        new = {**_result(RowResult(number, False, "", str(error))), "code": "denied"}
+        new = {**_result(RowResult(number, False, "", str(error)), sent), "code": "denied"}
     rows = [new if row["number"] == number else row for row in outcome["rows"]]
     return {**outcome, "rows": rows, "left": left}
 
@@ -129,7 +132,7 @@ def _results(rows: Sequence[Mapping[str, Any]], verb: str) -> dict[str, Any]:
     return {"title": f"{done} of {len(rows)} {DONE[verb]}", "rows": rows, "done": done, "total": len(rows)}
 
 
-def _result(result: RowResult) -> dict[str, Any]:
+def _result(result: RowResult, sent: Mapping[str, Any]) -> dict[str, Any]:
     action = result.action
     return {
         "number": result.number,
@@ -137,8 +140,17 @@ def _result(result: RowResult) -> dict[str, Any]:
         "url": page_url(result.number),
         "target": shown_target(action.target_kind, action.target_name) if action else "",
         "code": "done" if result.ok else CODES.get(result.code, "failed"),
-        "text": _said(result),
+        "text": _lost(result, sent) or _said(result),
     }
+
+
+def _lost(result: RowResult, sent: Mapping[str, Any]) -> str:
+    """For who came too late, or looked at an old page: what the page of one action would tell too."""
+    if result.action is None or result.code not in TOLD:
+        return ""
+    seen: Seen = sent["selected"][result.number]
+    conflict = Conflict(result.action, result.code, result.message)
+    return in_words(lost(conflict, sent["verb"], revision=seen.revision, plan=seen.plan))
 
 
 def _said(result: RowResult) -> str:

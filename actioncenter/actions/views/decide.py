@@ -13,16 +13,15 @@ from actioncenter.accounts import proof
 from actioncenter.accounts.answers import Outcome, Unchanged, once
 from actioncenter.accounts.request import actor_of
 from actioncenter.actions.abilities import BUTTONS, to_type
-from actioncenter.actions.enums import Decision, Execution
-from actioncenter.actions.forms import DecisionForm
+from actioncenter.actions.enums import Decision
+from actioncenter.actions.forms import DecisionForm, SeenForm
 from actioncenter.actions.models import Action, Conflict, Invalid
-from actioncenter.actions.models.conflicts import DECIDED, RUNS
 from actioncenter.actions.pane import pane_of
 from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.actions.queries import Tab, Viewer, viewer_of
-from actioncenter.actions.queries.details import changed_since, details, plan_since
-from actioncenter.actions.rows import iso
+from actioncenter.actions.queries.details import details
 from actioncenter.actions.views.detail import page_url, pane_context, tag_beside, visible_action
+from actioncenter.actions.views.lost import conflicted, lost
 from actioncenter.actions.views.refusing import refused
 from actioncenter.actions.views.state import ListState
 from actioncenter.audit.actor import Actor
@@ -30,10 +29,7 @@ from actioncenter.live.tag import action_tag
 from actioncenter.web import htmx
 from actioncenter.web.keyset import BadToken
 
-NOUNS: Final = {
-    "break-glass": "approval", "approve": "approval", "reject": "rejection", "undo": "undo", "cancel": "cancellation", "retry": "retry",
-    "happened": "answer", "not-happened": "answer", "acknowledge": "answer",
-}  # fmt: skip
+OF_A_REVISION: Final = frozenset({"approve", "reject", "break-glass"})
 Sent = dict[str, Any]
 
 
@@ -121,7 +117,7 @@ def decide(request: HttpRequest, number: int, verb: str) -> HttpResponse:
         raise Http404
     viewer = viewer_of(request)
     action = visible_action(viewer, number)
-    form = DecisionForm(request.POST)
+    form = (SeenForm if verb in OF_A_REVISION else DecisionForm)(request.POST)
     if not form.is_valid():
         return refused(request, 400, "Not understood", f"{form.complaint} Nothing was recorded.")
     sent = form.cleaned_data
@@ -130,13 +126,12 @@ def decide(request: HttpRequest, number: int, verb: str) -> HttpResponse:
         try:
             return {"said": VERBS[verb](action, actor_of(request), sent)}
         except Conflict as conflict:
-            text = explained(conflict, sent["revision"], sent["plan"])
-            raise Unchanged({"conflict": conflict.code, "text": text}) from conflict
+            raise Unchanged(lost(conflict, verb, revision=sent["revision"], plan=sent["plan"])) from conflict
 
     def answer(outcome: Outcome) -> HttpResponse:
         now = visible_action(viewer, number)
         if "conflict" in outcome:
-            return conflicted(request, now, verb, outcome)
+            return conflicted(request, now, outcome)
         return _done(request, viewer, now, sent["next"])
 
     try:
@@ -197,41 +192,3 @@ def state_of(viewer: Viewer, address: str) -> ListState | None:
         return ListState(tab=tab, query=QueryDict(parts.query), viewer=viewer)
     except BadToken:
         return ListState(tab=tab, query=QueryDict(), viewer=viewer)
-
-
-def conflicted(request: HttpRequest, action: Action, verb: str, outcome: Outcome) -> HttpResponse:
-    """409: who was faster and how it stands now, or what changed meanwhile."""
-    if outcome["conflict"] == "decided" and action.decided_by_name:
-        template = "actions/_conflict.html" if htmx.fragment(request) else "actions/conflict.html"
-        context = {"conflict": _lost(viewer_of(request), action, verb)}
-        response = htmx.live(render(request, template, context, status=409))
-    else:
-        response = refused(request, 409, "Not recorded", outcome["text"])
-    response["HX-Trigger"] = htmx.CHANGED
-    return response
-
-
-def _lost(viewer: Viewer, action: Action, verb: str) -> dict[str, str]:
-    at = action.decided_at
-    return {
-        "who": action.decided_by_name,
-        "when": f"{viewer.local(at):%H:%M:%S}" if at else "",
-        "when_iso": iso(at),
-        "did": DECIDED[Decision(action.decision)],
-        "your_verb": NOUNS[verb],
-        "label": action.label,
-        "url": page_url(action.pk),
-        "comment": action.decision_comment,
-        "runs": RUNS.get(Execution(action.execution), ""),
-    }
-
-
-def explained(conflict: Conflict, revision: int | None, plan: str | None = None) -> str:
-    if conflict.code == "plan_changed":
-        now = "; ".join(plan_since(conflict.action, plan or ""))
-        return f"{conflict.message} Now: {now}." if now else conflict.message
-    if conflict.code != "changed" or not revision:
-        return conflict.message
-    changes = changed_since(conflict.action, revision)
-    told = "; ".join(f"{name} was {then}, is now {now}" for name, (then, now) in changes.items())
-    return f"{conflict.message} Changed: {told}." if told else conflict.message

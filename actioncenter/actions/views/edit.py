@@ -16,8 +16,8 @@ from actioncenter.actions.models import Action, Conflict, Invalid
 from actioncenter.actions.pane import title_of
 from actioncenter.actions.permissions import NotVisible, Refused, Verb
 from actioncenter.actions.queries import Viewer, viewer_of
-from actioncenter.actions.views.decide import explained
 from actioncenter.actions.views.detail import page_url, visible_action
+from actioncenter.actions.views.lost import lost, notice
 from actioncenter.web import htmx
 from actioncenter.web.load import LARGEST
 from actioncenter.web.refusing import refused
@@ -50,13 +50,13 @@ def _save(request: Request, viewer: Viewer, action: Action) -> HttpResponse:
         try:
             action.edit(form.cleaned_data, by=actor_of(request), revision=seen)
         except Conflict as conflict:
-            return {"lost": explained(conflict, seen)}
+            return lost(conflict, "edit", revision=seen)
         return {"said": f"{action.label} was changed. Votes cast before are void."}
 
     def answer(outcome: Outcome) -> HttpResponse:
-        if "lost" in outcome:
+        if "conflict" in outcome:
             now = visible_action(viewer, action.pk)
-            return _page(request, viewer, now, error=outcome["lost"], status=409)
+            return _page(request, viewer, now, conflict=notice(request, now, outcome), status=409)
         return redirect(page_url(action.pk))
 
     try:
@@ -75,6 +75,7 @@ def _page(
     action: Action,
     *,
     error: str = "",
+    conflict: dict[str, Any] | None = None,
     form: forms.Form | None = None,
     status: int = 200,
 ) -> HttpResponse:
@@ -87,6 +88,7 @@ def _page(
         "revision": action.revision,
         "form": form or _form(action),
         "error": error,
+        "conflict": conflict,
         "why_not": str(refusal) if refusal else "" if waits else "It no longer waits for a decision.",
         "back_url": reverse("actions:detail", args=[action.pk]),
     }

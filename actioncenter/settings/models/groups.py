@@ -16,7 +16,7 @@ from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
-from actioncenter.settings.enums import AutomationLevel, BreakerState, StopScope, is_raise
+from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel, BreakerState, StopScope, is_raise
 from actioncenter.settings.models.authority import PROOF_NEEDED, has_proved, may_change
 from actioncenter.settings.models.safeguards import Safeguards
 
@@ -264,6 +264,10 @@ class LevelRaise(models.Model):
     def __str__(self) -> str:
         return f"{self.group} to {AutomationLevel(self.new_level).name}"
 
+    @property
+    def label(self) -> str:
+        return LEVEL_LABELS[AutomationLevel(self.new_level)]
+
     @classmethod
     def request(
         cls, group: DeviceGroup, new: AutomationLevel, *, by: Actor, comment: str = ""
@@ -286,7 +290,8 @@ class LevelRaise(models.Model):
         )
         notify_admins(
             "level_raise",
-            title=f"{by.name} asked to raise the automation level of {group.name}",
+            title=f"{by.name} asked to raise {group.name} to {LEVEL_LABELS[new]}:"
+            f" it takes effect at {waiting.effective_at:%b %d, %H:%M} UTC unless somebody cancels it",
             url=f"/settings/groups/{group.pk}",
             severity=Severity.WARNING,
         )
@@ -324,6 +329,7 @@ class LevelRaise(models.Model):
                 before={"level": AutomationLevel(self.new_level).name},
                 after={"level": AutomationLevel(self.old_level).name},
             )
+            self._tell(f"{by.name} cancelled the raise of {self.group.name} to {self.label}")
 
     def _lock(self, *, due_only: bool = False) -> "LevelRaise":
         found = LevelRaise.objects.select_for_update().filter(pk=self.pk, ended_at__isnull=True)
@@ -343,3 +349,8 @@ class LevelRaise(models.Model):
             group._require_cooled()
             locked.end(by=by, cancelled=False)
             group._set_level(AutomationLevel(locked.new_level), by=by, kind=Kind.GROUP_LEVEL_RAISED)
+            locked._tell(f"{group.name} is at {locked.label} now; {locked.requested_by_name} asked for it")
+
+    def _tell(self, title: str) -> None:
+        url = f"/settings/groups/{self.group_id}"
+        notify_admins("level_raise", title=title, url=url, severity=Severity.WARNING)

@@ -12,12 +12,11 @@ from django.views.decorators.http import require_safe
 
 from actioncenter.accounts.request import Request, actor_of
 from actioncenter.actions.queries.authority import Line, Matrix, matrix
-from actioncenter.actions.reasons import LEVEL_LABELS
 from actioncenter.actions.words import RISKS
 from actioncenter.audit import log
 from actioncenter.audit.enums import Kind
 from actioncenter.settings.access import scope_for
-from actioncenter.settings.enums import AutomationLevel, Role
+from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel, Role
 from actioncenter.settings.models import DeviceGroup
 from actioncenter.web.load import LARGEST
 from actioncenter.web.sheets import as_csv, csv_file

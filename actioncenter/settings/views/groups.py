@@ -13,9 +13,8 @@ from django.views.decorators.http import require_POST, require_safe
 from actioncenter.accounts import proof
 from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import Request, actor_of
-from actioncenter.actions.reasons import LEVEL_LABELS
 from actioncenter.settings.access import scope_for
-from actioncenter.settings.enums import Role
+from actioncenter.settings.enums import LEVEL_LABELS, Role
 from actioncenter.settings.forms import LevelForm
 from actioncenter.settings.models import DeviceGroup, LevelError, LevelRaise, Safeguards
 from actioncenter.settings.views import shown

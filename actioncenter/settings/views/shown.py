@@ -8,10 +8,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from actioncenter.accounts.models import User
-from actioncenter.actions.reasons import LEVEL_LABELS
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
-from actioncenter.settings.enums import AutomationLevel, Role
+from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel, Role
 from actioncenter.settings.models import DeviceGroup, GroupRule, LevelRaise, Safeguards
 from actioncenter.web.moments import iso, lasting, when
 from investigations.models import Device
