@@ -20,7 +20,7 @@ from actioncenter.actions.execution import watching
 from actioncenter.actions.execution.loop import runner_name
 from actioncenter.actions.models import Action, ConnectorJob, Duty, following
 from actioncenter.audit.actor import Actor
-from actioncenter.settings.models import FolderExclusion, Indicator, LevelRaise, Safeguards
+from actioncenter.settings.models import FolderExclusion, Indicator, LevelRaise, Safeguards, renewing
 from investigations import lifecycle, membership
 from investigations.models import Binding, Device, Investigation, Mark
 
@@ -168,9 +168,14 @@ def tell_of_reviews(by: Actor) -> int:
     return sum(kind.tell(figures, by=by) for kind in REVIEWED)
 
 
+def tell_of_levels(by: Actor) -> int:
+    return renewing.tell()
+
+
 CHORES: Sequence[Chore] = (
     Chore("breakers", 1.0, lambda: bool(rails.suspects(Safeguards.current())), rails.watch, look=1.0),
     Chore("suppressions", 60.0, reviews_to_tell, tell_of_reviews, look=60.0),
+    Chore("levels", 60.0, lambda: renewing.to_tell().exists(), tell_of_levels, look=600.0),
     Chore("expire", 1.0, lambda: Action.objects.past_expiry().exists(), expire),
     Chore("advance_investigations", 0.5, lambda: Mark.objects.exists(), advance_investigations),
     Chore("plan_left_over", 10.0, lambda: planning.unplanned().exists(), plan_left_over),

@@ -77,6 +77,7 @@ class Kind(StrEnum):
     GROUP_LEVEL_RAISE_REQUESTED = "group.level_raise_requested"
     GROUP_LEVEL_RAISED = "group.level_raised"
     GROUP_RAISE_CANCELLED = "group.raise_cancelled"
+    GROUP_LEVEL_CONFIRMED = "group.level_confirmed"
     FOLDERS_CHANGED = "folders.changed"
     EXCLUSION_ADDED = "exclusion.added"
     EXCLUSION_REMOVED = "exclusion.removed"

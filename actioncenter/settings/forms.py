@@ -22,6 +22,12 @@ class LevelForm(forms.Form):
         return " ".join(str(error) for errors in self.errors.values() for error in errors)
 
 
+class SeenForm(forms.Form):
+    """What the page showed, where nothing else is asked."""
+
+    revision = forms.IntegerField(min_value=0, max_value=LARGEST)
+
+
 class StopForm(forms.Form):
     """What to stop or pause. An empty one stops everything: the button on every page asks nothing."""
 

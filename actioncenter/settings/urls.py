@@ -10,6 +10,7 @@ urlpatterns = [
     path("groups", views.groups, name="groups"),
     path("groups/<int:pk>", views.group, name="group"),
     path("groups/<int:pk>/level", views.level, name="level"),
+    path("groups/<int:pk>/level/keep", views.keep_level, name="keep_level"),
     path("rules", views.rules, name="rules"),
     path("rules/add", views.add_rule, name="add_rule"),
     path("rules/<int:pk>", views.rule, name="rule"),

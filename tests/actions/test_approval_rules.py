@@ -9,11 +9,14 @@ from django.utils import timezone
 from actioncenter.accounts.enums import Severity
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Decision, Execution, Risk
+from actioncenter.actions.execution import loop
 from actioncenter.actions.models import Action, Conflict, Invalid
+from actioncenter.actions.models.deciding import BULK_LIMIT
 from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Via
 from actioncenter.audit.models import Event
+from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.enums import Role
 from actioncenter.settings.models import ApprovalRule
 from actioncenter.settings.models.approval import (
@@ -26,6 +29,7 @@ from actioncenter.settings.models.approval import (
 )
 from investigations.enums import Verdict
 from tests import factories
+from tests.actions.conftest import RUNNER
 from tests.actions.varied import proposed
 
 pytestmark = pytest.mark.django_db
@@ -220,10 +224,13 @@ def test_strictest_clock_wins(days: int, minutes: int | None, risk: Risk | None)
 
 @pytest.mark.oversight("HO-003")
 @pytest.mark.parametrize("off", [-1, 1])
-def test_timeout_never_executes(off: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [10, pytest.param(1_000, marks=pytest.mark.long)])
+def test_timeout_never_executes(
+    number: int, off: int, monkeypatch: pytest.MonkeyPatch, estate: Estate
+) -> None:
     """The sweeper is off and this host's clock is wrong by an hour: the database's counts."""
     rule(expiry_days=1)
-    actions = [proposed(on=f"host-{number}") for number in range(10)]
+    actions = [proposed(on=f"host-{at}") for at in range(number)]
     Action.objects.update(expires_at=timezone.now() - timedelta(milliseconds=1))
     wrong = timezone.now() + timedelta(hours=off)
     monkeypatch.setattr("django.utils.timezone.now", lambda: wrong)
@@ -231,9 +238,13 @@ def test_timeout_never_executes(off: int, monkeypatch: pytest.MonkeyPatch) -> No
     for action in actions[:5]:
         with pytest.raises(Conflict, match="expired undecided"):
             action.approve(by=by)
-    results = Action.objects.approve_many([action.pk for action in actions], by=by)
-    assert {result.code for result in results} == {"expired"}
+    numbers = [action.pk for action in actions]
+    for start in range(0, number, BULK_LIMIT):
+        results = Action.objects.approve_many(numbers[start : start + BULK_LIMIT], by=by)
+        assert {result.code for result in results} == {"expired"}
+    loop.drain(by=RUNNER)
     assert set(Action.objects.values_list("execution", flat=True)) == {Execution.NONE}
+    assert estate.effects() == {}
 
 
 def test_the_clocks_are_set_by_the_database(monkeypatch: pytest.MonkeyPatch) -> None:

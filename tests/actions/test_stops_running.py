@@ -35,7 +35,7 @@ from tests.actions.stopping import (
     simulated,
     until,
 )
-from tests.settings.stopping import ALL, GROUP, PAUSE, STOP, pull, stop_file
+from tests.settings.stopping import ALL, CONNECTOR, GROUP, PAUSE, STOP, TYPE, pull, stop_file
 
 __all__ = ["stop_file"]
 pytestmark = pytest.mark.usefixtures("stop_file")
@@ -54,12 +54,12 @@ def begun_since(stop: Stop) -> int:
     return Attempt.objects.filter(started_at__gt=stop.pulled_at).count()
 
 
-def one_round(estate: Estate, kind: StopKind) -> list[str]:
+def one_round(estate: Estate, kind: StopKind, scope: StopScope = StopScope.ALL) -> list[str]:
     """Stop in the middle of the work; what went on although it shouldn't have."""
     before = len(moments(estate))
-    decided(12)
+    *_, last = decided(12)
     until(lambda: len(moments(estate)) > before + 2, "no work began")
-    stop = pull(kind)
+    stop = pull(kind, scope, what_holds(last)[scope])
     said = time.time()
     until(lambda: all(acks(stop)), "not acknowledged")
     until(lambda: Stop.objects.get(pk=stop.pk).quiet_at, "it never became quiet")
@@ -70,6 +70,16 @@ def one_round(estate: Estate, kind: StopKind) -> list[str]:
     return found
 
 
+def what_holds(action: Action) -> dict[StopScope, int | None]:
+    """What stops it and all that were decided with it."""
+    return {
+        StopScope.ALL: None,
+        StopScope.CONNECTOR: action.targets.get().instance_id,
+        StopScope.GROUP: action.group_id,
+        StopScope.TYPE: action.type,
+    }
+
+
 def acks(stop: Stop) -> list[bool]:
     call = runners.roll_call(stop.pk, runners.known())
     return [name in call.acknowledged for name in [*call.acknowledged, *call.waited_for, *call.silent]]
@@ -77,12 +87,15 @@ def acks(stop: Stop) -> list[bool]:
 
 @pytest.mark.oversight("HO-002")
 @pytest.mark.parametrize(
-    "rounds", [2, pytest.param(100, marks=[pytest.mark.long])], ids=["few rounds", "100 rounds"]
+    "rounds", [4, pytest.param(100, marks=[pytest.mark.long])], ids=["few rounds", "100 rounds"]
 )
 def test_pause_and_stop_2s(shared_database: str, tmp_path: Path, rounds: int) -> None:
+    """Of each scope in turn, with either kind."""
     estate = simulated(tmp_path, slow=0.1)
+    scopes = [ALL, CONNECTOR, GROUP, TYPE]
+    turns = [(STOP if (at + at // 4) % 2 else PAUSE, scopes[at % 4]) for at in range(rounds)]
     with runner(shared_database), runner(shared_database):
-        found = [one_round(estate, STOP if number % 2 else PAUSE) for number in range(rounds)]
+        found = [one_round(estate, kind, scope) for kind, scope in turns]
         until(lambda: not Action.objects.running().exists(), "what waited was lost")
 
     assert found == [[]] * rounds

@@ -1,7 +1,8 @@
 """Deciders at work in processes of their own, while an admin changes what their decisions rest on.
 
-Reads {"rounds": n, "changes": [...], "plant": bool} (a planted mistake ends it when it shows) and prints {"late": {change: n}, "done": {change: n},
-"waits_ms": [...]}. `late` counts what was committed after the admin read "saved" and before the change was
+Reads {"rounds": n, "changes": [...], "plant": bool} and prints {"late": {change: n}, "done": {change: n},
+"waits_ms": [...]}. The planted mistake is a plain read: what a decision rests on is read before its
+transaction; it ends the contest when it shows. `late` counts what was committed after the admin read "saved" and before the change was
 taken back: a fence that holds lets nothing through. `done` counts what was decided meanwhile otherwise.
 """
 
@@ -10,7 +11,8 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.db import connection, connections, transaction
@@ -20,11 +22,12 @@ from actioncenter.accounts.models import User
 from actioncenter.actions import planning
 from actioncenter.actions.enums import Decision
 from actioncenter.actions.execution import claiming
-from actioncenter.actions.models import Action, Attempt, Conflict, attempting
+from actioncenter.actions.models import Action, Attempt, Conflict, attempting, deciding
 from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.enums import AutomationLevel, Role, StopKind, StopScope
 from actioncenter.settings.models import DeviceGroup, Stop
+from investigations.models import Evidence
 from tests import factories
 
 RUNNER = Actor.system("runner")
@@ -43,18 +46,35 @@ class Field:
         self.over = fork.Event()
 
 
+@contextmanager
+def read_before(owner: Any, name: str, *given: Any) -> Iterator[None]:
+    """Let `owner.name` give what it gives now, a while later."""
+    real = getattr(owner, name)
+    found = real(*given)
+    time.sleep(HASTE)
+    setattr(owner, name, lambda *_: found)
+    try:
+        yield
+    finally:
+        setattr(owner, name, real)
+
+
 def plan_automatically(field: Field, plant: bool) -> None:
     group = DeviceGroup.objects.get(pk=field.group.value)
-    evidence = factories.file_evidence(factories.device(f"auto-{time.monotonic_ns()}", in_group=group))
-    planning.plan([evidence.pk])
+    found = factories.file_evidence(factories.device(f"auto-{time.monotonic_ns()}", in_group=group))
+    rows = Evidence.objects.filter(pk=found.pk)
+    with read_before(planning, "_read", rows) if plant else nullcontext():
+        planning.plan([found.pk])
 
 
 def approve(field: Field, plant: bool) -> None:
     asking = DeviceGroup.objects.get(name="Finance laptops")
     evidence = factories.file_evidence(factories.device(f"ask-{time.monotonic_ns()}", in_group=asking))
     (action,) = factories.planned(evidence)
+    mira = User.objects.get(username="mira").actor()
     try:
-        action.approve(by=User.objects.get(username="mira").actor())
+        with read_before(deciding, "voter_rights", mira) if plant else nullcontext():
+            action.approve(by=mira)
     except (Refused, NotVisible, Conflict):
         return
 
@@ -63,7 +83,6 @@ def claim(field: Field, plant: bool) -> None:
     if not plant:
         claiming.claim_next("contest", by=RUNNER)
         return
-    # The mistake that the test must be able to see: what is stopped is read before the transaction.
     for pk in claiming._candidates():
         if Stop.objects.in_force().exists():
             return

@@ -12,6 +12,10 @@ from tests.settings.stopping import stop_file
 __all__ = ["stop_file"]
 pytestmark = pytest.mark.usefixtures("stop_file", "people")
 CHANGES = ["switch", "level", "right", "role"]
+SELDOM = {"right": pytest.mark.long, "role": pytest.mark.long}
+MANY = 100
+PROMISED_MS = 200
+"""How long an admin waits for "saved" at most, of a hundred times 99."""
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def contest(url: str, rounds: int, changes: list[str], *, plant: bool = False) -
 
 
 @pytest.mark.parametrize(
-    "rounds", [5, pytest.param(100, marks=[pytest.mark.long])], ids=["few rounds", "100 rounds"]
+    "rounds", [5, pytest.param(MANY, marks=[pytest.mark.long])], ids=["few rounds", "100 rounds"]
 )
 def test_nothing_is_decided_on_what_no_longer_holds(shared_database: str, rounds: int) -> None:
     told = contest(shared_database, rounds, CHANGES)
@@ -36,11 +40,14 @@ def test_nothing_is_decided_on_what_no_longer_holds(shared_database: str, rounds
     assert told["late"] == dict.fromkeys(CHANGES, 0)
     assert told["done"] == dict.fromkeys(CHANGES, rounds), "somebody was deciding in every round"
     assert told["codes"] == [0] * len(told["codes"])
-    print(f"an admin waited {quantiles(told['waits_ms'], n=100)[98]:.0f} ms (p99)")  # noqa: T201
+    if rounds == MANY:
+        waited = quantiles(told["waits_ms"], n=100)[98]
+        assert waited <= PROMISED_MS, f"an admin waited {waited:.0f} ms (p99)"
 
 
-def test_a_plain_read_without_the_fence_is_seen(shared_database: str) -> None:
-    told = contest(shared_database, 40, ["switch"], plant=True)
+@pytest.mark.parametrize("change", [pytest.param(each, marks=SELDOM.get(each, ())) for each in CHANGES])
+def test_a_plain_read_before_the_fence_is_seen(shared_database: str, change: str) -> None:
+    told = contest(shared_database, 40, [change], plant=True)
 
     assert told["codes"] == [0] * len(told["codes"])
-    assert told["late"]["switch"] > 0
+    assert told["late"][change] > 0

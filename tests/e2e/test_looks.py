@@ -32,6 +32,7 @@ NO_PAGES = {
     "actions:judge": "only POST",
     "settings:authority_file": "a file",
     "settings:level": "only POST",
+    "settings:keep_level": "only POST",
     "settings:confirm_level": "only POST",
     "settings:cancel_level": "only POST",
     "settings:restore_breaker": "only POST",

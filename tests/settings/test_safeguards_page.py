@@ -1,5 +1,7 @@
 """The page of the safeguards: admins change and restore, auditors read, nobody else sees it."""
 
+from datetime import timedelta
+
 import pytest
 from django.db.models.functions import Now
 from django.http import HttpResponse
@@ -43,6 +45,7 @@ def breaker(name: str = "Kiosks") -> Breaker:
 
 def test_it_shows_every_figure_and_how_much_of_each_cap_is_used(noa: Client) -> None:
     planning.plan(verdicts(fleet("kiosks", 7), 1, EvidenceType.IP))
+    fleet("new ones", 3, known_for=timedelta(minutes=5))
 
     shown = noa.get(PAGE)
 
@@ -54,6 +57,7 @@ def test_it_shows_every_figure_and_how_much_of_each_cap_is_used(noa: Client) -> 
     assert (kiosks["devices"], devices["used"], devices["cap"], devices["reached"]) == (7, 5, 5, True)
     assert (entities["used"], entities["cap"], entities["reached"]) == (0, 100, False)
     assert "5 of 5" in text(shown)
+    assert "3 devices, 3 too new to count" in text(shown)
     assert "Cap reached" in text(shown)
 
 

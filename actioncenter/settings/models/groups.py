@@ -174,6 +174,17 @@ class DeviceGroup(models.Model):
         self.level = group.level
         return waiting
 
+    def confirm_level(self, *, by: Actor, comment: str = "", revision: int | None = None) -> None:
+        """The level is still wanted, for another year. Raises LevelError, as `change_level`."""
+        with fence.exclusive():
+            _require_admin(by)
+            _require_proof(by)
+            group = DeviceGroup.objects.select_for_update().get(pk=self.pk)
+            if revision is not None and revision != group.revision:
+                raise LevelError("changed", f"Somebody changed {group.name} since you opened this page.")
+            level = {"level": group.automation.name}
+            group.record(Kind.GROUP_LEVEL_CONFIRMED, by=by, before=level, after=level, comment=comment)
+
     def _require_cooled(self) -> None:
         """After harm nothing more may run by itself before the cooling-off is over."""
         hot = self.breakers.filter(cool_until__gt=Now()).exclude(state=BreakerState.CLOSED)

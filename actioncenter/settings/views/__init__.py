@@ -1,7 +1,7 @@
 """Pages of the settings."""
 
 from actioncenter.settings.views.authority import authority, authority_file
-from actioncenter.settings.views.groups import cancel_level, confirm_level, group, groups, level
+from actioncenter.settings.views.groups import cancel_level, confirm_level, group, groups, keep_level, level
 from actioncenter.settings.views.rules import add_rule, remove_rule, rule, rules
 from actioncenter.settings.views.safeguards import renew, restore_breaker, safeguards
 from actioncenter.settings.views.stops import explain, resume, stop, stops
@@ -15,6 +15,7 @@ __all__ = [
     "explain",
     "group",
     "groups",
+    "keep_level",
     "level",
     "remove_rule",
     "renew",

@@ -15,7 +15,7 @@ from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import Request, actor_of
 from actioncenter.settings.access import scope_for
 from actioncenter.settings.enums import LEVEL_LABELS, Role
-from actioncenter.settings.forms import LevelForm
+from actioncenter.settings.forms import LevelForm, SeenForm
 from actioncenter.settings.models import DeviceGroup, LevelError, LevelRaise, Safeguards
 from actioncenter.settings.views import shown
 from actioncenter.web.load import load
@@ -59,6 +59,25 @@ def level(request: Request, pk: int) -> HttpResponse:
         if waiting is None:
             return {"said": f"{row.name} is set to {LEVEL_LABELS[wanted]} from now on."}
         return {"said": f"Asked to raise {row.name} to {LEVEL_LABELS[wanted]}. {shown.raise_rule()}"}
+
+    try:
+        return once(request, effect, lambda _: redirect("settings:group", pk=row.pk))
+    except LevelError as error:
+        return _refused(request, row, error)
+
+
+@require_POST
+def keep_level(request: Request, pk: int) -> HttpResponse:
+    """Say that it is still wanted."""
+    row = load(_visible(request), pk)
+    _require_admin(request)
+    form = SeenForm(request.POST)
+    if not form.is_valid():
+        return _page(request, row, error="The form doesn't say what was seen.", status=422)
+
+    def effect() -> Outcome:
+        row.confirm_level(by=actor_of(request), revision=form.cleaned_data["revision"])
+        return {"said": f"{row.name} keeps its level for another year."}
 
     try:
         return once(request, effect, lambda _: redirect("settings:group", pk=row.pk))

@@ -30,6 +30,7 @@ from actioncenter.settings.models import (
     SafeguardsError,
 )
 from actioncenter.settings.models.rails import Window
+from actioncenter.settings.views.shown import device_counts
 from actioncenter.web.load import LARGEST, load
 from actioncenter.web.moments import iso, when
 
@@ -207,10 +208,12 @@ def _uses(figures: Safeguards) -> list[Shown]:
     named: dict[int | None, str] = dict(DeviceGroup.objects.values_list("pk", "name"))
     keys = [RailKey(group, device_wide) for group in named for device_wide in (True, False)]
     windows, sizes = RailUse.windows(keys), rails.sizes(named)
+    devices = device_counts(pk for pk in named if pk)
     return [
         {
             "name": name,
-            "devices": sizes.get(group, 0),
+            "devices": devices.get(group or 0, 0),
+            "young": devices.get(group or 0, 0) - sizes.get(group, 0),
             "rails": [
                 _use(
                     windows.get(key),

@@ -11,7 +11,7 @@ from actioncenter.accounts.models import User
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel, Role
-from actioncenter.settings.models import DeviceGroup, GroupRule, LevelRaise, Safeguards
+from actioncenter.settings.models import DeviceGroup, GroupRule, LevelRaise, Safeguards, renewing
 from actioncenter.web.moments import iso, lasting, when
 from investigations.models import Device
 
@@ -60,6 +60,7 @@ CHANGES: Final[Mapping[str, str]] = {
     Kind.GROUP_LEVEL_RAISE_REQUESTED: "Raise from {before} to {after} asked",
     Kind.GROUP_LEVEL_RAISED: "Level raised from {before} to {after}",
     Kind.GROUP_RAISE_CANCELLED: "Raise to {before} cancelled",
+    Kind.GROUP_LEVEL_CONFIRMED: "Level {after} confirmed",
 }
 
 
@@ -104,7 +105,17 @@ def whole_group(row: DeviceGroup, devices: int, *, viewer: User) -> Shown:
         "revision": row.revision,
         "rules": [_rule_row(rule) for rule in row.rules.all()],
         "history": _history(row),
+        "kept": _kept(row),
     }
+
+
+def _kept(row: DeviceGroup) -> Shown | None:
+    """When its level was last confirmed; None where nothing runs by itself."""
+    if row.level <= AutomationLevel.SEMI_ALL:
+        return None
+    at = renewing.dated(DeviceGroup.objects.filter(pk=row.pk)).get().confirmed_at
+    due = at + renewing.KEPT
+    return {"since": f"{at:%d %b %Y}", "due": f"{due:%d %b %Y}", "is_due": due <= timezone.now()}
 
 
 def sample_devices(row: DeviceGroup) -> list[Shown]:
