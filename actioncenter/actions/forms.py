@@ -17,14 +17,18 @@ BULK_VERBS: Final = (Verb.APPROVE, Verb.REJECT, Verb.UNDO)
 
 
 class Seen(NamedTuple):
-    """What a list showed of an action; None where it doesn't say, and '' for a plan that wasn't there."""
+    """What a list showed of an action; a plan is None where it doesn't say, and '' where there was none."""
 
-    revision: int | None
+    revision: int
     plan: str | None
 
 
 class DecisionForm(forms.Form):
-    """`revision` and `plan` are what the person saw; None where the page doesn't say."""
+    """`revision` and `plan` are what the person saw.
+
+    Who doesn't say which revision has seen the first: what was edited since is never decided on unseen.
+    For the plan it is None.
+    """
 
     comment = forms.CharField(required=False, max_length=COMMENT_LIMIT, strip=True)
     revision = forms.IntegerField(required=False, min_value=1, max_value=LARGEST)
@@ -33,6 +37,9 @@ class DecisionForm(forms.Form):
     typed = forms.CharField(required=False, max_length=320, strip=True)
     idempotency_key = forms.CharField(required=False, max_length=100)
     next = forms.CharField(required=False, max_length=4000)
+
+    def clean_revision(self) -> int:
+        return self.cleaned_data["revision"] or 1
 
     def clean_plan(self) -> str | None:
         plan: str = self.cleaned_data["plan"]
@@ -51,12 +58,6 @@ class DecisionForm(forms.Form):
         return f"{name}: {errors[0]}"
 
 
-class SeenForm(DecisionForm):
-    """A decision is about what was seen, so the page has to say which revision it showed."""
-
-    revision = forms.IntegerField(min_value=1, max_value=LARGEST)
-
-
 class SelectionField(forms.Field):
     """Repeated "number:revision:plan" -> {number: what was seen}, in the order given."""
 
@@ -67,7 +68,7 @@ class SelectionField(forms.Field):
             if match is None or not 0 < int(match[1]) <= LARGEST:
                 raise ValidationError(f"“{text[:40]}” is not an action.")
             chosen[int(match[1])] = Seen(
-                revision=int(match[2]) if match[2] else None,
+                revision=int(match[2]) if match[2] else 1,
                 plan=match[3][1:] if match[3] is not None else None,
             )
         if not 0 < len(chosen) <= BULK_LIMIT:
@@ -78,10 +79,3 @@ class SelectionField(forms.Field):
 class BulkForm(DecisionForm):
     verb = forms.ChoiceField(choices=[(verb.value, verb.value) for verb in BULK_VERBS])
     selected = SelectionField(widget=forms.MultipleHiddenInput)
-
-    def clean(self) -> None:
-        """As SeenForm, of each that is to be decided on."""
-        sent = self.cleaned_data
-        unseen = [number for number, seen in sent.get("selected", {}).items() if not seen.revision]
-        if unseen and sent.get("verb") != Verb.UNDO:
-            self.add_error("selected", f"The page doesn't say which revision of A-{unseen[0]} was seen.")

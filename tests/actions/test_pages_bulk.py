@@ -68,12 +68,14 @@ def test_every_row_says_what_became_of_it(mira: Client) -> None:
     assert rows[4]["text"] == rows[5]["text"].replace("999999", str(hidden.pk))
 
 
-def test_a_row_that_does_not_say_what_was_seen_decides_nothing(mira: Client) -> None:
-    first, second = factories.waiting_actions(2)
+def test_what_was_edited_is_not_decided_on_by_a_row_that_does_not_say_what_it_saw(mira: Client) -> None:
+    action = proposed(ActionType.ISOLATE_DEVICE)
+    action.edit({"isolation": "selective", "hours": 0}, by=factories.person("sam").actor(), revision=1)
 
-    answer = send(mira, "approve", [f"{first.pk}:1", str(second.pk)])
-    assert answer.status_code == 400
-    assert not Action.objects.filter(decision=Decision.APPROVED).exists()
+    (row,) = send(mira, "reject", [str(action.pk)], comment="blind").context["results"]["rows"]
+    assert row["code"] == "changed"
+    action.refresh_from_db()
+    assert action.decision == Decision.PENDING
 
 
 def test_several_types_at_once_are_refused_with_the_reason(mira: Client) -> None:

@@ -117,7 +117,7 @@ def _decided(
 ) -> Sequence[RowResult]:
     seen: Mapping[int, Seen] = {number: sent["selected"][number] for number in numbers}
     more: dict[str, Any] = {
-        "revisions": {number: of.revision for number, of in seen.items() if of.revision},
+        "revisions": {number: of.revision for number, of in seen.items()},
         "approval_id": approval,
         "wait": wait,
     }

@@ -14,7 +14,7 @@ from actioncenter.accounts.answers import Outcome, Unchanged, once
 from actioncenter.accounts.request import actor_of
 from actioncenter.actions.abilities import BUTTONS, to_type
 from actioncenter.actions.enums import Decision
-from actioncenter.actions.forms import DecisionForm, SeenForm
+from actioncenter.actions.forms import DecisionForm
 from actioncenter.actions.models import Action, Conflict, Invalid
 from actioncenter.actions.pane import pane_of
 from actioncenter.actions.permissions import NotVisible, Refused
@@ -29,7 +29,6 @@ from actioncenter.live.tag import action_tag
 from actioncenter.web import htmx
 from actioncenter.web.keyset import BadToken
 
-OF_A_REVISION: Final = frozenset({"approve", "reject", "break-glass"})
 Sent = dict[str, Any]
 
 
@@ -117,7 +116,7 @@ def decide(request: HttpRequest, number: int, verb: str) -> HttpResponse:
         raise Http404
     viewer = viewer_of(request)
     action = visible_action(viewer, number)
-    form = (SeenForm if verb in OF_A_REVISION else DecisionForm)(request.POST)
+    form = DecisionForm(request.POST)
     if not form.is_valid():
         return refused(request, 400, "Not understood", f"{form.complaint} Nothing was recorded.")
     sent = form.cleaned_data

@@ -24,7 +24,7 @@ NOUNS: Final = {
 STILL_WAITS: Final = "It still waits for a decision."
 
 
-def lost(conflict: Conflict, verb: str, *, revision: int | None, plan: str | None = None) -> Outcome:
+def lost(conflict: Conflict, verb: str, *, revision: int, plan: str | None = None) -> Outcome:
     """The outcome of a form that changed nothing. It is kept, so that the form sent again reads the same."""
     did, who, at, stands = _told(conflict, revision, plan or "")
     return {
@@ -68,7 +68,7 @@ def conflicted(request: HttpRequest, action: Action, outcome: Outcome) -> HttpRe
     return response
 
 
-def _told(conflict: Conflict, revision: int | None, plan: str) -> tuple[str, str, datetime | None, str]:
+def _told(conflict: Conflict, revision: int, plan: str) -> tuple[str, str, datetime | None, str]:
     """What happened, by whom, when, and how it stands."""
     action = conflict.action
     match conflict.code:
@@ -110,8 +110,8 @@ def _stands(action: Action) -> str:
     return f"It {runs}." if runs else "Nothing will be done."
 
 
-def _edits(action: Action, revision: int | None) -> Sequence[str]:
-    changes = changed_since(action, revision) if revision else {}
+def _edits(action: Action, revision: int) -> Sequence[str]:
+    changes = changed_since(action, revision)
     return [f"{name} was {then}, is now {now}" for name, (then, now) in changes.items()]
 
 
