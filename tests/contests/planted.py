@@ -1,6 +1,7 @@
 """Mistakes that look right. The checks of a contest must see each of them."""
 
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.db.models.functions import Now
 from actioncenter.accounts import answers
 from actioncenter.accounts.models import Answer
 from actioncenter.actions.enums import Choice, Decision, Execution
-from actioncenter.actions.models import Action, Conflict, Vote, deciding, undoing
+from actioncenter.actions.models import Action, Conflict, Vote, closing, deciding, undoing
 from actioncenter.actions.views import decide
 from actioncenter.audit import log
 from actioncenter.audit.enums import Kind
@@ -80,6 +81,27 @@ def undo_of_a_stale_instance() -> None:
     undoing._newer_on_same_lane = lambda row: None
 
 
+def expiry_left_to_the_sweeper() -> None:
+    """Decide on whatever still waits; the sweeper, which takes its time, will see to what has expired."""
+    real, sweep = deciding.too_late, closing.expire_due
+
+    def too_late(row: Any, revision: int | None) -> Any:
+        found = real(row, revision)
+        return None if found is not None and found.code == "expired" else found
+
+    def slowly(*args: Any, **more: Any) -> int:
+        time.sleep(0.05)
+        return sweep(*args, **more)
+
+    deciding.too_late, closing.expire_due = too_late, slowly
+
+
+def undo_while_it_runs() -> None:
+    """Take back whatever was let run, whether or not it has ended."""
+    undoing.UNDOABLE = frozenset(Execution)
+    undoing.still_done = lambda row: row.targets.all()
+
+
 def look_then_insert() -> None:
     """Look for the key, and when nobody has it, act and write it down."""
 
@@ -117,5 +139,7 @@ PLANTED: dict[str, Callable[[], None]] = {
     "any revision": any_revision,
     "row by row": row_by_row,
     "undo of a stale instance": undo_of_a_stale_instance,
+    "expiry left to the sweeper": expiry_left_to_the_sweeper,
+    "undo while it runs": undo_while_it_runs,
     "look, then insert": look_then_insert,
 }

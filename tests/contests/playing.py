@@ -24,7 +24,7 @@ from django.db.models.functions import Now
 
 from actioncenter.accounts.models import User
 from actioncenter.actions import housekeeping
-from actioncenter.actions.enums import AttemptState, Decision, Execution
+from actioncenter.actions.enums import AttemptState, Decision
 from actioncenter.actions.execution import loop
 from actioncenter.actions.models import Action, Attempt
 from actioncenter.audit.actor import Actor
@@ -144,7 +144,7 @@ def undoer(player: Player) -> Iterator[Told]:
 def runner(player: Player) -> Iterator[Told]:
     """Run what was approved beforehand, one action a round."""
     for _, numbers in player.rounds():
-        waiting = Action.objects.filter(pk__in=numbers).exclude(execution=Execution.SUCCEEDED)
+        waiting = Action.objects.filter(pk__in=numbers, history_at=None)
         while waiting.exists():
             loop.drain(by=SYSTEM, limit=1)
             Attempt.objects.filter(ended_at=None, state=AttemptState.POLLING).update(next_poll_at=Now())

@@ -4,7 +4,7 @@ import pytest
 
 from actioncenter.settings.models import ApprovalRule
 from tests.contests import checks
-from tests.contests.setting_up import changeable, hold, singly, succeeded, waiting
+from tests.contests.setting_up import approved, changeable, hold, singly, succeeded, waiting
 from tests.contests.test_contests import parts
 
 ACTIONS = 10
@@ -38,6 +38,25 @@ def test_an_undo_of_a_stale_instance(shared_database: str) -> None:
     told = hold(shared_database, ["undo"] * 8, singly(numbers), planted="undo of a stale instance")
 
     assert len(checks.undone(told, numbers)) >= ACTIONS
+
+
+def test_expiry_left_to_the_sweeper(shared_database: str) -> None:
+    numbers = waiting(ACTIONS)
+    told = hold(
+        shared_database,
+        ["sweeper", *["before expiry"] * 5],
+        singly(numbers),
+        planted="expiry left to the sweeper",
+    )
+
+    assert any("after it had expired" in text for text in checks.decisions(told, numbers))
+
+
+def test_an_undo_of_what_still_runs(shared_database: str) -> None:
+    numbers = approved(ACTIONS)
+    told = hold(shared_database, ["runner", *["undoer"] * 5], singly(numbers), planted="undo while it runs")
+
+    assert any("before it had finished" in text for text in checks.undone(told, numbers))
 
 
 @pytest.mark.postgres
