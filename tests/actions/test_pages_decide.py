@@ -111,9 +111,11 @@ def test_what_was_edited_is_not_decided_on_by_a_form_that_does_not_say_what_it_s
     assert action.decision == Decision.PENDING
 
 
-def test_who_decides_too_late_reads_when_it_expired(mira: Client) -> None:
+@pytest.mark.parametrize("swept", [False, True])
+def test_who_decides_too_late_reads_when_it_expired(mira: Client, swept: bool) -> None:
     action = factories.waiting_action()
     Action.objects.filter(pk=action.pk).update(expires_at=datetime(2026, 3, 1, 9, 30, 15, tzinfo=UTC))
+    assert not swept or Action.objects.expire_due(by=factories.SETUP) == 1
 
     answer = send(mira, action, "approve", revision=1)
     text = " ".join(re.sub(r"<[^>]+>", "", answer.content.decode()).split())

@@ -71,7 +71,8 @@ def conflicted(request: HttpRequest, action: Action, outcome: Outcome) -> HttpRe
 def _told(conflict: Conflict, revision: int, plan: str) -> tuple[str, str, datetime | None, str]:
     """What happened, by whom, when, and how it stands."""
     action = conflict.action
-    match conflict.code:
+    expired = conflict.code == "decided" and action.decision == Decision.EXPIRED
+    match "expired" if expired else conflict.code:
         case "decided" if action.decided_at:
             return (
                 f"Already {DECIDED[Decision(action.decision)]}", action.decided_by_name, action.decided_at, _stands(action),
