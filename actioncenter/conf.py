@@ -12,6 +12,8 @@ from actioncenter import environment, keys
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.folder("ACTIONCENTER_DATA", BASE_DIR / "var")
 KEYS_DIR = environment.folder("ACTIONCENTER_KEYS_DIR", DATA_DIR / "keys")
+# What tells a restored database from the one that was last worked with must not be restored with it.
+ANCHOR_DIR = environment.folder("ACTIONCENTER_ANCHOR_DIR", DATA_DIR / "anchor")
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 DEBUG = environment.flag("ACTIONCENTER_DEBUG")

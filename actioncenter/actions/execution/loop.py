@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from django.db import close_old_connections, connection
 
 from actioncenter.actions import dispatch
-from actioncenter.actions.execution import beating, claiming, jobs, stepping
+from actioncenter.actions.execution import anchoring, beating, claiming, jobs, stepping
 from actioncenter.actions.execution.holding import Pulse
 from actioncenter.actions.models import Attempt, attempting
 from actioncenter.audit.actor import Actor
@@ -35,9 +35,10 @@ def next_task(runner: str, *, by: Actor) -> Callable[[], None] | None:
 
     What was decided goes before reads: a storm of proposals must not hold up an isolation.
     """
-    attempt = take_due(runner) or claiming.claim_next(runner, by=by)
-    if attempt is not None:
-        return lambda: stepping.work(attempt, by=by)
+    if anchoring.may_dispatch(by=by):
+        attempt = take_due(runner) or claiming.claim_next(runner, by=by)
+        if attempt is not None:
+            return lambda: stepping.work(attempt, by=by)
     job = jobs.claim_next()
     return (lambda: jobs.work(job, by=by)) if job else None
 
@@ -82,6 +83,7 @@ class Runner:
 
     def run(self) -> None:
         with (
+            anchoring.kept(by=self.by),
             beating.beats(self.name, self.pulse, self.in_flight),
             _listening() if self.bell is None else contextlib.nullcontext() as wire,
             ThreadPoolExecutor(self.threads, thread_name_prefix="work") as pool,

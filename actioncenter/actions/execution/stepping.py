@@ -13,7 +13,15 @@ from dataclasses import replace
 
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, AttemptState, TargetState
-from actioncenter.actions.execution import artefacts, binding, failpoints, gates, holding, outside
+from actioncenter.actions.execution import (
+    anchoring,
+    artefacts,
+    binding,
+    failpoints,
+    gates,
+    holding,
+    outside,
+)
 from actioncenter.actions.execution.binding import Refusal
 from actioncenter.actions.execution.claiming import LEASE
 from actioncenter.actions.execution.failpoints import Point
@@ -21,6 +29,7 @@ from actioncenter.actions.models import ActionTarget, Attempt, LeaseLost, Target
 from actioncenter.actions.models.conflicts import IllegalMove
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors import base, registry
+from actioncenter.settings.models import Installation
 
 logger = logging.getLogger(__name__)
 
@@ -168,10 +177,11 @@ def _ask(
     port: Port,
 ) -> base.Done | base.Continue | None:
     """The next answer of the far side; None when a person has to look."""
+    home = Installation.current()
+    if anchoring.is_doubtful(attempt, home):
+        return _ask_after_restore(attempt, connector, request, targets, port)
     if attempt.sent_at is None:
-        failpoints.reach(Point.UNMARKED)
-        attempting.mark_sent(attempt)
-        return connector.step(request, None, port)
+        return _send(attempt, connector, request, port, home)
     # A cursor is true only if it was put down after a whole step; in the middle of one nobody knows.
     polling = attempt.state == AttemptState.POLLING
     cursor = attempt.cursor if polling else None
@@ -182,6 +192,33 @@ def _ask(
     if delivery is base.Delivery.QUERYABLE and not cancelled:
         return connector.lookup(request) or connector.step(request, None, port)
     return connector.step(request, cursor, port)
+
+
+def _send(
+    attempt: Attempt, connector: base.Connector, request: base.Request, port: Port, home: Installation
+) -> base.Done | base.Continue:
+    failpoints.reach(Point.UNMARKED)
+    attempting.mark_sent(attempt)
+    anchoring.cover(attempt, home)
+    return connector.step(request, None, port)
+
+
+def _ask_after_restore(
+    attempt: Attempt,
+    connector: base.Connector,
+    request: base.Request,
+    targets: Sequence[ActionTarget],
+    port: Port,
+) -> base.Done | base.Continue | None:
+    """It may have been sent before the database was restored: nothing is sent that could be asked about."""
+    home = Installation.current()
+    if outside.delivery(connector, attempt, targets[0]) is base.Delivery.BLIND:
+        if anchoring.decided_since(attempt, home):
+            return _send(attempt, connector, request, port, home)
+        attempt.error = anchoring.FORGOTTEN
+        return None
+    answer = anchoring.ask_about(attempt, connector, request)
+    return answer or _send(attempt, connector, request, port, home)
 
 
 def _take(

@@ -4,14 +4,15 @@ Every write by a runner is fenced by its attempt's token: a runner that lost its
 nothing. Locks are taken in one order: action, devices, attempt, targets.
 """
 
+import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import F, Max, Q, QuerySet
+from django.db.models.functions import Coalesce, Now
 
 from actioncenter import vault
 from actioncenter.actions.enums import ALLOWED, AttemptState, Execution, TargetState
@@ -41,11 +42,13 @@ def claim(action: "Action", *, runner: str, lease: timedelta, by: Actor) -> Atte
     taken = _free_targets(action)
     if not taken:
         return None
+    number = (action.attempts.aggregate(last=Max("number"))["last"] or 0) + 1
     attempt = Attempt(
         action=action,
+        public_id=key_of(action, number),
         instance_id=taken[0].instance_id,
         instance_name=taken[0].instance_name,
-        number=action.attempts.count() + 1,
+        number=number,
         runner=runner,
         lease_until=Now() + lease,
         total=len(taken),
@@ -64,6 +67,11 @@ def claim(action: "Action", *, runner: str, lease: timedelta, by: Actor) -> Atte
         event(action, Kind.ACTION_STARTED, by, after={"attempt": str(attempt.public_id)})
     attempt.refresh_from_db()
     return attempt
+
+
+def key_of(action: "Action", number: int) -> uuid.UUID:
+    """The same whenever it is worked out: a restored database can ask the far side about what it forgot."""
+    return uuid.uuid5(action.public_id, f"attempt {number}")
 
 
 def _take(targets: Sequence[ActionTarget], attempt: Attempt) -> None:
@@ -166,6 +174,23 @@ def take_over(runner: str, *, lease: timedelta) -> Attempt | None:
 def mark_sent(attempt: Attempt) -> None:
     """The intent mark, before the wire is touched. Raises LeaseLost."""
     _fenced(attempt, sent_at=Now(), state=AttemptState.SENT)
+
+
+def adopt(attempt: Attempt, number: int, key: uuid.UUID) -> None:
+    """The far side knows it under this key: it was sent before the database was restored. Raises LeaseLost."""
+    _fenced(
+        attempt, number=number, public_id=key, sent_at=Coalesce("sent_at", Now()), state=AttemptState.SENT
+    )
+    attempt.number, attempt.public_id = number, key
+
+
+def doubt_all() -> int:
+    """After a restore: whatever is open may have gone on since, so its runner asks before it does anything."""
+    going = [AttemptState.CLAIMED, AttemptState.SENT, AttemptState.POLLING]
+    return Attempt.objects.filter(ended_at__isnull=True, state__in=going).update(
+        state=AttemptState.SENT, sent_at=Coalesce("sent_at", Now()), cursor=None, lease_until=Now(),
+        next_poll_at=None,
+    )  # fmt: skip
 
 
 def intend(attempt: Attempt, lease: timedelta) -> None:

@@ -16,9 +16,11 @@ from actioncenter.actions.models.jobs import ConnectorJob
 from actioncenter.actions.models.proposal import Proposal, TargetDraft, fingerprint
 from actioncenter.actions.models.target import ActionTarget
 from actioncenter.actions.models.voting import proposer_ref
-from actioncenter.audit import log
+from actioncenter.audit import log, numbers
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
+from actioncenter.settings import anchoring
+from actioncenter.settings.models import Installation
 from investigations.lifecycle import mark_dirty
 
 if TYPE_CHECKING:
@@ -114,9 +116,24 @@ def _insert(model: "type[Action]", proposal: Proposal, rule: Mapping[str, Any], 
         simulated=proposal.simulated,
         **_decision_fields(proposal, rule, by=by),
     )
-    action.save(force_insert=True)
+    _number(action)
     ActionTarget.objects.bulk_create(_target(action, draft) for draft in proposal.targets)
     return action
+
+
+def _number(action: "Action") -> None:
+    """Insert it under a number that this installation never gave, also in a database that went back."""
+    home = Installation.current()
+    table, file = action._meta.db_table, anchoring.file_of(home)
+    given = anchoring.numbers_in(file)
+    action.save(force_insert=True)
+    if action.pk <= given.get(table, 0):
+        numbers.jump(numbers.floors(given))
+        type(action).objects.filter(pk=action.pk).delete()
+        action.pk = None
+        action.save(force_insert=True)
+    if home.held_at is None:
+        transaction.on_commit(partial(anchoring.note, file, {table: action.pk}, home.epoch), robust=True)
 
 
 def _decision_fields(proposal: Proposal, rule: Mapping[str, Any], *, by: Actor) -> dict[str, Any]:

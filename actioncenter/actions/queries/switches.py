@@ -20,6 +20,7 @@ FROM: Final = {
     StopSource.COMMAND: ", by command",
     StopSource.FILE: ", by the stop file",
     StopSource.SYSTEM: ", by the product itself",
+    StopSource.RESTORE: ", because the database was restored",
 }
 
 

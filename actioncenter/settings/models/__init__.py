@@ -7,6 +7,7 @@ from actioncenter.settings.models.groups import DeviceGroup, GroupError, GroupRu
 from actioncenter.settings.models.hosts import Host, Installation
 from actioncenter.settings.models.lists import FolderExclusion, FolderRule, Indicator, SourceVerdicts
 from actioncenter.settings.models.rails import Rail, RailKey, RailUse
+from actioncenter.settings.models.restoring import RestoreError
 from actioncenter.settings.models.reviewing import ReviewError
 from actioncenter.settings.models.safeguards import Safeguards, SafeguardsError
 from actioncenter.settings.models.stops import Stop
@@ -29,6 +30,7 @@ __all__ = [
     "Rail",
     "RailKey",
     "RailUse",
+    "RestoreError",
     "ReviewError",
     "Safeguards",
     "SafeguardsError",

@@ -1,9 +1,13 @@
 """The hosts of this installation, and whether the database is the one they last worked with."""
 
 import uuid
+from typing import Any, Final, Self
 
 from django.db import models
 from django.db.models.functions import Now
+
+REFERENCE: Final = "installation"
+"""The part whose row holds the fingerprints that all others must have."""
 
 
 class Host(models.Model):
@@ -14,7 +18,7 @@ class Host(models.Model):
 
     name = models.CharField(max_length=120)
     part = models.CharField(max_length=20)
-    """web, runner or worker."""
+    """web, runner or worker; `installation` for what all of them must agree with."""
     keys = models.JSONField(default=dict)
     version = models.CharField(max_length=40, blank=True)
     skew = models.FloatField(null=True)
@@ -37,9 +41,20 @@ class Installation(models.Model):
     held_at = models.DateTimeField(null=True)
     held_reason = models.CharField(max_length=500, blank=True)
     anchor = models.JSONField(default=dict)
-    """What the anchor outside the database said when dispatch was held."""
+    """What the anchors outside the database said when dispatch was held, by host, and where numbers go on."""
     accepted_at = models.DateTimeField(null=True)
     accepted_by_name = models.CharField(max_length=200, blank=True)
 
     def __str__(self) -> str:
         return str(self.public_id)
+
+    @classmethod
+    def current(cls) -> Self:
+        """The row; made when the installation is used for the first time."""
+        return cls.objects.filter(pk=1).first() or cls.objects.get_or_create(pk=1)[0]
+
+    @property
+    def floors(self) -> dict[str, int]:
+        """Table -> the number above which it went on after the last restore."""
+        found: dict[str, Any] = self.anchor.get("floors", {})
+        return {table: int(number) for table, number in found.items()}

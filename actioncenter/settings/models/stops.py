@@ -22,6 +22,7 @@ from actioncenter.settings.enums import Role, StopKind, StopScope, StopSource
 from actioncenter.settings.models.authority import PROOF_NEEDED, has_proved
 from actioncenter.settings.models.connectors import ConnectorInstance
 from actioncenter.settings.models.groups import DeviceGroup
+from actioncenter.settings.models.hosts import Installation
 from actioncenter.web.text import capped, in_plain_text
 
 MAY_STOP: Final = frozenset(Role) - {Role.AUDITOR}
@@ -159,8 +160,8 @@ class Stop(models.Model):
     def lift(self, *, by: Actor, comment: str = "") -> bool:
         """Let go of it; what waits passes all gates anew. False when it was lifted already.
 
-        Raises StopError, with code `file` while the stop file exists and `reauthenticate` for a person
-        whose password is too long ago.
+        Raises StopError, with code `file` while the stop file exists, `restored` while a restored database
+        isn't accepted, and `reauthenticate` for a person whose password is too long ago.
         """
         with fence.exclusive():
             _require({Role.ADMIN}, by, "Only an admin resumes.")
@@ -170,6 +171,10 @@ class Stop(models.Model):
             if now is None:
                 self.refresh_from_db()
                 return False
+            if now.scope == StopScope.ALL and Installation.objects.filter(held_at__isnull=False).exists():
+                raise StopError(
+                    "restored", "The database was restored. Accept that first, on the health page."
+                )
             if not has_proved(by):
                 raise StopError("reauthenticate", PROOF_NEEDED)
             before = now._facts()

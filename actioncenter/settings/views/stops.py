@@ -27,7 +27,7 @@ from actioncenter.settings.models.stops import MAY_STOP, MAY_STOP_SAID, StopErro
 from actioncenter.web import htmx, outage
 from actioncenter.web.load import load
 
-STATUS: Final = {"file": 409, "lifted": 409, "unknown": 404}
+STATUS: Final = {"file": 409, "restored": 409, "lifted": 409, "unknown": 404}
 LIVE: Final = "switches"
 
 
