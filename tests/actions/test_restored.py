@@ -1,12 +1,13 @@
 """A database that was restored from a backup doesn't know what was done since. Nothing is done twice."""
 
-from collections import Counter
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
+from pytest_django import Settings
 
 from actioncenter.accounts.models import Notice
 from actioncenter.actions.enums import Execution
@@ -15,13 +16,14 @@ from actioncenter.actions.models import Action, ActionTarget, Attempt, restoring
 from actioncenter.audit.models import Event
 from actioncenter.audit.verify import first_bad_row
 from actioncenter.connectors.simulator.estate import Estate
+from actioncenter.settings import anchoring as anchors
 from actioncenter.settings.enums import StopSource
 from actioncenter.settings.models import Installation, RestoreError, Stop
 from actioncenter.settings.models.stops import StopError
 from tests import factories
 from tests.actions.backups import back_up
 from tests.actions.conftest import RUNNER
-from tests.actions.stopping import decided, runner, simulated, until
+from tests.actions.stopping import command, decided, runner, simulated, until
 from tests.actions.test_crashes import effects
 
 Restore = Callable[[], None]
@@ -53,46 +55,68 @@ def keys() -> set[str]:
 def test_a_runner_holds_over_a_restored_database_until_a_person_accepts(
     shared_database: str, tmp_path: Path
 ) -> None:
-    noa, estate = factories.person("noa"), simulated(tmp_path)
-    (before,) = decided(1)
-    later = factories.waiting_action()
-    with runner(shared_database):
-        until(lambda: Action.objects.ended().filter(pk=before.pk).exists())
+    estate = simulated(tmp_path)
+    noa, later = factories.person("noa"), factories.waiting_action()
+    carry_out(shared_database, *decided(1))
     restore = back_up(shared_database, tmp_path)
-    later.approve(by=factories.person("mira").actor())
     (lost,) = decided(1)
-    with runner(shared_database):
-        until(lambda: Action.objects.ended().count() == 3)
-    highest, used = lost.pk, keys()
-    events = Event.objects.order_by("pk").last()
-    assert events
-    assert len(effects(estate)) == 3
-
+    carry_out(shared_database, approved(later), lost)
+    used, newest = keys(), Event.objects.latest("pk").pk
     restore()
     for _ in range(2):
         with runner(shared_database):
-            stop = until(lambda: Stop.objects.in_force().filter(source=StopSource.RESTORE).first())
-    assert Installation.current().held_at
+            until(lambda: Stop.objects.in_force().filter(source=StopSource.RESTORE).exists())
     assert Notice.objects.filter(user=noa, kind="restore.found", severity=3).count() == 1
-    with pytest.raises(StopError, match="restored"):
-        stop.lift(by=factories.actor(noa))
-    later.refresh_from_db()
     (new,) = decided(1)
-    assert new.pk > highest, "a number was given twice"
+    assert new.pk > lost.pk, "a number was given twice"
     with runner(shared_database):
-        connection.close()
-        until(lambda: Attempt.objects.count() == 1)
-    assert (len(effects(estate)), twice(estate)) == (3, [])
-
+        assert (Attempt.objects.count(), len(effects(estate))) == (1, 3)
     accept()
-    later.approve(by=factories.person("mira").actor())
-    with runner(shared_database):
-        until(lambda: Action.objects.ended().filter(pk__in=[new.pk, later.pk]).count() == 2)
+    carry_out(shared_database, new, approved(later))
     assert not Action.objects.exclude(execution=Execution.SUCCEEDED).exists()
     assert (len(effects(estate)), twice(estate)) == (4, []), "what was approved again is not done again"
     assert not {str(attempt.public_id) for attempt in new.attempts.all()} & used
-    assert Event.objects.filter(kind="restore.accepted").get().pk > events.pk
+    assert Event.objects.filter(kind="restore.accepted").get().pk > newest
     assert first_bad_row() is None
+
+
+def approved(action: Action) -> Action:
+    return action.approve(by=factories.person("mira").actor())
+
+
+def carry_out(url: str, *actions: Action) -> None:
+    """A real runner until these are over."""
+    numbers = [action.pk for action in actions]
+    with runner(url):
+        until(lambda: Action.objects.ended().filter(pk__in=numbers).count() == len(numbers))
+
+
+@pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
+def test_nothing_is_resumed_or_accepted_by_the_wrong_hand(shared_database: str, tmp_path: Path) -> None:
+    noa, mira = factories.person("noa"), factories.person("mira")
+    simulated(tmp_path)
+    with pytest.raises(RestoreError) as nothing:
+        accept()
+    restore = back_up(shared_database, tmp_path)
+    decided(1)
+    work()
+    restore()
+    work()
+    stop = Stop.objects.in_force().get()
+    codes = [nothing.value.code]
+    for person, said in ((mira, LOOKED), (noa, " ")):
+        with pytest.raises(RestoreError) as refused:
+            restoring.accept(by=factories.actor(person), comment=said)
+        codes.append(refused.value.code)
+    with pytest.raises(RestoreError) as unproved:
+        restoring.accept(by=noa.actor(), comment=LOOKED)
+    assert [*codes, unproved.value.code] == ["not_held", "role", "comment", "reauthenticate"]
+    with pytest.raises(StopError) as kept:
+        stop.lift(by=factories.actor(noa))
+    assert kept.value.code == "restored"
+    accept()
+    stop.refresh_from_db()
+    assert (stop.lifted_by_name, Installation.current().epoch) == (noa.shown_name, 2)
 
 
 STATES = ["waiting", "queued", "claimed", "offline before", "long"]
@@ -101,7 +125,7 @@ STATES = ["waiting", "queued", "claimed", "offline before", "long"]
 def put(state: str, action: Action, estate: Estate) -> None:
     """How the action stood when the backup was made."""
     if state != "waiting":
-        action.approve(by=factories.person("mira").actor())
+        approved(action)
     if state == "claimed":
         assert claiming.claim_one(action.pk, "dead:1", by=RUNNER)
     if state == "long":
@@ -113,7 +137,7 @@ def put(state: str, action: Action, estate: Estate) -> None:
 def go_on(state: str, action: Action, estate: Estate) -> None:
     """What was done with it afterwards."""
     if state == "waiting":
-        action.approve(by=factories.person("mira").actor())
+        approved(action)
     if state == "offline before":
         # Its first attempt sends nothing, so it is done under another key.
         estate.behave("offline", True)
@@ -123,8 +147,17 @@ def go_on(state: str, action: Action, estate: Estate) -> None:
     work()
 
 
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("delivery", ["keyed", "queryable", "blind"])
+CASES = [
+    pytest.param("sqlite", delivery, state, id=f"sqlite-{delivery}-{state}")
+    for delivery in ("keyed", "queryable", "blind")
+    for state in STATES
+] + [
+    pytest.param("postgres", "queryable", state, marks=pytest.mark.postgres, id=f"postgres-queryable-{state}")
+    for state in STATES
+]
+
+
+@pytest.mark.parametrize(("shared_database", "delivery", "state"), CASES, indirect=["shared_database"])
 def test_what_was_sent_after_the_backup_is_not_sent_again(
     shared_database: str, tmp_path: Path, delivery: str, state: str
 ) -> None:
@@ -188,20 +221,77 @@ def test_without_the_question_it_is_sent_again(
 
 @pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
 def test_without_the_anchor_nobody_notices(
-    shared_database: str, tmp_path: Path, settings: object
+    shared_database: str, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     estate = simulated(tmp_path, delivery="queryable")
     (action,) = decided(1)
     restore = back_up(shared_database, tmp_path)
     go_on("offline before", action, estate)
     restore()
-    settings.ANCHOR_DIR = tmp_path / "another"  # type: ignore[attr-defined]
-    _forget(settings)
+    settings.ANCHOR_DIR = tmp_path / "another"
+    monkeypatch.setattr(anchors, "_files", {})
     work()
     assert twice(estate) != []
 
 
-def _forget(settings: object) -> None:
-    from actioncenter.settings import anchoring as files
+@pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
+def test_the_command_notices_and_accepts_without_a_runner(shared_database: str, tmp_path: Path) -> None:
+    simulated(tmp_path)
+    waiting = factories.waiting_action()
+    restore = back_up(shared_database, tmp_path)
+    decided(1)
+    work()
+    restore()
+    said = command(shared_database, "restored", "--json")
+    told = json.loads(said.stdout)
+    assert (said.returncode, told["held"], told["waiting"], told["open"]) == (1, True, 1, 0)
+    assert command(shared_database, "restored", "--accept").returncode == 1, "without a reason"
+    done = command(shared_database, "restored", "--accept", "--reason", LOOKED)
+    assert (done.returncode, done.stdout) == (0, "Dispatch is not held. Epoch 2.\n")
+    approved(waiting)
+    work()
+    waiting.refresh_from_db()
+    assert waiting.execution == Execution.SUCCEEDED
 
-    files._files.clear()
+
+@pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
+def test_a_host_that_has_done_more_than_was_accepted_holds_again(
+    shared_database: str, tmp_path: Path
+) -> None:
+    simulated(tmp_path)
+    restore = back_up(shared_database, tmp_path)
+    decided(1)
+    work()
+    here = anchors.file_of(Installation.current())
+    restore()
+    work()
+    accept()
+    work()
+    assert Installation.current().held_at is None
+    mine = here.read()
+    assert mine
+    assert mine.epoch == 2
+    for number, held in ((mine.numbers["actions_action"], False), (10**6, True)):
+        other = replace(mine, epoch=1, numbers={"actions_action": number})
+        here.change(lambda _, other=other: other)  # type: ignore[misc]
+        work()
+        assert bool(Installation.current().held_at) is held
+
+
+def test_an_anchor_that_cannot_be_read_or_written_lets_nothing_be_sent(
+    estate: Estate, db: None, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anchors, "_files", {})
+    settings.ANCHOR_DIR = tmp_path / "anchor"
+    action = approved(factories.waiting_action())
+    file = anchors.file_of(Installation.current())
+    file.change(lambda anchor: replace(anchor, epoch=1))
+    file.path.write_text("{")
+    loop.drain(by=RUNNER)
+    assert action.attempts.count() == 0
+    file.path.unlink()
+    (tmp_path / "anchor" / file.path.with_suffix(".draft").name).mkdir()
+    loop.drain(by=RUNNER)
+    assert sum(estate.effects().values()) == 0
+    action.refresh_from_db()
+    assert action.execution == Execution.QUEUED
