@@ -9,5 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "actioncenter.conf")
 application = get_asgi_application()
 
 from actioncenter.audit import triggers  # noqa: E402 - models load only once Django is set up
+from actioncenter.ops import presence  # noqa: E402
 
 triggers.require()
+presence.begin()

@@ -33,6 +33,7 @@ DATABASES = {
         "ACTIONCENTER_DATABASE_URL", f"sqlite:///{DATA_DIR / 'actioncenter.sqlite3'}"
     )
 }
+ALLOW_SINGLE_ROLE = environment.flag("ACTIONCENTER_ALLOW_SINGLE_ROLE")
 ON_POSTGRES = DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -194,6 +195,9 @@ if (CELERY_BROKER_URL or "").startswith("redis"):
 
 # How long what a runner holds stays its own when it isn't heard of: twice what any call may take.
 LEASE_SECONDS = 60.0
+
+# Figures for Prometheus; without a token there are none.
+METRICS_TOKEN = environment.text("ACTIONCENTER_METRICS_TOKEN")
 
 LOG_LEVEL = environment.choice(
     "ACTIONCENTER_LOG_LEVEL", "INFO", frozenset({"DEBUG", "INFO", "WARNING", "ERROR"})

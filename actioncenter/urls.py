@@ -11,5 +11,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("actioncenter.actions.urls")),
     path("", include("actioncenter.live.urls")),
     path("investigations/", include("investigations.urls")),
+    path("", include("actioncenter.ops.urls")),
     path("settings/", include("actioncenter.settings.urls")),
 ]

@@ -14,5 +14,7 @@ if settings.PROXIES:
     application = wrap_wsgi_with_proxy_headers(application, settings.PROXIES)
 
 from actioncenter.audit import triggers  # noqa: E402 - models load only once Django is set up
+from actioncenter.ops import presence  # noqa: E402
 
 triggers.require()
+presence.begin()

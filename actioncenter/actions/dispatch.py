@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,4 +41,24 @@ def _send(ids: Sequence[int]) -> None:
         try:
             app.send_task("actions.wake", kwargs={"ids": list(ids[start : start + CHUNK])}, retry=False)
         except Exception:
+            give_back(1)
             logger.warning("the broker did not take a wake-up", exc_info=True)
+
+
+_lost = 0
+_counting = threading.Lock()
+
+
+def take_lost() -> int:
+    """How many wake-ups the broker didn't take since the last time somebody asked."""
+    global _lost
+    with _counting:
+        number, _lost = _lost, 0
+    return number
+
+
+def give_back(number: int) -> None:
+    """Count them (again)."""
+    global _lost
+    with _counting:
+        _lost += number

@@ -97,6 +97,7 @@ def test_nothing_is_resumed_or_accepted_by_the_wrong_hand(shared_database: str, 
     simulated(tmp_path)
     with pytest.raises(RestoreError) as nothing:
         accept()
+    anchoring.look(by=RUNNER)
     restore = back_up(shared_database, tmp_path)
     decided(1)
     work()
@@ -259,6 +260,7 @@ def test_a_host_that_has_done_more_than_was_accepted_holds_again(
     shared_database: str, tmp_path: Path
 ) -> None:
     simulated(tmp_path)
+    anchoring.look(by=RUNNER)
     restore = back_up(shared_database, tmp_path)
     decided(1)
     work()

@@ -8,6 +8,7 @@ is asked about every one that may have been used. What can't be asked goes to a 
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -15,27 +16,32 @@ from typing import Final
 from django.db import Error, connection
 from django.db.models import Min
 
+from actioncenter.actions import dispatch
 from actioncenter.actions.enums import AttemptState
 from actioncenter.actions.models import Attempt, attempting
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.anchor import Anchor
 from actioncenter.connectors import base
-from actioncenter.settings import anchoring
+from actioncenter.settings import anchoring, describing
 from actioncenter.settings.models import Installation
 
 logger = logging.getLogger(__name__)
 LOOK_EVERY: Final = 1.0
+DESCRIBE_EVERY: Final = 30.0
 ASKED_ABOUT: Final = 20
 """How many keys the far side is asked about: an action is rarely tried more often."""
 FORGOTTEN: Final = "Whether it was sent before the database was restored isn't known, and can't be asked."
 
 
 def may_dispatch(*, by: Actor) -> bool:
-    """Whether the database is the one we know. If it isn't, everything is stopped."""
+    """Whether the database is the one we know, and our keys are the installation's.
+
+    If the database went back, everything is stopped.
+    """
     state = anchoring.examine()
     if state.restored:
         anchoring.hold_dispatch(state, by=by)
-    return state.sound
+    return state.sound and not describing.differing()
 
 
 def cover(attempt: Attempt, home: Installation) -> None:
@@ -78,9 +84,13 @@ def _lost(installation: Installation, anchor: Anchor) -> str:
 
 def _run_until(ended: threading.Event, by: Actor) -> None:
     try:
+        described = time.monotonic()
         while not ended.wait(LOOK_EVERY):
             try:
                 look(by=by)
+                if time.monotonic() - described > DESCRIBE_EVERY:
+                    described = time.monotonic()
+                    describe(by=by)
             except Error as error:
                 logger.warning("the anchor could not be compared: %s", error)
                 connection.close()
@@ -88,11 +98,22 @@ def _run_until(ended: threading.Event, by: Actor) -> None:
         connection.close()
 
 
+def describe(*, by: Actor) -> None:
+    """Say what this runner is. Raises django.db.Error."""
+    lost = dispatch.take_lost()
+    try:
+        describing.describe(by.ref.rpartition(":")[2], by=by, wakes_lost=lost)
+    except Error:
+        dispatch.give_back(lost)
+        raise
+
+
 @contextlib.contextmanager
 def kept(*, by: Actor) -> Iterator[None]:
     """Keep the anchor in a thread as long as the block lasts; looked at once before it begins."""
     with contextlib.suppress(Error):
         look(by=by)
+        describe(by=by)
     ended = threading.Event()
     thread = threading.Thread(target=_run_until, args=(ended, by), name="anchor")
     thread.start()

@@ -1,0 +1,96 @@
+"""Checks of the hosts: keys, clocks, versions, disks."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.db.models import F
+from django.db.models.functions import Now
+
+from actioncenter import keys
+from actioncenter.actions.queries.runners import FORGOTTEN_AFTER
+from actioncenter.ops.doctor.finding import Finding, error, warning
+from actioncenter.settings import describing
+from actioncenter.settings.models import Host
+from actioncenter.settings.models.hosts import REFERENCE
+
+SKEW: Final = 2.0
+LITTLE, HARDLY_ANY = 500 * 2**20, 100 * 2**20
+"""Bytes."""
+
+
+def key_files() -> Iterator[Finding]:
+    for name in keys.MAKERS:
+        path = Path(settings.KEYS_DIR) / name
+        if not path.is_file():
+            yield error(
+                "keys.missing", f"{path} is missing", "A new one would be made at the next start, which can't read what the old one wrote.",
+                "Restore it from your backup of the keys.",
+            )  # fmt: skip
+        elif stat.S_IMODE(path.stat().st_mode) & 0o077:
+            yield error(
+                "keys.readable", f"{path} can be read by others", "Whoever reads the keys can forge history and sessions.",
+                f"chmod 600 {path}",
+            )  # fmt: skip
+
+
+def same_keys() -> Iterator[Finding]:
+    known = Host.objects.filter(part=REFERENCE).values_list("keys", flat=True).first()
+    rows = [(str(row), row.keys) for row in _seen()]
+    for name, found in [("this command", describing.fingerprints()), *rows]:
+        other = sorted(key for key, said in found.items() if known and known.get(key) != said)
+        if other:
+            yield error(
+                "keys.differ", f"{name[:1].upper()}{name[1:]} has other keys than the installation: {', '.join(other)}",
+                "It can't verify or decrypt what the others write, and dispatches nothing.",
+                "Copy the right keys there and restart it; if these are the right ones, `manage.py hosts --accept-keys`.",
+            )  # fmt: skip
+
+
+def clocks() -> Iterator[Finding]:
+    rows = [(str(row), row.skew) for row in _seen() if row.skew is not None]
+    for name, skew in [("this machine", describing.clock_skew()), *rows]:
+        if abs(skew) > SKEW:
+            yield warning(
+                "clock.skew", f"The clock of {name} is {skew:+.1f} s off the database's",
+                "Deadlines are the database's, but pages, logs and mail show wrong times.", "Run a time service on every host.",
+            )  # fmt: skip
+
+
+def versions() -> Iterator[Finding]:
+    found = {row.version for row in _seen()}
+    if len(found) > 1:
+        yield warning(
+            "version.mixed", f"Several versions run side by side: {', '.join(sorted(found))}",
+            "Fine during an update, and not for long.", "Finish the update.",
+        )  # fmt: skip
+
+
+def disk() -> Iterator[Finding]:
+    for folder in {Path(settings.DATA_DIR), Path(settings.ANCHOR_DIR)}:
+        if not folder.exists():
+            continue
+        free = shutil.disk_usage(folder).free
+        if free < LITTLE:
+            make = error if free < HARDLY_ANY else warning
+            yield make(
+                "disk.low", f"{free // 2**20} MiB are free for {folder}", "When it is full nothing is decided, sent or recorded.",
+                "Make room.",
+            )  # fmt: skip
+        if not os.access(folder, os.W_OK):
+            yield error(
+                "disk.readonly",
+                f"{folder} can't be written",
+                "Nothing is sent without an anchor.",
+                "Give the product its folder.",
+            )
+
+
+def _seen() -> list[Host]:
+    """What was heard of within a day."""
+    rows = Host.objects.exclude(part=REFERENCE).filter(seen_at__gt=Now() - FORGOTTEN_AFTER)
+    return list(rows.order_by(F("name"), "part"))

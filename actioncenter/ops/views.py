@@ -1,0 +1,101 @@
+"""The health page, accepting a restored database, and the figures for Prometheus."""
+
+import hmac
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from actioncenter.accounts import proof
+from actioncenter.accounts.answers import Outcome, once
+from actioncenter.accounts.request import Request, actor_of
+from actioncenter.actions.models import restoring
+from actioncenter.actions.queries import restored, viewer_of
+from actioncenter.ops import metrics as figures
+from actioncenter.ops.doctor import checking
+from actioncenter.ops.doctor.finding import Grade
+from actioncenter.settings import describing
+from actioncenter.settings.enums import Role
+from actioncenter.settings.models import Host, RestoreError
+from actioncenter.settings.models.hosts import REFERENCE
+from actioncenter.web.moments import iso, when
+
+READERS: Final = frozenset({Role.ADMIN, Role.AUDITOR})
+STATUS: Final = {"not_held": 409}
+
+
+@login_not_required
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """For whoever brings the token; without one in the settings there is no such page."""
+    token = settings.METRICS_TOKEN
+    if not token:
+        raise Http404
+    said = request.headers.get("Authorization", "")
+    if not hmac.compare_digest(said.encode(), f"Bearer {token}".encode()):
+        return HttpResponse("A token is needed.\n", status=403, content_type="text/plain")
+    return HttpResponse(
+        figures.exposition(), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"}
+    )
+
+
+@require_safe
+def health(request: Request) -> HttpResponse:
+    return _page(request)
+
+
+@require_POST
+def accept_restored(request: Request) -> HttpResponse:
+    _roles(request)
+
+    def effect() -> Outcome:
+        restoring.accept(by=actor_of(request), comment=request.POST.get("comment", ""))
+        return {"said": "Dispatch goes on. What was under way is asked about first."}
+
+    try:
+        return once(request, effect, lambda _: redirect("ops:health"))
+    except RestoreError as error:
+        if error.code == "role":
+            raise PermissionDenied(str(error)) from error
+        if error.code == proof.CODE:
+            return proof.ask(request, back=reverse("ops:health"), why=str(error))
+        return _page(request, error=str(error), status=STATUS.get(error.code, 422))
+
+
+def _roles(request: Request) -> frozenset[Role]:
+    roles = viewer_of(request).rights.roles
+    if roles.isdisjoint(READERS):
+        raise PermissionDenied("Admins and auditors see this.")
+    return roles
+
+
+def _page(request: Request, *, error: str = "", status: int = 200) -> HttpResponse:
+    roles = _roles(request)
+    found = checking.examine()
+    context = {
+        "error": error,
+        "findings": found,
+        "errors": sum(finding.grade is Grade.ERROR for finding in found),
+        "restored": restored.told(),
+        "advice": restored.ADVICE,
+        "may_accept": Role.ADMIN in roles,
+        "hosts": [_host(row) for row in Host.objects.exclude(part=REFERENCE).order_by("name", "part")],
+    }
+    return render(request, "settings/health.html", context, status=status)
+
+
+def _host(row: Host) -> dict[str, Any]:
+    return {
+        "name": str(row),
+        "version": row.version,
+        "skew": "" if row.skew is None else f"{row.skew:+.2f} s",
+        "differs": ", ".join(describing.differing_of(row)),
+        "seen": when(row.seen_at),
+        "seen_iso": iso(row.seen_at),
+    }

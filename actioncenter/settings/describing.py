@@ -1,0 +1,127 @@
+"""Each part of the product says what it is: on which host, of which version, with which keys and clock.
+
+The first one to do so sets which keys the installation has. A part with others is told of, and a runner
+with others dispatches nothing: it couldn't verify, decrypt or sign what the rest has written.
+"""
+
+import hmac
+import time
+import tomllib
+from functools import cache
+from typing import Final
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
+
+from actioncenter.accounts import fence
+from actioncenter.accounts.enums import Severity
+from actioncenter.accounts.notices import notify_admins
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
+from actioncenter.settings.anchoring import host_name
+from actioncenter.settings.models import Host
+from actioncenter.settings.models.authority import may_change
+from actioncenter.settings.models.hosts import REFERENCE
+
+KEYS: Final = {
+    "secret.key": "SECRET_KEY", "field.key": "FIELD_KEY", "audit.key": "AUDIT_KEY", "signing.key": "SIGNING_KEY",
+}  # fmt: skip
+PAGE: Final = "/settings/health"
+CLOCK: Final = {
+    "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
+    "postgresql": "SELECT extract(epoch FROM clock_timestamp())::float8",
+}
+
+
+class KeysError(Exception):
+    """Keys that may not be taken for the installation's; the text says why."""
+
+
+def fingerprints() -> dict[str, str]:
+    """Of each key something that tells whether two are the same, and nothing else."""
+    found = {}
+    for name, setting in KEYS.items():
+        key = getattr(settings, setting)
+        raw = key.encode() if isinstance(key, str) else bytes(key)
+        found[name] = hmac.digest(raw, f"actioncenter fingerprint {name}".encode(), "sha256")[:8].hex()
+    return found
+
+
+def differing() -> list[str]:
+    """Names of keys that this process holds and the installation doesn't."""
+    known = Host.objects.filter(part=REFERENCE).values_list("keys", flat=True).first()
+    return [] if known is None else _between(fingerprints(), known)
+
+
+def _between(mine: dict[str, str], known: dict[str, str]) -> list[str]:
+    return sorted(name for name, said in mine.items() if known.get(name) != said)
+
+
+def differing_of(row: Host) -> list[str]:
+    """Names of keys that the part holds and the installation doesn't."""
+    known = Host.objects.filter(part=REFERENCE).values_list("keys", flat=True).first()
+    return [] if known is None else _between(row.keys, known)
+
+
+def describe(part: str, *, by: Actor, wakes_lost: int = 0) -> None:
+    """Write this part's row; tell the admins, once, when its keys are others than the installation's."""
+    mine, skew = fingerprints(), clock_skew()
+    with fence.decider():
+        known, _ = Host.objects.get_or_create(name="", part=REFERENCE, defaults={"keys": mine})
+        row, _ = Host.objects.get_or_create(name=host_name(), part=part)
+        Host.objects.filter(pk=row.pk).update(
+            keys=mine, version=version(), skew=skew, seen_at=Now(), wakes_lost=F("wakes_lost") + wakes_lost
+        )
+        other = _between(mine, known.keys)
+        if other and row.keys != mine:
+            _tell(row, other, by=by)
+
+
+def _tell(row: Host, other: list[str], *, by: Actor) -> None:
+    log.record(
+        Kind.KEYS_DIFFER, by=by, subject=f"host:{row.name}", subject_name=str(row), detail={"keys": other}
+    )
+    notify_admins(
+        "keys.differ",
+        title=f"The {row} has other keys than the rest: {', '.join(other)}. It dispatches nothing",
+        url=PAGE,
+        severity=Severity.URGENT,
+    )
+
+
+def take_for_the_installations(*, by: Actor, comment: str) -> list[str]:
+    """This process's keys are those of the installation from now on. Raises KeysError."""
+    if not comment.strip():
+        raise KeysError("Say why these are the right keys.")
+    with fence.exclusive():
+        if not may_change(by):
+            raise KeysError("Only an admin says which keys are the right ones.")
+        other, mine = differing(), fingerprints()
+        Host.objects.update_or_create(name="", part=REFERENCE, defaults={"keys": mine})
+        if other:
+            log.record(
+                Kind.SETTING_CHANGED, by=by, subject="keys", subject_name="Keys of the installation",
+                after={"keys": other}, detail={"comment": comment[:2000], "host": host_name()},
+            )  # fmt: skip
+    return other
+
+
+def clock_skew() -> float:
+    """Seconds by which this machine's clock is ahead of the database's, half of the way there taken off."""
+    before = time.time()
+    with connection.cursor() as cursor:
+        cursor.execute(CLOCK[connection.vendor])
+        [there] = cursor.fetchone()
+    return round((before + time.time()) / 2 - float(there), 3)
+
+
+@cache
+def version() -> str:
+    project = settings.BASE_DIR / "pyproject.toml"
+    try:
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])[:40]
+    except (OSError, ValueError, KeyError):
+        return ""
