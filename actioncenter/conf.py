@@ -3,6 +3,7 @@
 The app named actioncenter.settings is something else: it holds what admins set inside the product.
 """
 
+import sys
 from pathlib import Path
 
 from csp.constants import NONE, SELF
@@ -184,6 +185,8 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
+# Its lines are written as ours are.
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 if (CELERY_BROKER_URL or "").startswith("redis"):
     # Redis gives an unacknowledged message back only after an hour by default.
@@ -202,16 +205,31 @@ METRICS_TOKEN = environment.text("ACTIONCENTER_METRICS_TOKEN")
 LOG_LEVEL = environment.choice(
     "ACTIONCENTER_LOG_LEVEL", "INFO", frozenset({"DEBUG", "INFO", "WARNING", "ERROR"})
 )
+# For people on a terminal and where all runs on one machine, for a collector elsewhere.
+FOR_PEOPLE = sys.stderr.isatty() or not (ON_POSTGRES or CELERY_BROKER_URL)
+LOG_FORMAT = environment.choice(
+    "ACTIONCENTER_LOG_FORMAT", "text" if FOR_PEOPLE else "json", frozenset({"text", "json"})
+)
+# Whatever happens, these are in no line.
+SECRETS = [
+    SECRET_KEY,
+    FIELD_KEY.decode(),
+    METRICS_TOKEN,
+    DATABASES["default"].get("PASSWORD", ""),
+    EMAIL_HOST_PASSWORD,
+]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
+        "text": {
             "()": "actioncenter.logs.OneLineFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
-        }
+            "secrets": SECRETS,
+        },
+        "json": {"()": "actioncenter.logs.OneObjectFormatter", "secrets": SECRETS},
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
 }

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 
+from actioncenter import logs
 from actioncenter.accounts.models import User
 from actioncenter.accounts.request import AnyRequest, actor_of, way_back
 from actioncenter.audit import log
@@ -35,7 +36,8 @@ def request_id(get_response: GetResponse) -> Callable[[AnyRequest], HttpResponse
 
     def middleware(request: AnyRequest) -> HttpResponseBase:
         request.request_id = uuid.uuid4().hex
-        response = get_response(request)
+        with logs.bound(request_id=request.request_id):
+            response = get_response(request)
         response["X-Request-Id"] = request.request_id
         return response
 

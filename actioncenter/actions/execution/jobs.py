@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from actioncenter import logs
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Decision, JobKind, JobState, TargetKind
 from actioncenter.actions.execution import outside
@@ -52,6 +53,11 @@ def claim_next() -> ConnectorJob | None:
 
 def work(job: ConnectorJob, *, by: Actor) -> None:
     """Do it and write down what came of it."""
+    with logs.bound(job=job.pk, action=job.action_id):
+        _guarded(job, by=by)
+
+
+def _guarded(job: ConnectorJob, *, by: Actor) -> None:
     try:
         connector = outside.connect(job.instance)
         result = HANDLERS[JobKind(job.kind)](job, connector, by)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from actioncenter import logs
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, AttemptState, TargetState
 from actioncenter.actions.execution import (
@@ -100,6 +101,11 @@ class Port:
 
 def work(attempt: Attempt, *, by: Actor) -> None:
     """Carry an attempt as far as it goes now. Whatever happens, the row says so."""
+    with logs.bound(action=attempt.action_id, attempt=str(attempt.public_id)):
+        _guarded(attempt, by=by)
+
+
+def _guarded(attempt: Attempt, *, by: Actor) -> None:
     try:
         _work(attempt, by=by)
     except (LeaseLost, base.LeaseLost):

@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import redis
 from django.conf import settings
-from kombu import Connection
+from kombu.connection import Connection
 
 from actioncenter.environment import LOOPBACK
 from actioncenter.ops.doctor.finding import Finding, error, warning
@@ -36,7 +36,7 @@ def broker() -> Iterator[Finding]:
 
 def _trouble(url: str) -> str:
     try:
-        with Connection(url, connect_timeout=PATIENCE) as line:
+        with Connection(url, connect_timeout=PATIENCE) as line:  # type: ignore[no-untyped-call]
             line.ensure_connection(max_retries=1, timeout=PATIENCE)
     except Exception as error_:  # noqa: BLE001 - every client library has its own
         return type(error_).__name__

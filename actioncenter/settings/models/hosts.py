@@ -23,7 +23,7 @@ class Host(models.Model):
     version = models.CharField(max_length=40, blank=True)
     skew = models.FloatField(null=True)
     """Seconds by which its clock is ahead of the database's."""
-    wakes_lost = models.PositiveBigIntegerField(default=0)
+    wakes_lost = models.PositiveBigIntegerField(default=0, db_default=0)
     """Wake-ups that the broker didn't take from this part."""
     seen_at = models.DateTimeField(db_default=Now())
 

@@ -1,0 +1,265 @@
+"""The doctor finds what is wrong, says what to do, and finds nothing in a sound installation."""
+
+import json
+import shutil
+from collections import namedtuple
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models.functions import Now
+from pytest_django import Settings
+
+from actioncenter import keys
+from actioncenter.accounts.models import Notice
+from actioncenter.actions.enums import TargetState
+from actioncenter.actions.execution import anchoring, claiming
+from actioncenter.actions.models import Action, ActionTarget, Attempt, RunnerBeat
+from actioncenter.audit import triggers
+from actioncenter.audit.actor import Actor
+from actioncenter.estate.services import Redis
+from actioncenter.ops.doctor import broker, checking, database, hosts, work
+from actioncenter.ops.doctor.finding import Check, Grade
+from actioncenter.settings import anchoring as anchors
+from actioncenter.settings import describing
+from actioncenter.settings.models import Host, Installation
+from tests import factories
+from tests.actions.conftest import RUNNER
+from tests.actions.stopping import command
+from tests.settings.stopping import pull, stop_file
+
+__all__ = ["stop_file"]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("stop_file")]
+LONG_AGO = timedelta(minutes=10)
+SOUND = [check for check in checking.CHECKS if check not in (work.alive, work.mail, database.roles)]
+
+
+def codes(check: Check) -> list[str]:
+    return [finding.code for finding in check()]
+
+
+@pytest.fixture(autouse=True)
+def own_folders(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.KEYS_DIR, settings.ANCHOR_DIR = tmp_path / "keys", tmp_path / "anchor"
+    settings.CELERY_BROKER_URL = None
+    settings.ANCHOR_DIR.mkdir()
+    monkeypatch.setattr(anchors, "_files", {})
+    for name in keys.MAKERS:
+        keys.load(settings.KEYS_DIR, name)
+
+
+@pytest.mark.parametrize("check", SOUND, ids=lambda check: check.__name__)
+def test_a_sound_installation_has_nothing_found(check: Check) -> None:
+    describing.describe("web", by=RUNNER)
+    anchoring.look(by=RUNNER)
+    assert codes(check) == []
+
+
+def nothing(settings: Settings) -> None: ...
+
+
+def migration_undone(settings: Settings) -> None:
+    MigrationRecorder(connection).record_unapplied("settings", "0006_wakes_lost")
+
+
+def triggers_gone(settings: Settings) -> None:
+    triggers.remove(connection)
+
+
+def held(settings: Settings) -> None:
+    Installation.current()
+    Installation.objects.update(held_at=Now(), held_reason="Event 7 is missing")
+
+
+def went_back(settings: Settings) -> None:
+    anchors.file_of(Installation.current()).change(lambda known: known.with_event(10**9, "ab"))
+    anchors.file_of(Installation.current()).change(lambda known: anchors.replace(known, epoch=1))
+
+
+def anchor_spoilt(settings: Settings) -> None:
+    anchors.file_of(Installation.current()).path.write_text("{")
+
+
+def key_gone(settings: Settings) -> None:
+    (settings.KEYS_DIR / "audit.key").unlink()
+
+
+def key_open(settings: Settings) -> None:
+    (settings.KEYS_DIR / "field.key").chmod(0o644)
+
+
+def keys_differ(settings: Settings) -> None:
+    describing.describe("web", by=RUNNER)
+    settings.AUDIT_KEY = b"x" * 32
+
+
+def clock_wrong(settings: Settings) -> None:
+    describing.describe("web", by=RUNNER)
+    Host.objects.filter(part="web").update(skew=-3.5)
+
+
+def two_versions(settings: Settings) -> None:
+    for part in ("web", "runner"):
+        describing.describe(part, by=RUNNER)
+    Host.objects.filter(part="web").update(version="0.0.9")
+
+
+def runner_silent(settings: Settings) -> None:
+    RunnerBeat.objects.create(name="a:1", seen_at=Now() - timedelta(seconds=30))
+
+
+def claimed() -> Action:
+    action = factories.waiting_action().approve(by=factories.person("mira").actor())
+    assert claiming.claim_one(action.pk, "dead:1", by=RUNNER)
+    return action
+
+
+def lease_long_over(settings: Settings) -> None:
+    claimed()
+    Attempt.objects.update(lease_until=Now() - LONG_AGO)
+
+
+def outcome_unknown(settings: Settings) -> None:
+    ActionTarget.objects.filter(action=claimed()).update(state=TargetState.UNKNOWN)
+    Action.objects.update(execution=4)
+
+
+def queued_for_long(settings: Settings) -> None:
+    factories.waiting_action().approve(by=factories.person("mira").actor())
+    Action.objects.update(queued_at=Now() - LONG_AGO)
+
+
+def stopped(settings: Settings) -> None:
+    pull()
+
+
+def stopped_by_file(settings: Settings) -> None:
+    (Path(settings.DATA_DIR) / "STOP").write_text("Look\n")
+
+
+def mail_failed(settings: Settings) -> None:
+    Notice.objects.create(
+        user=factories.person("noa"), kind="x", title="x", mail_tries=5, mail_error="550 \x1b"
+    )
+
+
+WRONG: list[tuple[Callable[[Settings], None], Check, str]] = [
+    (migration_undone, database.schema, "schema.behind"),
+    (triggers_gone, database.append_only, "audit.rewritable"),
+    (held, database.restored, "restore.held"),
+    (went_back, database.restored, "restore.found"),
+    (anchor_spoilt, database.restored, "anchor.unreadable"),
+    (key_gone, hosts.key_files, "keys.missing"),
+    (key_open, hosts.key_files, "keys.readable"),
+    (keys_differ, hosts.same_keys, "keys.differ"),
+    (clock_wrong, hosts.clocks, "clock.skew"),
+    (two_versions, hosts.versions, "version.mixed"),
+    (nothing, work.alive, "runner.none"),
+    (runner_silent, work.alive, "runner.silent"),
+    (lease_long_over, work.stuck, "work.stuck"),
+    (outcome_unknown, work.unknown, "work.unknown"),
+    (queued_for_long, work.queue, "queue.old"),
+    (stopped, work.stops, "stop.in_force"),
+    (stopped_by_file, work.stops, "stop.file"),
+    (nothing, work.mail, "mail.off"),
+    (mail_failed, work.mail, "mail.undelivered"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "check", "code"), WRONG, ids=[code for _, _, code in WRONG])
+def test_what_is_wrong_is_found(
+    spoil: Callable[[Settings], None], check: Check, code: str, settings: Settings
+) -> None:
+    spoil(settings)
+    try:
+        found = {finding.code: finding for finding in check()}
+    finally:
+        triggers.install(connection)
+    assert code in found
+    assert all((found[code].what, found[code].means, found[code].do))
+
+
+def test_every_check_is_tried() -> None:
+    tried = {check for _, check, _ in WRONG}
+    assert set(checking.CHECKS) - tried == {database.roles, hosts.disk, broker.broker}
+
+
+@pytest.mark.parametrize(
+    ("free", "grade"), [(10**12, None), (400 * 2**20, Grade.WARNING), (2**20, Grade.ERROR)]
+)
+def test_little_room(free: int, grade: Grade | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(free))
+    assert {finding.grade for finding in hosts.disk()} == ({grade} if grade else set())
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite knows no roles")
+def test_a_role_that_could_rewrite_the_log(settings: Settings) -> None:
+    settings.ALLOW_SINGLE_ROLE = False
+    assert codes(database.roles) == ["roles.owner"]
+    settings.ALLOW_SINGLE_ROLE = True
+    assert codes(database.roles) == ["roles.single"]
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE runs_it NOLOGIN")
+        cursor.execute("SET LOCAL ROLE runs_it")
+        assert codes(database.roles) == []
+        cursor.execute("RESET ROLE")
+
+
+def test_a_broker_that_is_away(settings: Settings) -> None:
+    settings.CELERY_BROKER_URL = "redis://:hunter2-of-redis@127.0.0.1:1/0"
+    (finding,) = broker.broker()
+    assert finding.code == "broker.away"
+    assert "hunter2" not in json.dumps(finding.as_json())
+
+
+@pytest.mark.redis
+def test_a_broker_that_lets_everybody_in(
+    redis_service: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CELERY_BROKER_URL = redis_service.url
+    assert codes(broker.broker) == [], "this machine only"
+    monkeypatch.setattr(broker, "_bound", lambda _: {"*", "-::*"})
+    assert codes(broker.broker) == ["broker.open"]
+
+
+def test_a_check_that_breaks_holds_up_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Any:
+        raise RuntimeError("hidden")
+
+    found = checking.examine([broken, work.mail])
+    assert [finding.code for finding in found] == ["check.broken", "mail.off"]
+    assert found[0].grade is Grade.ERROR
+
+
+def test_the_command_says_it_for_people_and_programs() -> None:
+    factories.person("noa")
+    Notice.objects.create(user=factories.person("noa"), kind="x", title="x", mail_tries=5, mail_error="550")
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor", "--json", stdout=out)
+    told = json.loads(out.getvalue())
+    assert (ended.value.code, told["ok"]) == (1, False)
+    assert {"runner.none", "mail.undelivered"} <= {finding["code"] for finding in told["findings"]}
+    grades = [finding["grade"] for finding in told["findings"]]
+    assert grades == sorted(grades, key=[*Grade].index), "the worst first"
+    text = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("doctor", stdout=text)
+    assert "ERROR   No runner is working  [runner.none]" in text.getvalue()
+
+
+def test_it_works_without_a_database(tmp_path: Path) -> None:
+    done = command("postgres://nobody@127.0.0.1:1/nothing", "doctor", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, [finding["code"] for finding in told["findings"]]) == (1, ["database.away"])
+
+
+def test_actors_of_the_product_are_no_person() -> None:
+    assert Actor.system("web").user_id is None
