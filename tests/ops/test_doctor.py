@@ -22,7 +22,6 @@ from actioncenter.actions.enums import TargetState
 from actioncenter.actions.execution import anchoring, claiming
 from actioncenter.actions.models import Action, ActionTarget, Attempt, RunnerBeat
 from actioncenter.audit import triggers
-from actioncenter.audit.actor import Actor
 from actioncenter.estate.services import Redis
 from actioncenter.ops.doctor import broker, checking, database, hosts, work
 from actioncenter.ops.doctor.finding import Check, Grade
@@ -259,7 +258,3 @@ def test_it_works_without_a_database(tmp_path: Path) -> None:
     done = command("postgres://nobody@127.0.0.1:1/nothing", "doctor", "--json")
     told = json.loads(done.stdout)
     assert (done.returncode, [finding["code"] for finding in told["findings"]]) == (1, ["database.away"])
-
-
-def test_actors_of_the_product_are_no_person() -> None:
-    assert Actor.system("web").user_id is None
