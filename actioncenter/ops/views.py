@@ -23,7 +23,6 @@ from actioncenter.ops.doctor.finding import Grade
 from actioncenter.settings import describing
 from actioncenter.settings.enums import Role
 from actioncenter.settings.models import Host, RestoreError
-from actioncenter.settings.models.hosts import REFERENCE
 from actioncenter.web.moments import iso, when
 
 READERS: Final = frozenset({Role.ADMIN, Role.AUDITOR})
@@ -85,7 +84,7 @@ def _page(request: Request, *, error: str = "", status: int = 200) -> HttpRespon
         "restored": restored.told(),
         "advice": restored.ADVICE,
         "may_accept": Role.ADMIN in roles,
-        "hosts": [_host(row) for row in Host.objects.exclude(part=REFERENCE).order_by("name", "part")],
+        "hosts": [_host(row) for row in describing.heard_of()],
     }
     return render(request, "settings/health.html", context, status=status)
 

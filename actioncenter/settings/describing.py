@@ -7,12 +7,13 @@ with others dispatches nothing: it couldn't verify, decrypt or sign what the res
 import hmac
 import time
 import tomllib
+from datetime import timedelta
 from functools import cache
 from typing import Final
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from actioncenter.accounts import fence
@@ -29,6 +30,7 @@ from actioncenter.settings.models.hosts import REFERENCE
 KEYS: Final = {
     "secret.key": "SECRET_KEY", "field.key": "FIELD_KEY", "audit.key": "AUDIT_KEY", "signing.key": "SIGNING_KEY",
 }  # fmt: skip
+FORGOTTEN_AFTER: Final = timedelta(days=1)
 PAGE: Final = "/settings/health"
 CLOCK: Final = {
     "sqlite": "SELECT (julianday('now') - 2440587.5) * 86400.0",
@@ -64,6 +66,12 @@ def differing_of(row: Host) -> list[str]:
     """Names of keys that the part holds and the installation doesn't."""
     known = Host.objects.filter(part=REFERENCE).values_list("keys", flat=True).first()
     return [] if known is None else _between(row.keys, known)
+
+
+def heard_of() -> "QuerySet[Host]":
+    """Parts that described themselves within a day; a host that is gone is forgotten then."""
+    rows = Host.objects.exclude(part=REFERENCE).filter(seen_at__gt=Now() - FORGOTTEN_AFTER)
+    return rows.order_by("name", "part")
 
 
 def describe(part: str, *, by: Actor, wakes_lost: int = 0) -> None:

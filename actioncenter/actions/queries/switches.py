@@ -29,6 +29,8 @@ class StopShown(TypedDict):
     title: str
     is_pause: bool
     everything: bool
+    restored: bool
+    """Over a restored database: it is accepted on the health page, not resumed."""
     by: str
     source: str
     reason: str
@@ -115,6 +117,7 @@ def shown(stop: Stop, viewer: Viewer, beats: list[runners.Runner]) -> StopShown:
         "title": stop.title,
         "is_pause": stop.is_pause,
         "everything": stop.scope == StopScope.ALL,
+        "restored": stop.source == StopSource.RESTORE,
         "by": stop.pulled_by_name,
         "source": FROM[StopSource(stop.source)],
         "reason": stop.reason,

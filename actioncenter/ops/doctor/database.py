@@ -1,6 +1,7 @@
 """Checks of the database: schema, append-only, roles, and whether it went back."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from django.conf import settings
 from django.db import connection
@@ -9,6 +10,8 @@ from django.db.migrations.executor import MigrationExecutor
 from actioncenter.audit import triggers
 from actioncenter.ops.doctor.finding import Finding, error, warning
 from actioncenter.settings import anchoring
+
+SEQUENCE: Final = "actions_action_id_seq"
 
 
 def schema() -> Iterator[Finding]:
@@ -46,6 +49,15 @@ def roles() -> Iterator[Finding]:
             [triggers.TABLE],
         )
         found = cursor.fetchone()
+        cursor.execute("SELECT has_sequence_privilege(%s, 'UPDATE')", [SEQUENCE])
+        [may_jump] = cursor.fetchone()
+    if not may_jump:
+        yield warning(
+            "roles.sequences",
+            "The role that the product runs under may not set its sequences",
+            "After a restored backup a new action could get a number that was given before.",
+            "GRANT UPDATE ON ALL SEQUENCES IN SCHEMA public to that role.",
+        )
     if found is None or not (found[0] or found[2]):
         return
     what = f"The role {found[1]} that the product runs under {'is a superuser' if found[2] else 'owns the audit table'}"

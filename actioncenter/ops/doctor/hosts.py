@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from django.conf import settings
-from django.db.models import F
-from django.db.models.functions import Now
 
 from actioncenter import keys
-from actioncenter.actions.queries.runners import FORGOTTEN_AFTER
 from actioncenter.ops.doctor.finding import Finding, error, warning
 from actioncenter.settings import describing
 from actioncenter.settings.models import Host
@@ -40,7 +37,7 @@ def key_files() -> Iterator[Finding]:
 
 def same_keys() -> Iterator[Finding]:
     known = Host.objects.filter(part=REFERENCE).values_list("keys", flat=True).first()
-    rows = [(str(row), row.keys) for row in _seen()]
+    rows = [(str(row), row.keys) for row in describing.heard_of()]
     for name, found in [("this command", describing.fingerprints()), *rows]:
         other = sorted(key for key, said in found.items() if known and known.get(key) != said)
         if other:
@@ -52,7 +49,7 @@ def same_keys() -> Iterator[Finding]:
 
 
 def clocks() -> Iterator[Finding]:
-    rows = [(str(row), row.skew) for row in _seen() if row.skew is not None]
+    rows = [(str(row), row.skew) for row in describing.heard_of() if row.skew is not None]
     for name, skew in [("this machine", describing.clock_skew()), *rows]:
         if abs(skew) > SKEW:
             yield warning(
@@ -62,7 +59,7 @@ def clocks() -> Iterator[Finding]:
 
 
 def versions() -> Iterator[Finding]:
-    found = {row.version for row in _seen()}
+    found = {row.version for row in describing.heard_of()}
     if len(found) > 1:
         yield warning(
             "version.mixed", f"Several versions run side by side: {', '.join(sorted(found))}",
@@ -88,9 +85,3 @@ def disk() -> Iterator[Finding]:
                 "Nothing is sent without an anchor.",
                 "Give the product its folder.",
             )
-
-
-def _seen() -> list[Host]:
-    """What was heard of within a day."""
-    rows = Host.objects.exclude(part=REFERENCE).filter(seen_at__gt=Now() - FORGOTTEN_AFTER)
-    return list(rows.order_by(F("name"), "part"))

@@ -1,7 +1,9 @@
 """When the database turns out to be older than what was done with it, and how a person accepts that."""
 
+import logging
 from typing import Any, Final
 
+from django.db import DatabaseError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -17,6 +19,7 @@ from actioncenter.settings.models.authority import PROOF_NEEDED, has_proved, may
 from actioncenter.settings.models.hosts import Installation
 from actioncenter.settings.models.stops import Stop
 
+logger = logging.getLogger(__name__)
 PAGE: Final = "/settings/health"
 SUBJECT: Final = "installation"
 HELD: Final = "The database was restored from a backup."
@@ -41,11 +44,20 @@ def hold(reason: str, *, host: str, anchor: Anchor, by: Actor) -> bool:
         known = dict(row.anchor) if not first else {}
         hosts = {**known.get("hosts", {}), host: anchor.written() | {"sent": len(anchor.sent)}}
         floors = highest(known.get("floors", {}), row.floors, numbers.floors(anchor.numbers))
-        numbers.jump(floors)
+        _raise_numbers(floors)
         Installation.objects.filter(pk=row.pk).update(anchor={"hosts": hosts, "floors": floors})
         if first:
             _stop(row, reason, host=host, anchor=anchor, by=by)
     return first
+
+
+def _raise_numbers(floors: dict[str, int]) -> None:
+    """Where the role may not, dispatch is held all the same; accepting needs it."""
+    try:
+        with transaction.atomic():
+            numbers.jump(floors)
+    except DatabaseError:
+        logger.exception("numbers could not be raised: the role needs UPDATE on the sequences")
 
 
 def _stop(row: Installation, reason: str, *, host: str, anchor: Anchor, by: Actor) -> None:

@@ -8,7 +8,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from actioncenter.audit.actor import Actor
 from actioncenter.settings import describing
 from actioncenter.settings.models import Host
-from actioncenter.settings.models.hosts import REFERENCE
 
 
 class Command(BaseCommand):
@@ -28,7 +27,7 @@ class Command(BaseCommand):
                 describing.take_for_the_installations(by=Actor.command("hosts"), comment=options["reason"])
             except describing.KeysError as error:
                 raise CommandError(str(error)) from error
-        rows = [_told(row) for row in Host.objects.exclude(part=REFERENCE).order_by("name", "part")]
+        rows = [_told(row) for row in describing.heard_of()]
         here = describing.differing()
         if options["json"]:
             self.stdout.write(json.dumps({"hosts": rows, "differs_here": here}))
