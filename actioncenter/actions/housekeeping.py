@@ -20,13 +20,21 @@ from actioncenter.actions.execution import watching
 from actioncenter.actions.execution.loop import runner_name
 from actioncenter.actions.models import Action, ConnectorJob, Duty, following
 from actioncenter.audit.actor import Actor
-from actioncenter.settings.models import FolderExclusion, Indicator, LevelRaise, Safeguards, renewing
+from actioncenter.settings.models import (
+    ConnectorInstance,
+    FolderExclusion,
+    Indicator,
+    LevelRaise,
+    Safeguards,
+    renewing,
+)
 from investigations import lifecycle, membership
 from investigations.models import Binding, Device, Investigation, Mark
 
 logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 AT_ONCE = 200
+CHECKED_EVERY = timedelta(minutes=5)
 FAILED = [Execution.FAILED, Execution.TIMED_OUT, Execution.PARTLY_SUCCEEDED, Execution.CANCELLED]
 
 
@@ -142,6 +150,25 @@ def read_capabilities(by: Actor) -> int:
     return len(instances)
 
 
+def unchecked() -> "QuerySet[ConnectorInstance]":
+    """Whose health was last looked at a while ago, or never."""
+    old = Q(health_at__isnull=True) | Q(health_at__lte=Now() - CHECKED_EVERY)
+    asked = ConnectorJob.objects.filter(
+        kind=JobKind.CHECK, instance=OuterRef("pk"), state__lte=JobState.RUNNING
+    )
+    return ConnectorInstance.objects.filter(~Exists(asked), old, enabled=True)
+
+
+def check_connectors(by: Actor) -> int:
+    """Ask how they are; what the last check said stands in the instance, so its row is needed no longer."""
+    due = list(unchecked())
+    ConnectorJob.objects.filter(kind=JobKind.CHECK, instance__in=due).delete()
+    ConnectorJob.objects.bulk_create(
+        ConnectorJob(kind=JobKind.CHECK, instance=row, requested_by_name=by.name) for row in due
+    )
+    return len(due)
+
+
 def purge_notices(by: Actor) -> int:
     return notices.purge(by=by)
 
@@ -184,6 +211,7 @@ CHORES: Sequence[Chore] = (
         "membership", 5.0, lambda: Device.objects.filter(membership_stale=True).exists(), recompute_membership
     ),
     Chore("capabilities", 5.0, lambda: unread().exists(), read_capabilities),
+    Chore("checks", 30.0, lambda: unchecked().exists(), check_connectors, look=30.0),
     Chore("stops", 0.5, watching.stops_waiting, watching.mind_stops),
     Chore("silent_runners", 1.0, lambda: watching.unalarmed().exists(), watching.raise_alarms),
     Chore("escalate", 1.0, lambda: escalation.due().exists(), escalation.escalate, look=2.0),

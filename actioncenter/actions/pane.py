@@ -22,6 +22,7 @@ from actioncenter.actions.enums import (
 from actioncenter.actions.models import Action, ActionTarget
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import Viewer
+from actioncenter.actions.queries.connectors import concerned, told
 from actioncenter.actions.queries.details import Details
 from actioncenter.actions.rows import iso, rows_of, shown_target
 from actioncenter.actions.timeline import attempts_of, timeline_of
@@ -129,7 +130,7 @@ def _heading(details: Details, viewer: Viewer, url: Callable[[int], str]) -> dic
         "sentence": sentence_of(action),
         "reversibility": reversing.reversibility(action),
         **_answer(action, viewer),
-        "proposed": f"Proposed {_when(action.created_at, viewer)}",
+        "proposed": f"Proposed {viewer.when(action.created_at)}",
         "undo_of": reversing.link(action.undo_of_id, url),
         "undone_by": reversing.undone_by(action, url),
         "undo_button": reversing.undo_button(action),
@@ -162,7 +163,7 @@ def _decisions(details: Details, viewer: Viewer) -> dict[str, Any]:
             "label": label,
             "code": code,
             "by": action.decided_by_name or "Nobody",
-            "at": _when(action.decided_at, viewer),
+            "at": viewer.when(action.decided_at),
             "at_iso": iso(action.decided_at),
             "comment": action.decision_comment,
         }
@@ -204,7 +205,7 @@ def _plan(details: Details, viewer: Viewer) -> dict[str, Any] | None:
     if plan is None:
         return None
     return {
-        "made": _when(plan.made_at, viewer),
+        "made": viewer.when(plan.made_at),
         "made_iso": iso(plan.made_at),
         "age": f"{age_of(plan.made_at, viewer.now)} ago",
         "digest": plan.digest[:8],
@@ -216,15 +217,20 @@ def _plan(details: Details, viewer: Viewer) -> dict[str, Any] | None:
 def _notes(details: Details, viewer: Viewer) -> list[dict[str, str]]:
     """What went wrong or is still open, the gravest first."""
     action = details.action
-    notes = {
-        "odd": reasons.render(look) if (look := needs_a_look(details)) else "",
-        "stop": _why_not_done(action),
-        "warn": f"{action.cancel_requested_by_name} asked to cancel this."
-        if action.cancel_requested_at and action.execution in RUNNING
-        else "",
-        "": _why_closed(action, viewer) or _set_aside(action, viewer),
-    }
-    return [{"tone": tone, "text": text} for tone, text in notes.items() if text]
+    waits = told(concerned(action), viewer.when, viewer.now).get(action.pk, [])
+    notes = [
+        ("odd", reasons.render(look) if (look := needs_a_look(details)) else ""),
+        ("stop", _why_not_done(action)),
+        *(("warn", obstacle.sentence) for obstacle in waits),
+        ("warn", _cancel_asked(action)),
+        ("", _why_closed(action, viewer) or _set_aside(action, viewer)),
+    ]
+    return [{"tone": tone, "text": text} for tone, text in notes if text]
+
+
+def _cancel_asked(action: Action) -> str:
+    asked = action.cancel_requested_at and action.execution in RUNNING
+    return f"{action.cancel_requested_by_name} asked to cancel this." if asked else ""
 
 
 def _why_not_done(action: Action) -> str:
@@ -259,7 +265,7 @@ def _set_aside(action: Action, viewer: Viewer) -> str:
     if action.decision != Decision.PENDING:
         return ""
     until = action.deferred_until
-    told = f"Put off until {_when(until, viewer)}. " if until and until > viewer.now else ""
+    told = f"Put off until {viewer.when(until)}. " if until and until > viewer.now else ""
     return f"{told}Handed to {action.assigned_to_name}." if action.assigned_to_name else told.strip()
 
 
@@ -364,9 +370,3 @@ def _comment_hint(action: Action, can: Mapping[str, bool]) -> str:
         return "What you saw, required"
     required = [verb for verb in comments_required(action) if can.get(verb)]
     return f"Comment, required to {' or '.join(required)}" if required else "Comment"
-
-
-def _when(moment: Any, viewer: Viewer) -> str:
-    """Time alone today, with the day otherwise."""
-    local = viewer.local(moment)
-    return f"{local:%H:%M}" if local.date() == viewer.local(viewer.now).date() else f"{local:%d %b %H:%M}"

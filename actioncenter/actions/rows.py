@@ -3,7 +3,7 @@
 Plain dictionaries, because templates look keys up faster than attributes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Final, TypedDict, cast
@@ -14,6 +14,7 @@ from actioncenter.actions.models import Action
 from actioncenter.actions.models.undoing import why_not_undoable
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import RawRow, Viewer, stamp
+from actioncenter.actions.queries.connectors import Obstacle
 from actioncenter.actions.reversing import CAME_TO_NOTHING
 from actioncenter.web.text import age_of, defanged
 from investigations.enums import Verdict
@@ -72,6 +73,8 @@ class Row(RowTimes):
     undo_url: str
     result_code: str
     result_label: str
+    waits: str
+    waits_for: str
     progress: int | None
     decided_by: str
     decided_initials: str
@@ -92,14 +95,18 @@ def rows_of(
     *,
     history: bool,
     extras: Sequence[str] = (),
+    waits: Mapping[int, Sequence[Obstacle]] | None = None,
 ) -> list[Row]:
-    """`url` makes the address that opens a number beside this list."""
+    """`url` makes the address that opens a number beside this list; `waits` is what keeps some from being sent."""
     made = []
     for raw in raws:
         row = _row(raw, viewer, url, look=_look(raw, history=history))
         blocked = _cannot_undo(raw, viewer) if history else _cannot_decide(raw, viewer)
         row["can_decide"], row["disabled_reason"] = not blocked, blocked
         row["extras"] = [_extra(raw, name, viewer) for name in extras]
+        if waits and (obstacles := waits.get(raw.id)):
+            row["waits"] = obstacles[0].short
+            row["waits_for"] = " ".join(obstacle.sentence for obstacle in obstacles)
         made.append(row)
     return made
 
@@ -148,6 +155,8 @@ def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str], *, look: str) -
         "undo_url": undo_url,
         "result_code": result,
         "result_label": _result_label(raw, result),
+        "waits": "",
+        "waits_for": "",
         "progress": progress_of(raw.done, raw.total) if raw.execution == Execution.IN_PROGRESS else None,
         "decided_by": "Automation" if automatic else by,
         "decided_initials": words.initials(raw.decided_by_name) if raw.decided_by_name and not automatic else "",

@@ -169,12 +169,24 @@ class ConnectorError(Exception):
 
 
 class Transient(ConnectorError):
-    """Nothing was sent. May be tried again by itself after `retry_after` seconds."""
+    """Nothing was sent. May be tried again by itself after `retry_after` seconds.
 
-    def __init__(self, message: str, retry_after: float = 5.0, *, offline: bool = False) -> None:
+    `offline`: only this target can't be reached. `throttled`: the far side asked for patience (429),
+    so that until then no runner sends anything more to the whole instance. Neither: it can't be reached.
+    """
+
+    def __init__(
+        self, message: str, retry_after: float = 5.0, *, offline: bool = False, throttled: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.offline = offline
+        self.throttled = throttled
+
+
+OWN_FAULTS = frozenset({"credentials", "identity", "settings"})
+"""Codes of `Permanent` that speak of the connector itself and no target: it isn't let in, the far side
+shows another host key or certificate than the one trusted, or its settings make no sense."""
 
 
 class Permanent(ConnectorError):

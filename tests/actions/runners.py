@@ -23,7 +23,7 @@ from django.db.models import Q
 
 from actioncenter.actions.enums import Execution
 from actioncenter.actions.execution import claiming, jobs, loop, outside, stepping
-from actioncenter.actions.models import Action, Attempt, attempting
+from actioncenter.actions.models import Action, Attempt, attempting, pacing
 from actioncenter.audit.actor import Actor
 
 OVER_AFTER = 150.0
@@ -36,6 +36,8 @@ def run(spec: dict[str, Any], rng: random.Random, *, calm: bool) -> None:
     lease = timedelta(seconds=spec["lease"])
     claiming.LEASE = stepping.LEASE = jobs.LEASE = lease
     stepping.ASK_AGAIN = loop.POLL_SECONDS = 0.1
+    # With such a lease a busy machine makes every call look as if it hung.
+    pacing.FAILURES = 10**6
     if not calm:
         _arm(spec["die"], rng)
     if spec["plant"]:

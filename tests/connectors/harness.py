@@ -28,6 +28,8 @@ class Harness(ABC):
 
     connector: Connector
     secret: str
+    has_identity = True
+    """False where a connector has nothing to trust: no host key, no certificate. Say why in its harness."""
 
     @abstractmethod
     def request(self, kind: ActionType, targets: int = 1) -> Request:
@@ -71,6 +73,18 @@ class Harness(ABC):
     @abstractmethod
     def locked_out(self) -> Connector:
         """The same connector with wrong credentials."""
+
+    @abstractmethod
+    def ask_for_patience(self, seconds: float) -> None:
+        """From now on every call is answered with "too many requests, come again in so many seconds"; 0 ends it."""
+
+    def change_identity(self) -> None:
+        """The far side shows another host key or certificate from now on."""
+        raise NotImplementedError
+
+    def was_told_the_secret(self) -> bool:
+        """Whether the far side with the other identity was sent the secret."""
+        raise NotImplementedError
 
     @abstractmethod
     def advance(self, seconds: float) -> None: ...

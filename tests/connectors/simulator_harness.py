@@ -131,6 +131,7 @@ class SimulatorHarness(Harness):
         self.time = 1_700_000_000.0
         self.make = make
         self.number = 0
+        self.signings = 0
         self.seeded = seeded
         self.connector = self._build(self.secret)
         self.estate.require_token(self.secret)
@@ -204,6 +205,16 @@ class SimulatorHarness(Harness):
 
     def locked_out(self) -> Simulator:
         return self._build(self.secret + "-but-wrong")
+
+    def ask_for_patience(self, seconds: float) -> None:
+        self.estate.behave(Behaviour.THROTTLE, seconds or False)
+
+    def change_identity(self) -> None:
+        self.estate.behave(Behaviour.IMPOSTOR)
+        self.signings = self.connector.signings
+
+    def was_told_the_secret(self) -> bool:
+        return self.connector.signings > self.signings
 
     def advance(self, seconds: float) -> None:
         self.time += seconds

@@ -1,5 +1,7 @@
 """The simulator keeps what every connector has to keep, and the suite notices when one doesn't."""
 
+import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -15,13 +17,17 @@ from actioncenter.connectors.base import (
     Journal,
     Json,
     Observed,
+    Outcome,
     Plan,
     Request,
+    Result,
     Transient,
 )
 from actioncenter.connectors.simulator.connector import Simulator
+from actioncenter.connectors.simulator.ledger import Ledger
 from actioncenter.connectors.simulator.scene import DEVICE
 from tests.connectors.conformance import Conformance
+from tests.connectors.conformance_endurance import ConformanceOfEndurance
 from tests.connectors.conformance_limits import ConformanceOfLimits
 from tests.connectors.harness import Harness
 from tests.connectors.simulator_harness import SimulatorHarness
@@ -35,6 +41,13 @@ class TestSimulator(Conformance):
 
 
 class TestSimulatorLimits(ConformanceOfLimits):
+    @pytest.fixture
+    def harness(self, tmp_path: Path) -> Iterator[Harness]:
+        with closing(SimulatorHarness(tmp_path)) as harness:
+            yield harness
+
+
+class TestSimulatorEndurance(ConformanceOfEndurance):
     @pytest.fixture
     def harness(self, tmp_path: Path) -> Iterator[Harness]:
         with closing(SimulatorHarness(tmp_path)) as harness:
@@ -148,8 +161,64 @@ class IgnoresThePlan(Simulator):
         return super().step(replace(request, plan_digest=""), cursor, journal)
 
 
+class Impatient(Simulator):
+    """Takes "too many requests" for any other trouble."""
+
+    def step(self, request: Request, cursor: Json | None, journal: Journal) -> Done | Continue:
+        try:
+            return super().step(request, cursor, journal)
+        except Transient as error:
+            raise Transient(str(error), error.retry_after, offline=error.offline) from None
+
+
+class Trusting(Simulator):
+    """Signs in wherever it gets to, and complains afterwards."""
+
+    def step(self, request: Request, cursor: Json | None, journal: Journal) -> Done | Continue:
+        self.signings += 1
+        return super().step(request, cursor, journal)
+
+
+class Overtime(Simulator):
+    """Looks at the deadline only when it begins."""
+
+    def step(self, request: Request, cursor: Json | None, journal: Journal) -> Done | Continue:
+        return super().step(replace(request, deadline=0.0) if cursor else request, cursor, journal)
+
+
+class CancelsTheDone(Simulator):
+    """Calls everything cancelled once somebody asked, also what had been done."""
+
+    def step(self, request: Request, cursor: Json | None, journal: Journal) -> Done | Continue:
+        answer = super().step(request, cursor, journal)
+        with self.estate.reading() as scene:
+            cancelled = Ledger(scene.sql, request).cancelled()
+        if not cancelled or not isinstance(answer, Done):
+            return answer
+        ended = [Result(target.key, Outcome.CANCELLED) for target in request.targets[1:]]
+        return replace(answer, results=ended)
+
+
+class AlwaysCancels(Simulator):
+    """Says that it cancelled what had long ended."""
+
+    def cancel(self, request: Request, cursor: Json | None) -> bool:
+        return super().cancel(request, cursor) or True
+
+
+class Restarts(Simulator):
+    """Doesn't know an older cursor: it begins anew, under an id of its own."""
+
+    def step(self, request: Request, cursor: Json | None, journal: Journal) -> Done | Continue:
+        newest = getattr(self, "newest", None)
+        known = request if cursor in (None, newest) else replace(request, id=str(uuid.uuid4()))
+        answer = super().step(known, cursor, journal)
+        self.newest = json.loads(json.dumps(answer.cursor)) if isinstance(answer, Continue) else None
+        return answer
+
+
 Check = Callable[[Harness, ActionType], None]
-SUITE, LIMITS = Conformance(), ConformanceOfLimits()
+SUITE, LIMITS, ENDURANCE = Conformance(), ConformanceOfLimits(), ConformanceOfEndurance()
 
 PLANTED: Mapping[type[Simulator], tuple[Check, ActionType]] = {
     Repeats: (SUITE.test_the_same_id_twice_is_one_effect, ActionType.ANTIVIRUS_SCAN),
@@ -163,6 +232,21 @@ PLANTED: Mapping[type[Simulator], tuple[Check, ActionType]] = {
     ),
     DropsTheLast: (LIMITS.test_partial_results_are_exact, ActionType.SOFT_DELETE_EMAIL),
     IgnoresThePlan: (LIMITS.test_what_differs_from_the_plan_is_not_touched, ActionType.HARD_DELETE_EMAIL),
+    Impatient: (
+        ENDURANCE.test_patience_is_passed_on_and_nothing_is_touched,
+        ActionType.ISOLATE_DEVICE,
+    ),
+    Trusting: (ENDURANCE.test_nothing_is_told_to_another_far_side, ActionType.ISOLATE_DEVICE),
+    Overtime: (ENDURANCE.test_a_deadline_in_the_middle_keeps_what_is_done, ActionType.SOFT_DELETE_EMAIL),
+    CancelsTheDone: (
+        ENDURANCE.test_cancelled_at_any_place_the_results_are_exact,
+        ActionType.SOFT_DELETE_EMAIL,
+    ),
+    AlwaysCancels: (
+        ENDURANCE.test_what_ended_before_it_was_cancelled_succeeded,
+        ActionType.ANTIVIRUS_SCAN,
+    ),
+    Restarts: (ENDURANCE.test_half_way_it_goes_on_from_any_cursor_it_gave, ActionType.SOFT_DELETE_EMAIL),
     Tells: (LIMITS.test_errors_keep_the_secret, ActionType.ISOLATE_DEVICE),
 }
 

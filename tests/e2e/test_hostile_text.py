@@ -161,6 +161,7 @@ def test_names_in_lists(world: World) -> None:
         "/action-center/history",
         "/investigations/",
         "/settings/groups",
+        "/settings/connectors",
         "/settings/rules",
         "/settings/stops",
         "/settings/authority",

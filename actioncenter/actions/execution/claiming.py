@@ -1,7 +1,7 @@
 """Finding what may start, and claiming it once every gate has let it pass."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 from django.conf import settings
@@ -15,7 +15,7 @@ from actioncenter.actions.execution import failpoints, gates
 from actioncenter.actions.execution.binding import message_draft, planned_targets
 from actioncenter.actions.execution.gates import Gate
 from actioncenter.actions.execution.holding import under_a_stop
-from actioncenter.actions.models import Action, ActionTarget, Attempt, attempting
+from actioncenter.actions.models import Action, ActionTarget, Attempt, attempting, pacing
 from actioncenter.audit.actor import Actor
 
 logger = logging.getLogger(__name__)
@@ -25,11 +25,15 @@ PAGES = 20
 """How often that many are looked at while none of them can be claimed."""
 
 
-def claim_next(runner: str, *, by: Actor) -> Attempt | None:
-    """The next attempt this runner may carry out, or None."""
-    for pk in _candidates():
+def claim_next(runner: str, *, by: Actor, shut: Collection[int] | None = None) -> Attempt | None:
+    """The next attempt this runner may carry out, or None.
+
+    `shut` are the connector instances that may not be called now; they are asked for unless given.
+    """
+    shut = pacing.closed_ids() if shut is None else shut
+    for pk in _candidates(shut):
         try:
-            attempt = claim_one(pk, runner, by=by)
+            attempt = claim_one(pk, runner, by=by, shut=shut)
         except (OperationalError, InterfaceError):
             # The database itself: the next one would fare no better.
             raise
@@ -43,13 +47,19 @@ def claim_next(runner: str, *, by: Actor) -> Attempt | None:
     return None
 
 
-def _candidates() -> Iterator[int]:
-    """Oldest first. What a switch or a lane holds is left out here already: it may be a long queue."""
-    held = under_a_stop() & Q(cancel_requested_at__isnull=True)
-    rows = Action.objects.filter(decision__in=sorted(ALLOWED), history_at__isnull=True).exclude(held)
+def _candidates(shut: Collection[int] = ()) -> Iterator[int]:
+    """Oldest first. What a switch, a lane or a connector holds is left out here already: it may be a long queue.
+
+    A wish to cancel is heard however long the rest would wait.
+    """
+    rows = Action.objects.filter(decision__in=sorted(ALLOWED), history_at__isnull=True)
+    queued = ActionTarget.objects.filter(action=OuterRef("pk"), state=TargetState.QUEUED)
+    unwanted = rows.filter(Exists(queued), cancel_requested_at__isnull=False)
+    yield from _page_by_page(unwanted.filter(execution__in=gates.STARTABLE).order_by("queued_at", "pk"))
+    rows = rows.filter(cancel_requested_at__isnull=True).exclude(under_a_stop())
     for state in gates.STARTABLE:
-        startable = rows.filter(Exists(_startable_targets()), execution=state).order_by("queued_at", "pk")
-        yield from _page_by_page(startable)
+        startable = rows.filter(Exists(_startable_targets(shut)), execution=state)
+        yield from _page_by_page(startable.order_by("queued_at", "pk"))
 
 
 def _page_by_page(startable: "QuerySet[Action]") -> Iterator[int]:
@@ -65,8 +75,8 @@ def _page_by_page(startable: "QuerySet[Action]") -> Iterator[int]:
         after = Q(queued_at__gt=at) | Q(queued_at=at, pk__gt=last)
 
 
-def _startable_targets() -> "QuerySet[ActionTarget]":
-    """Ready targets of the outer action whose lane is free; the claim itself judges again."""
+def _startable_targets(shut: Collection[int]) -> "QuerySet[ActionTarget]":
+    """Ready targets of the outer action whose lane and connector are free; the claim itself judges again."""
     others = attempting.open_in_lanes().filter(lane=OuterRef("lane")).exclude(action=OuterRef("action"))
     mine = OuterRef("action__queued_at")
     earlier = Q(action__queued_at__lt=mine) | Q(action__queued_at=mine, action__lt=OuterRef("action"))
@@ -77,19 +87,19 @@ def _startable_targets() -> "QuerySet[ActionTarget]":
         action__decision__in=sorted(ALLOWED),
         action__history_at__isnull=True,
     )
-    ready = ActionTarget.objects.filter(attempting.READY, action=OuterRef("pk"))
+    to_be_called = attempting.to_be_called(shut)
+    ready = ActionTarget.objects.filter(attempting.READY, to_be_called, action=OuterRef("pk"))
     undo_failed = ActionTarget.objects.filter(blocks=True, lane=OuterRef("lane")).exclude(
         action=OuterRef("action")
     )
-    # Of the unknown only its undo may begin in the lane; a wish to cancel is heard all the same.
+    # Of the unknown only its undo may begin in the lane.
     unknown = others.filter(state=TargetState.UNKNOWN, action__decision__in=sorted(ALLOWED)).exclude(
         action=Coalesce(OuterRef("action__undo_of"), 0)
     )
-    known = ~Exists(unknown) | Q(action__cancel_requested_at__isnull=False)
-    return ready.filter(known, ~Exists(busy), ~Exists(ahead), ~Exists(undo_failed))
+    return ready.filter(~Exists(unknown), ~Exists(busy), ~Exists(ahead), ~Exists(undo_failed))
 
 
-def claim_one(pk: int, runner: str, *, by: Actor) -> Attempt | None:
+def claim_one(pk: int, runner: str, *, by: Actor, shut: Collection[int] | None = None) -> Attempt | None:
     """Judge and claim one action. None when another runner has it or a gate is shut."""
     with fence.decider():
         rows = Action.objects.filter(pk=pk)
@@ -99,7 +109,7 @@ def claim_one(pk: int, runner: str, *, by: Actor) -> Attempt | None:
         if action is None or gates.judge(action, by=by) is not Gate.OPEN:
             return None
         _expand(action)
-        return attempting.claim(action, runner=runner, lease=LEASE, by=by)
+        return attempting.claim(action, runner=runner, lease=LEASE, by=by, shut=shut)
 
 
 def _expand(action: Action) -> None:

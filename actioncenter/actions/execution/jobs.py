@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -15,8 +15,8 @@ from django.utils import timezone
 from actioncenter import logs
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Decision, JobKind, JobState, TargetKind
-from actioncenter.actions.execution import outside
-from actioncenter.actions.models import Action, ActionTarget, ConnectorJob, Plan, settling
+from actioncenter.actions.execution import faring, outside
+from actioncenter.actions.models import Action, ActionTarget, ConnectorJob, Plan, attempting, pacing, settling
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -32,15 +32,19 @@ AGAIN = timedelta(seconds=30)
 """Between two tries of a read that some decision waits for."""
 
 
-def claim_next() -> ConnectorJob | None:
-    """Take the oldest open job; None when there is none."""
+def claim_next(shut: Collection[int] | None = None) -> ConnectorJob | None:
+    """Take the oldest open job; None when there is none.
+
+    `shut` are the connector instances that may not be called now; they are asked for unless given.
+    """
     free = Q(state__lte=JobState.RUNNING) & (Q(lease_until__isnull=True) | Q(lease_until__lte=Now()))
+    free &= attempting.to_be_called(pacing.closed_ids() if shut is None else shut)
     with transaction.atomic():
         rows = ConnectorJob.objects.filter(free).order_by("pk")
         if connection.features.has_select_for_update:
             rows = rows.select_for_update(of=("self",), no_key=True, skip_locked=True)
         job = rows.first()
-        if job is None:
+        if job is None or not pacing.book(job.instance_id, lease=LEASE):
             return None
         claimed = ConnectorJob.objects.filter(free, pk=job.pk, token=job.token).update(
             state=JobState.RUNNING, token=F("token") + 1, lease_until=Now() + LEASE
@@ -61,24 +65,39 @@ def _guarded(job: ConnectorJob, *, by: Actor) -> None:
     try:
         connector = outside.connect(job.instance)
         result = HANDLERS[JobKind(job.kind)](job, connector, by)
-    except base.Transient as error:
-        _later(job, error)
     except (base.ConnectorError, registry.UnknownKind) as error:
-        _finish(job, JobState.FAILED, error=outside.cleaned(str(error)))
+        faring.note(job.instance_id, error, by=by)
+        if isinstance(error, base.Transient) or faring.is_own_fault(error):
+            _later(job, outside.cleaned(str(error)), getattr(error, "retry_after", 0.0))
+        else:
+            _finish(job, JobState.FAILED, error=outside.cleaned(str(error)))
     except Exception as fault:
         logger.exception("%s broke", job)
         _finish(job, JobState.FAILED, error=f"Internal error: {type(fault).__name__}")
     else:
+        if result.get("read", "skipped" not in result):
+            unwell = None if result.get("ok", True) else base.Transient(result["detail"])
+            faring.note(job.instance_id, unwell, by=by)
         _finish(job, JobState.DONE, result=result)
 
 
-def _later(job: ConnectorJob, error: base.Transient) -> None:
+def leave(job: ConnectorJob, *, margin: timedelta, by: Actor) -> bool:
+    """Wait no longer for a read whose lease is over or nearly so; returns whether that was the case."""
+    held = ConnectorJob.objects.filter(pk=job.pk, token=job.token, state=JobState.RUNNING)
+    if not held.filter(lease_until__lte=Now() + margin).update(token=F("token") + 1):
+        return False
+    left = ConnectorJob.objects.get(pk=job.pk)
+    faring.hung(job.instance_id, by=by)
+    _later(left, faring.HUNG, 0.0)
+    return True
+
+
+def _later(job: ConnectorJob, text: str, retry_after: float) -> None:
     """A plan is asked for until there is one, because some decisions wait for it; other reads fail."""
-    text = outside.cleaned(str(error))
     if job.kind != JobKind.PREVIEW:
         _finish(job, JobState.FAILED, error=text)
         return
-    wait = timedelta(seconds=max(error.retry_after, AGAIN.total_seconds()))
+    wait = timedelta(seconds=max(retry_after, AGAIN.total_seconds()))
     ConnectorJob.objects.filter(pk=job.pk, token=job.token).update(
         state=JobState.QUEUED, error=text[:1000], lease_until=Now() + wait
     )
@@ -87,9 +106,15 @@ def _later(job: ConnectorJob, error: base.Transient) -> None:
 def _finish(
     job: ConnectorJob, state: JobState, *, result: dict[str, Any] | None = None, error: str = ""
 ) -> None:
+    if state is JobState.FAILED and job.kind == JobKind.CHECK:
+        _feels(job, {"ok": False, "detail": error})
     ConnectorJob.objects.filter(pk=job.pk, token=job.token).update(
         state=state, result=result or {}, error=error[:1000], finished_at=Now(), lease_until=None
     )
+
+
+def _feels(job: ConnectorJob, health: dict[str, Any]) -> None:
+    ConnectorInstance.objects.filter(pk=job.instance_id).update(health=health, health_at=Now())
 
 
 def _preview(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str, Any]:
@@ -182,8 +207,10 @@ def _kind_of(binding: Binding) -> TargetKind:
 
 def _check(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str, Any]:
     health = connector.check()
-    result = {"ok": health.ok, "detail": health.detail, "facts": health.facts}
-    ConnectorInstance.objects.filter(pk=job.instance_id).update(health=result, health_at=Now())
+    result: dict[str, Any] = outside.cleaned(
+        {"ok": health.ok, "detail": health.detail, "facts": health.facts}
+    )
+    _feels(job, result)
     return result
 
 

@@ -5,19 +5,21 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 
 from django.db import close_old_connections, connection
 
 from actioncenter.actions import dispatch
 from actioncenter.actions.execution import anchoring, beating, claiming, jobs, stepping
+from actioncenter.actions.execution.crew import Crew, Task
 from actioncenter.actions.execution.holding import Pulse
-from actioncenter.actions.models import Attempt, attempting
+from actioncenter.actions.models import Attempt, ConnectorJob, attempting, pacing
 from actioncenter.audit.actor import Actor
 
 logger = logging.getLogger(__name__)
-THREADS = 8
+THREADS = 16
 POLL_SECONDS = 1.0
 
 
@@ -25,22 +27,48 @@ def runner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"[:120]
 
 
-def take_due(runner: str) -> Attempt | None:
+def take_due(runner: str, shut: Collection[int] | None = None) -> Attempt | None:
     """An attempt whose poll is due or whose runner is gone, now ours."""
-    return attempting.take_over(runner, lease=claiming.LEASE)
+    shut = pacing.closed_ids() if shut is None else shut
+    return attempting.take_over(runner, lease=claiming.LEASE, shut=shut)
 
 
-def next_task(runner: str, *, by: Actor) -> Callable[[], None] | None:
+def next_task(runner: str, *, by: Actor, busy: Collection[int] = (), new_first: bool = False) -> Task | None:
     """The next thing to do, claimed already; None when there is nothing.
 
-    What was decided goes before reads: a storm of proposals must not hold up an isolation.
+    What was decided goes before reads: a storm of proposals must not hold up an isolation. `busy` are
+    connector instances that keep enough of the runner's threads. With `new_first` new work goes
+    before what is under way: of a connector with a narrow limit both must get their share.
     """
+    shut = pacing.closed_ids(busy)
     if anchoring.may_dispatch(by=by):
-        attempt = take_due(runner) or claiming.claim_next(runner, by=by)
-        if attempt is not None:
-            return lambda: stepping.work(attempt, by=by)
-    job = jobs.claim_next()
-    return (lambda: jobs.work(job, by=by)) if job else None
+        looks: list[Callable[[], Attempt | None]] = [
+            lambda: take_due(runner, shut),
+            lambda: claiming.claim_next(runner, by=by, shut=shut),
+        ]
+        for look in reversed(looks) if new_first else looks:
+            attempt = look()
+            if attempt is not None:
+                return _task_of(attempt, by=by)
+    job = jobs.claim_next(shut)
+    return None if job is None else _task_of_job(job, by=by)
+
+
+def _task_of(attempt: Attempt, *, by: Actor) -> Task:
+    return Task(
+        attempt.instance_id,
+        do=lambda: stepping.work(attempt, by=by),
+        leave=lambda: stepping.leave(copy(attempt), by=by),
+        is_new=attempt.sent_at is None,
+    )
+
+
+def _task_of_job(job: ConnectorJob, *, by: Actor) -> Task:
+    return Task(
+        job.instance_id,
+        do=lambda: jobs.work(job, by=by),
+        leave=lambda: jobs.leave(job, margin=claiming.LEASE / 12, by=by),
+    )
 
 
 def drain(*, by: Actor, limit: int = 10_000) -> int:
@@ -62,13 +90,12 @@ class Runner:
 
     def __init__(self, *, by: Actor, threads: int = THREADS, bell: threading.Event | None = None) -> None:
         self.by = by
-        self.threads = threads
         self.bell = bell
         self.name = runner_name()
         self.stopping = threading.Event()
         self.pulse = Pulse()
-        self._free = threading.Semaphore(threads)
-        self._running: set[Future[None]] = set()
+        self.crew = Crew(threads)
+        self._new_first = False
 
     def stop(self) -> None:
         """Ends `run` after what is under way; safe in a signal handler unless it has a bell."""
@@ -86,16 +113,18 @@ class Runner:
             anchoring.kept(by=self.by),
             beating.beats(self.name, self.pulse, self.in_flight),
             _listening() if self.bell is None else contextlib.nullcontext() as wire,
-            ThreadPoolExecutor(self.threads, thread_name_prefix="work") as pool,
+            # Room for the calls that hang and are waited for no longer.
+            ThreadPoolExecutor(2 * self.crew.threads, thread_name_prefix="work") as pool,
         ):
             while not self.stopping.is_set():
+                self._leave_what_hangs()
                 if not self._start_one(pool):
                     self._wait(wire)
                     close_old_connections()
 
     def in_flight(self) -> int:
         """How many pieces of work it is at."""
-        return len(self._running)
+        return len(self.crew)
 
     def _wait(self, wire: socket.socket | None) -> None:
         if wire is not None:
@@ -106,25 +135,28 @@ class Runner:
 
     def _start_one(self, pool: ThreadPoolExecutor) -> bool:
         """Hand one piece of work to a thread; False when there is none, or nobody would hear of it."""
-        if self.pulse.cut_off:
+        if self.pulse.cut_off or self.crew.free <= 0:
             return False
-        self._free.acquire()
         try:
-            task = next_task(self.name, by=self.by)
+            task = next_task(self.name, by=self.by, busy=self.crew.busy(), new_first=self._new_first)
         except Exception:
             logger.exception("could not look for work")
             task = None
         if task is None:
-            self._free.release()
             return False
-        future = pool.submit(_in_thread, task)
-        self._running.add(future)
-        future.add_done_callback(self._done)
+        self._new_first = not task.is_new
+        self.crew.add(task)
+        pool.submit(_in_thread, task).add_done_callback(lambda _: self._done(task))
         return True
 
-    def _done(self, future: "Future[None]") -> None:
-        self._running.discard(future)
-        self._free.release()
+    def _leave_what_hangs(self) -> None:
+        try:
+            self.crew.leave_what_hangs(0.9 * claiming.LEASE.total_seconds())
+        except Exception:
+            logger.exception("could not leave what hangs")
+
+    def _done(self, task: Task) -> None:
+        self.crew.remove(task)
         self.wake()
 
 

@@ -19,6 +19,7 @@ from actioncenter.actions.execution import (
     artefacts,
     binding,
     failpoints,
+    faring,
     gates,
     holding,
     outside,
@@ -26,7 +27,7 @@ from actioncenter.actions.execution import (
 from actioncenter.actions.execution.binding import Refusal
 from actioncenter.actions.execution.claiming import LEASE
 from actioncenter.actions.execution.failpoints import Point
-from actioncenter.actions.models import ActionTarget, Attempt, LeaseLost, TargetResult, attempting
+from actioncenter.actions.models import ActionTarget, Attempt, LeaseLost, TargetResult, attempting, pacing
 from actioncenter.actions.models.conflicts import IllegalMove
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors import base, registry
@@ -39,6 +40,9 @@ ASK_AGAIN = 2.0
 ASK_AT_LEAST_EVERY = 60.0
 TRY_AT_LEAST_EVERY = 1800.0
 """Seconds between tries of a target that is offline; doubled each time up to here."""
+TRY_CONNECTOR_AGAIN = 30.0
+"""Seconds until a connector that isn't let in is tried again; soon its circuit opens anyway."""
+LONGEST_PATIENCE = pacing.HELD_AT_MOST.total_seconds()
 STOP_POLL = 5.0
 STALE = 1.0
 """Seconds after which it is looked again whether anything is stopped."""
@@ -86,7 +90,7 @@ class Port:
         if now > self.deadline:
             raise base.LeaseLost("the lease is over")
         if holding.stopped(self.attempt.action, sending=True):
-            raise base.Transient("A switch was pulled.", retry_after=STOP_POLL)
+            raise faring.Stopped("A switch was pulled.", retry_after=STOP_POLL)
         return now
 
     def result(self, results: Sequence[base.Result]) -> None:
@@ -114,6 +118,24 @@ def _guarded(attempt: Attempt, *, by: Actor) -> None:
         # Our own mistake, not the far side's: what was sent stays unknown rather than failed.
         logger.exception("%s broke", attempt)
         _after_fault(attempt, fault, by=by)
+
+
+def leave(attempt: Attempt, *, by: Actor) -> bool:
+    """Wait no longer for its call, which hangs; returns False while that still has time.
+
+    It isn't called failed: what was sent is asked for later, and by then the far side may answer.
+    """
+    now = Attempt.objects.select_related("action").get(pk=attempt.pk)
+    if now.token != attempt.token or now.ended_at is not None:
+        return True
+    first = now.token == 1
+    try:
+        if not attempting.leave(now, margin=LEASE / 12, error=faring.HUNG, look_again_in=_gap(now), by=by):
+            return False
+    except IllegalMove as wrong:
+        attempting.abandon(attempt, error=str(wrong), by=by)
+    faring.hung(attempt.instance_id, first=first, by=by)
+    return True
 
 
 def _after_fault(attempt: Attempt, fault: Exception, *, by: Actor) -> None:
@@ -155,6 +177,7 @@ def _work(attempt: Attempt, *, by: Actor) -> None:
         answer = _ask(attempt, connector, request, targets, port)
         failpoints.reach(Point.ANSWERED)
     except (base.ConnectorError, registry.UnknownKind) as error:
+        faring.note(attempt.instance_id, error, first=attempt.sent_at is None, by=by)
         _failed(attempt, error, port, by=by)
         return
     if answer is None:
@@ -162,6 +185,7 @@ def _work(attempt: Attempt, *, by: Actor) -> None:
     else:
         _take(attempt, connector, request, answer, by=by)
         failpoints.reach(Point.RECORDED)
+        faring.note(attempt.instance_id, None, by=by)
 
 
 def _refusal(attempt: Attempt, targets: Sequence[ActionTarget]) -> Refusal | None:
@@ -188,12 +212,12 @@ def _ask(
         return _ask_after_restore(attempt, connector, request, targets, port)
     if attempt.sent_at is None:
         return _send(attempt, connector, request, port, home)
-    # A cursor is true only if it was put down after a whole step; in the middle of one nobody knows.
+    # In the middle of a step a cursor is true only where the far side itself knows what it has done.
     polling = attempt.state == AttemptState.POLLING
-    cursor = attempt.cursor if polling else None
     delivery = base.Delivery.KEYED if polling else outside.delivery(connector, attempt, targets[0])
     if delivery is base.Delivery.BLIND:
         return None
+    cursor = attempt.cursor if delivery is base.Delivery.KEYED else None
     cancelled = attempt.action.cancel_requested_at and connector.cancel(request, cursor)
     if delivery is base.Delivery.QUERYABLE and not cancelled:
         return connector.lookup(request) or connector.step(request, None, port)
@@ -237,7 +261,7 @@ def _take(
 ) -> None:
     # The answer may have taken half of the lease, and reading it back may take as long again.
     attempting.renew(attempt, LEASE)
-    results, read = _confirmed(connector, request, answer)
+    results, read = _confirmed(attempt, connector, request, answer, by=by)
     gap = _gap(attempt)
     if isinstance(answer, base.Continue) and gap is not None:
         attempting.park(
@@ -257,7 +281,12 @@ def _take(
 
 
 def _confirmed(
-    connector: base.Connector, request: base.Request, answer: base.Done | base.Continue
+    attempt: Attempt,
+    connector: base.Connector,
+    request: base.Request,
+    answer: base.Done | base.Continue,
+    *,
+    by: Actor,
 ) -> tuple[list[TargetResult], set[int]]:
     """Results after reading back, and which of them were seen in force.
 
@@ -272,6 +301,7 @@ def _confirmed(
     try:
         in_force = connector.verify(replace(request, targets=targets)).in_force
     except base.ConnectorError as error:
+        faring.note(attempt.instance_id, error, first=False, by=by)
         return [_unconfirmed(result, outside.cleaned(str(error))) for result in results], set()
     read = {int(key) for key in claimed if in_force.get(key)}
     return [_judged(result, in_force.get(str(result.target_id))) for result in results], read
@@ -301,19 +331,29 @@ def _failed(attempt: Attempt, error: Exception, port: Port, *, by: Actor) -> Non
     """One connector error, by its class and by what may have been touched before it."""
     text = outside.cleaned(str(error))
     first, gap = attempt.sent_at is None, _gap(attempt)
-    nothing_sent = error if isinstance(error, base.Transient) and not port.touched else None
-    if nothing_sent and first:
-        code = "device_offline" if nothing_sent.offline else "transient"
-        wait = min(nothing_sent.retry_after * 2.0 ** min(attempt.number - 1, 10), TRY_AT_LEAST_EVERY)
+    in_vain = not port.touched and (isinstance(error, base.Transient) or faring.is_own_fault(error))
+    if in_vain and first:
+        code, wait = _again(attempt, error)
         attempting.requeue(attempt, after=wait, reason=text, error_class=code, by=by)
-    elif nothing_sent and attempt.state == AttemptState.POLLING and gap is not None:
-        attempting.postpone(attempt, wait=max(nothing_sent.retry_after, 1.0), reason=text)
+    elif in_vain and attempt.state == AttemptState.POLLING and gap is not None:
+        wait = min(max(getattr(error, "retry_after", ASK_AGAIN), 1.0), LONGEST_PATIENCE)
+        attempting.postpone(attempt, wait=wait, reason=text)
     elif (code := getattr(error, "code", "")) in REFUSED:
         _not_as_decided(attempt, code, text, untouched=first and not port.touched, by=by)
     elif first and not isinstance(error, base.Transient | base.Unknown):
         _fail_all(attempt, text, code or type(error).__name__.lower(), by=by)
     else:
         attempting.keep_unknown(attempt, error=text, look_again_in=gap, by=by)
+
+
+def _again(attempt: Attempt, error: Exception) -> tuple[str, float]:
+    """Why nothing was sent, and the seconds until it is tried again. When the far side says, it is believed."""
+    if not isinstance(error, base.Transient):
+        return "connector", TRY_CONNECTOR_AGAIN
+    if error.throttled:
+        return "throttled", min(max(error.retry_after, 1.0), LONGEST_PATIENCE)
+    wait = min(error.retry_after * 2.0 ** min(attempt.number - 1, 10), TRY_AT_LEAST_EVERY)
+    return "device_offline" if error.offline else "transient", wait
 
 
 def _not_as_decided(attempt: Attempt, code: str, text: str, *, untouched: bool, by: Actor) -> None:

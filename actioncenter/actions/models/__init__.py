@@ -2,8 +2,9 @@
 
 from actioncenter.actions.models.action import Action, ActionEvidence
 from actioncenter.actions.models.conflicts import Conflict, Invalid, LeaseLost
-from actioncenter.actions.models.jobs import ConnectorJob, ConnectorState, Duty, RunnerBeat
+from actioncenter.actions.models.jobs import ConnectorJob, Duty, RunnerBeat
 from actioncenter.actions.models.oversight import Handover, Review
+from actioncenter.actions.models.pacing import ConnectorState
 from actioncenter.actions.models.plan import Plan, Vote
 from actioncenter.actions.models.proposal import Proposal, TargetDraft
 from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt, TargetResult

@@ -192,6 +192,10 @@ class Action(models.Model):
                 name="action_place_time", condition=Q(history_at__isnull=False),
             ),
             models.Index("ends_at", name="action_timed", condition=Q(ends_at__isnull=False)),
+            models.Index(
+                "cancel_requested_at", name="action_unwanted",
+                condition=Q(cancel_requested_at__isnull=False, history_at__isnull=True),
+            ),
             models.Index("drifted_at", name="action_drifted", condition=Q(drifted_at__isnull=False)),
             models.Index("decision", "expires_at", "id", name="action_live", condition=Q(history_at__isnull=True)),
             models.Index(

@@ -16,6 +16,7 @@ from django.db.models.functions import Coalesce, Now
 
 from actioncenter import vault
 from actioncenter.actions.enums import ALLOWED, AttemptState, Execution, TargetState
+from actioncenter.actions.models import pacing
 from actioncenter.actions.models.conflicts import LeaseLost
 from actioncenter.actions.models.settling import CONTRADICTED, contradict, event, legal, locked, settle
 from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt, TargetResult
@@ -34,13 +35,16 @@ OPEN = (TargetState.IN_PROGRESS, TargetState.UNKNOWN)
 LEFT_OUT = "The answer left this target out."
 
 
-def claim(action: "Action", *, runner: str, lease: timedelta, by: Actor) -> Attempt | None:
+def claim(
+    action: "Action", *, runner: str, lease: timedelta, by: Actor, shut: Collection[int] | None = None
+) -> Attempt | None:
     """Take the free targets of one connector instance; None when nothing is free.
 
-    The caller has judged the gates on the same locked row (see execution.claiming).
+    `shut` are the instances that may not be called now; they are asked for unless given. The caller
+    has judged the gates on the same locked row (see execution.claiming).
     """
-    taken = _free_targets(action)
-    if not taken:
+    taken = _free_targets(action, pacing.closed_ids() if shut is None else shut)
+    if not taken or not _booked(taken[0].instance_id, lease):
         return None
     number = (action.attempts.aggregate(last=Max("number"))["last"] or 0) + 1
     attempt = Attempt(
@@ -86,8 +90,18 @@ def _take(targets: Sequence[ActionTarget], attempt: Attempt) -> None:
         ).update(state=TargetState.IN_PROGRESS, attempt=attempt, tries=F("tries") + 1, changed_at=Now())
 
 
-def _free_targets(action: "Action") -> list[ActionTarget]:
-    ready = action.targets.filter(READY).order_by("pk")
+def _booked(instance_id: int | None, lease: timedelta) -> bool:
+    """What no connector reaches needs no call."""
+    return instance_id is None or pacing.book(instance_id, lease=lease)
+
+
+def to_be_called(shut: Collection[int]) -> Q:
+    """Of targets or attempts: those whose connector isn't among these."""
+    return Q(instance__isnull=True) | ~Q(instance__in=shut)
+
+
+def _free_targets(action: "Action", shut: Collection[int]) -> list[ActionTarget]:
+    ready = action.targets.filter(READY, to_be_called(shut)).order_by("pk")
     first = ready.first()
     if first is None:
         return []
@@ -157,14 +171,22 @@ def _lanes_behind_offboard(devices: Sequence[int], targets: Sequence[ActionTarge
     }
 
 
-def take_over(runner: str, *, lease: timedelta) -> Attempt | None:
-    """The next attempt whose poll is due or whose lease is over, now ours."""
+def take_over(runner: str, *, lease: timedelta, shut: Collection[int] = ()) -> Attempt | None:
+    """The next attempt whose poll is due or whose lease is over, now ours.
+
+    Of connectors that may not be called now only what was never sent: that goes back to the queue.
+    """
     due = Q(ended_at__isnull=True) & (Q(next_poll_at__lte=Now()) | Q(lease_until__lte=Now()))
-    for attempt in Attempt.objects.filter(due).order_by("pk")[:20]:
+    asked = Q(sent_at__isnull=True) | to_be_called(shut)
+    for attempt in Attempt.objects.filter(due, asked).order_by("pk")[:20]:
         token = attempt.token + 1
         # Due still: whoever has it may have extended its lease since we looked.
         mine = Attempt.objects.filter(due, pk=attempt.pk, token=attempt.token)
-        if mine.update(token=token, runner=runner, lease_until=Now() + lease, next_poll_at=None):
+        with transaction.atomic():
+            if attempt.sent_at is not None and not _booked(attempt.instance_id, lease):
+                continue
+            taken = mine.update(token=token, runner=runner, lease_until=Now() + lease, next_poll_at=None)
+        if taken:
             attempt.refresh_from_db()
             attempt.token = token
             return attempt
@@ -191,6 +213,25 @@ def doubt_all() -> int:
         state=AttemptState.SENT, sent_at=Coalesce("sent_at", Now()), cursor=None, lease_until=Now(),
         next_poll_at=None,
     )  # fmt: skip
+
+
+def leave(attempt: Attempt, *, margin: timedelta, error: str, look_again_in: float | None, by: Actor) -> bool:
+    """Wait no longer for a call whose lease is over or nearly so; returns whether that was the case.
+
+    Whatever the call still does is fenced off. What was sent is unknown, the rest goes back to the queue.
+    """
+    with transaction.atomic():
+        row = locked(attempt.action)
+        held = Attempt.objects.filter(pk=attempt.pk, token=attempt.token, ended_at__isnull=True)
+        if not held.filter(lease_until__lte=Now() + margin).update(token=F("token") + 1):
+            return False
+        attempt.refresh_from_db()
+        if attempt.sent_at is None:
+            _requeue(attempt, after=0, reason=error, error_class="hangs")
+        else:
+            _leave_unknown(attempt, error, look_again_in)
+        settle(row, by=by, code="unknown" if attempt.sent_at else "hangs", detail=error)
+    return True
 
 
 def intend(attempt: Attempt, lease: timedelta) -> None:
@@ -220,8 +261,11 @@ def park(
     done: int, total: int, message: str, by: Actor,
 ) -> None:  # fmt: skip
     """Take in what is final so far and release the lease until the next poll. Raises LeaseLost."""
-    with _moving(attempt, by=by):
+    with _moving(attempt, by=by) as row:
         _record(attempt, results, read)
+        if row.cancel_requested_at is not None and attempt.action.cancel_requested_at is None:
+            # Asked for while the far side was called: it is told at once.
+            wait = 0
         _fenced(
             attempt, state=AttemptState.POLLING, cursor=cursor, lease_until=None, done=done, total=total,
             message=message[:255], next_poll_at=Now() + timedelta(seconds=wait),
@@ -239,11 +283,7 @@ def postpone(attempt: Attempt, *, wait: float, reason: str) -> None:
 def requeue(attempt: Attempt, *, after: float, reason: str, error_class: str, by: Actor) -> None:
     """Nothing was sent: the targets go back to the queue. Raises LeaseLost."""
     with _moving(attempt, by=by, code=error_class, detail=reason):
-        _close(attempt, error=reason, error_class=error_class)
-        attempt.targets.filter(state=TargetState.IN_PROGRESS).update(
-            state=TargetState.QUEUED, not_before=Now() + timedelta(seconds=after), error=reason[:500],
-            error_class=error_class, changed_at=Now(),
-        )  # fmt: skip
+        _requeue(attempt, after=after, reason=reason, error_class=error_class)
 
 
 def finish(
@@ -284,12 +324,12 @@ def abandon(attempt: Attempt, *, error: str, by: Actor) -> None:
 
 
 @contextmanager
-def _moving(attempt: Attempt, *, by: Actor, code: str = "", detail: str = "") -> Iterator[None]:
-    """What happens to an attempt and what its action becomes by it are one transaction."""
+def _moving(attempt: Attempt, *, by: Actor, code: str = "", detail: str = "") -> Iterator["Action"]:
+    """What happens to an attempt and what its action becomes by it are one transaction; gives its row."""
     with transaction.atomic():
         row = locked(attempt.action)
         _fenced(attempt, done=F("done"))
-        yield
+        yield row
         settle(row, by=by, code=code, detail=detail)
 
 
@@ -330,6 +370,14 @@ def _leave_unknown(attempt: Attempt, error: str, look_again_in: float | None) ->
     attempt.targets.filter(state=TargetState.IN_PROGRESS).update(
         state=TargetState.UNKNOWN, error=error[:500], error_class="unknown", changed_at=Now()
     )
+
+
+def _requeue(attempt: Attempt, *, after: float, reason: str, error_class: str) -> None:
+    _close(attempt, error=reason, error_class=error_class)
+    attempt.targets.filter(state=TargetState.IN_PROGRESS).update(
+        state=TargetState.QUEUED, not_before=Now() + timedelta(seconds=after), error=reason[:500],
+        error_class=error_class, changed_at=Now(),
+    )  # fmt: skip
 
 
 def _close(attempt: Attempt, *, error: str = "", error_class: str = "") -> None:

@@ -40,32 +40,6 @@ class ConnectorJob(models.Model):
         return f"job {self.pk}"
 
 
-class ConnectorState(models.Model):
-    """How one connector instance fares: its pace, who is asked to wait, whether its circuit is open.
-
-    Apart from the settings of the instance: it changes with every call and is nobody's decision.
-    """
-
-    instance = models.OneToOneField(
-        ConnectorInstance, primary_key=True, on_delete=models.CASCADE, related_name="state"
-    )
-    paced_until = models.DateTimeField(null=True)
-    """When the next call is due under the limit per minute (generic cell rate algorithm)."""
-    held_until = models.DateTimeField(null=True)
-    """The far side asked for patience until then."""
-    held_reason = models.CharField(max_length=255, blank=True)
-    failures = models.PositiveIntegerField(default=0)
-    """Failures of the connector itself in a row; a success sets it back."""
-    opened_at = models.DateTimeField(null=True)
-    """Since when nothing new is sent because calls kept failing; null while the circuit is closed."""
-    probe_at = models.DateTimeField(null=True)
-    """When one call may try again."""
-    changed_at = models.DateTimeField(db_default=Now())
-
-    def __str__(self) -> str:
-        return f"state of {self.instance_id}"
-
-
 class Duty(models.Model):
     """A lease on one housekeeping duty, so that two runners don't do it at once."""
 

@@ -37,6 +37,8 @@ def request_cancel(action: "Action", *, by: Actor, comment: str) -> "Action":
                 cancel_requested_at=Now(), cancel_requested_by_name=by.name, updated_at=Now()
             )
             event(row, Kind.ACTION_CANCEL_REQUESTED, by, detail={"comment": comment})
+            # What runs far away is told at once, not when it would have been asked next.
+            row.attempts.filter(ended_at__isnull=True, next_poll_at__gt=Now()).update(next_poll_at=Now())
         transaction.on_commit(partial(dispatch.wake, [row.pk]), robust=True)
     action.refresh_from_db()
     return action

@@ -33,6 +33,11 @@ class Viewer:
     def local(self, moment: datetime) -> datetime:
         return moment.astimezone(self.user.zone)
 
+    def when(self, moment: datetime) -> str:
+        """Time alone today, with the day otherwise."""
+        local = self.local(moment)
+        return f"{local:%H:%M}" if local.date() == self.local(self.now).date() else f"{local:%d %b %H:%M}"
+
 
 def viewer_of(request: HttpRequest) -> Viewer:
     """The signed-in person of this request. A decision reads the rights afresh, under the fence."""

@@ -9,8 +9,19 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from actioncenter.actions.enums import Execution
 from actioncenter.actions.permissions import Rights
-from actioncenter.actions.queries import ListCounts, Page, Tab, list_counts, page, viewer_of
+from actioncenter.actions.queries import (
+    ListCounts,
+    Page,
+    RawRow,
+    Tab,
+    Viewer,
+    list_counts,
+    page,
+    viewer_of,
+)
+from actioncenter.actions.queries.connectors import Obstacle, told
 from actioncenter.actions.rows import EXTRA_COLUMNS, Row, rows_of
 from actioncenter.actions.views.detail import pane_context, pane_response, tag_beside, visible_action
 from actioncenter.actions.views.groups import grouped
@@ -93,8 +104,18 @@ def rows_context(request: HttpRequest, state: ListState, tag: str) -> dict[str, 
             "Too many rows to sort them that way. Narrow the list first; the usual order is shown."
         )
     history, opener = state.tab is Tab.HISTORY, state.opener()
-    bands = [rows_of(band, viewer, opener, history=history, extras=state.columns) for band in found.bands]
-    rows = rows_of(found.rows, viewer, opener, history=history, extras=state.columns)
+    bands = [
+        rows_of(band, viewer, opener, history=history, extras=state.columns, waits=_waits(band, viewer))
+        for band in found.bands
+    ]
+    rows = rows_of(
+        found.rows,
+        viewer,
+        opener,
+        history=history,
+        extras=state.columns,
+        waits=_waits(found.rows, viewer),
+    )
     groups = grouped(state, found, counts, bands, rows)
     return {
         "tab": state.tab.value,
@@ -113,6 +134,12 @@ def rows_context(request: HttpRequest, state: ListState, tag: str) -> dict[str, 
         "empty": _empty(state),
         "updated": f"{viewer.local(viewer.now):%H:%M:%S}",
     }
+
+
+def _waits(rows: Sequence[RawRow], viewer: Viewer) -> Mapping[int, Sequence[Obstacle]]:
+    """What stands in the way of those that run or are queued."""
+    live = [raw.id for raw in rows if raw.execution in (Execution.QUEUED, Execution.IN_PROGRESS)]
+    return told(live, viewer.when, viewer.now)
 
 
 def can_decide_any(rights: Rights) -> bool:

@@ -29,7 +29,7 @@ def run(asked: Asked) -> Report:
     many threads, in turns, nothing else under way, medians. *Embedded*: the same start on SQLite with
     `manage.py runner` and no broker. *Chunks*: the product's wake-up for many ids at once and one by one,
     from the first publish until the last task has started, five rounds in turns, medians.
-    *Threads*: `rows` decided actions with the product's worker at 32 threads, all gates, records and
+    *Threads*: `rows` decided actions with the product's worker, 32 calls at once, all gates, records and
     read-backs included, on a connector whose call takes half a second and whose read-back as long; from
     the first call to the last. *Prefork*: a twentieth of that with two processes of Celery's default
     pool, each told by a message of its own to claim and carry out one action with the same code;

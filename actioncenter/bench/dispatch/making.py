@@ -46,10 +46,12 @@ def person() -> Actor:
     return (known or User.objects.enrol("bench", by=BY, roles=[Role.RESPONDER])).actor()
 
 
-def set_pace(seconds: float) -> None:
+def set_pace(seconds: float, *, calls: int) -> None:
+    """How long a call takes, and how many the connector takes at once."""
     for instance in ConnectorInstance.objects.filter(kind="simulator"):
         instance.settings = {**instance.settings, "pace": seconds}
-        instance.save(update_fields=["settings"])
+        instance.max_parallel = calls
+        instance.save(update_fields=["settings", "max_parallel"])
 
 
 def _alert(at: int) -> dict[str, Any]:

@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 
 def starts(samples: int, rng: random.Random, *, direct: bool, say: Say) -> dict[str, list[float]]:
     """Milliseconds from commit to start, of ours and, where asked for, of direct publish; in turns."""
-    making.set_pace(0.0)
+    making.set_pace(0.0, calls=THREADS)
     ways: dict[str, Way] = {"ours": _ours}
     if direct:
         ways["direct"] = _direct
@@ -138,7 +138,8 @@ class Throughput:
 def threads(number: int, *, say: Say) -> Throughput:
     """So many decided actions with the product's worker."""
     numbers = _decided(number, say=say)
-    with starting.worker(THREADS) as process:
+    # One connector gets half of a runner's threads.
+    with starting.worker(2 * THREADS) as process:
         return _measured(numbers, process)
 
 
@@ -152,7 +153,7 @@ def processes(number: int, *, workers: int, say: Say) -> Throughput:
 
 
 def _decided(number: int, *, say: Say) -> list[int]:
-    making.set_pace(PACE)
+    making.set_pace(PACE, calls=THREADS)
     stamps.forget()
     numbers, by = making.waiting(number, say=say), making.person()
     with _nobody_woken():

@@ -52,12 +52,16 @@ class Simulator:
         self.clock = clock
         # Only the digest is kept, so that no error or trace can show the token.
         self._token = hashlib.sha256(token.encode()).hexdigest()
+        self.signings = 0
+        """How often the far side was shown the token."""
 
     def check(self) -> Health:
         try:
             with self._admitted() as scene:
                 devices, mailboxes = len(list(scene.of(DEVICE))), len(list(scene.of(MAILBOX)))
         except (Permanent, Transient) as error:
+            if isinstance(error, Transient) and error.throttled:
+                raise
             return Health(False, str(error))
         facts = {"devices": devices, "mailboxes": mailboxes, "simulated": True}
         return Health(True, "Simulated: nothing real is changed.", facts)
@@ -136,12 +140,23 @@ class Simulator:
         """A scene, if the estate lets us in."""
         try:
             with self.estate.writing() if write else self.estate.reading() as scene:
+                _answering_at_all(Faults(scene.sql))
+                self.signings += 1
                 row = scene.sql.execute("SELECT value FROM meta WHERE name = 'token'").fetchone()
                 if row and row[0] != self._token:
                     raise Permanent("credentials", "The estate refused the sign-in.")
                 yield scene
         except sqlite3.Error:
             raise Transient("The estate can't be opened.") from None
+
+
+def _answering_at_all(faults: Faults) -> None:
+    """What the far side shows before it hears who asks, and that it may have had enough."""
+    if faults.value(Behaviour.IMPOSTOR, "") is not None:
+        raise Permanent("identity", "The estate shows another identity than the one trusted.")
+    patience = faults.value(Behaviour.THROTTLE, "")
+    if patience is not None:
+        raise Transient("Too many requests.", retry_after=float(patience), throttled=True)
 
 
 def _reachable(scene: Scene, request: Request) -> None:

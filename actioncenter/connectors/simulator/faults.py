@@ -17,6 +17,8 @@ class Behaviour(StrEnum):
     REFUSE = "refuse"
     CONFLICT = "conflict"
     LIE = "lie"
+    THROTTLE = "throttle"
+    IMPOSTOR = "impostor"
 
 
 class Faults:

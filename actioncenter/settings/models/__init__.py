@@ -2,7 +2,7 @@
 
 from actioncenter.settings.models.approval import ApprovalRule
 from actioncenter.settings.models.breakers import Breaker, BreakerError
-from actioncenter.settings.models.connectors import ConnectorInstance
+from actioncenter.settings.models.connectors import ConnectorInstance, PaceError
 from actioncenter.settings.models.groups import DeviceGroup, GroupError, GroupRule, LevelError, LevelRaise
 from actioncenter.settings.models.hosts import Host, Installation
 from actioncenter.settings.models.lists import FolderExclusion, FolderRule, Indicator, SourceVerdicts
@@ -27,6 +27,7 @@ __all__ = [
     "Installation",
     "LevelError",
     "LevelRaise",
+    "PaceError",
     "Rail",
     "RailKey",
     "RailUse",

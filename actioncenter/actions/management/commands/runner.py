@@ -3,10 +3,10 @@
 import signal
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from actioncenter.actions import housekeeping
-from actioncenter.actions.execution.loop import Runner
+from actioncenter.actions.execution.loop import THREADS, Runner
 from actioncenter.audit import triggers
 from actioncenter.audit.actor import Actor
 
@@ -14,10 +14,17 @@ from actioncenter.audit.actor import Actor
 class Command(BaseCommand):
     help = "Carry out decided actions and do the housekeeping. Stop it with Ctrl-C or SIGTERM."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--threads", type=int, default=THREADS, help=f"work in so many, {THREADS} unless given"
+        )
+
     def handle(self, **options: Any) -> None:
+        if options["threads"] < 1:
+            raise CommandError("A runner needs at least one thread.")
         triggers.require()
         by = Actor.system("runner")
-        runner = Runner(by=by)
+        runner = Runner(by=by, threads=options["threads"])
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: runner.stop())
         with housekeeping.beside(runner.stopping, by=by):
