@@ -34,6 +34,7 @@ TOLD: Final[Mapping[str, tuple[str, str]]] = {
     Kind.ACTION_REFUSED: ("lock", "Refused"),
     Kind.ACTION_RETRIED: ("undo", "Retried"),
     Kind.ACTION_UNDONE: ("undo", "Undo asked for"),
+    Kind.ACTION_OVERTOOK: ("undo", "Overtook"),
     Kind.ACTION_DRIFTED: ("warn", "No longer in force"),
     Kind.ACTION_DRIFT_ENDED: ("readback", "In force again"),
     Kind.ACTION_DRIFT_ACKNOWLEDGED: ("check", "Drift noted by"),
@@ -97,6 +98,8 @@ def _detail(event: Event) -> str:
         return "justified" if after.get("justified") else "not justified"
     if event.kind == Kind.ACTION_UNDONE:
         return f"with A-{after.get('undone_by')}"
+    if event.kind == Kind.ACTION_OVERTOOK:
+        return f"A-{(event.detail or {}).get('overtook')}, which had not begun"
     if event.kind == Kind.PLAN_MADE:
         return str(after.get("digest", ""))[:8]
     if event.kind == Kind.ACTION_HANDED_OVER:

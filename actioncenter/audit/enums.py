@@ -42,6 +42,7 @@ class Kind(StrEnum):
     ACTION_REFUSED = "action.refused"
     ACTION_RETRIED = "action.retried"
     ACTION_UNDONE = "action.undone"
+    ACTION_OVERTOOK = "action.overtook"
     ACTION_DRIFTED = "action.drifted"
     ACTION_DRIFT_ENDED = "action.drift_ended"
     ACTION_DRIFT_ACKNOWLEDGED = "action.drift_acknowledged"

@@ -15,7 +15,7 @@ from actioncenter.actions.execution import failpoints, gates
 from actioncenter.actions.execution.binding import message_draft, planned_targets
 from actioncenter.actions.execution.gates import Gate
 from actioncenter.actions.execution.holding import under_a_stop
-from actioncenter.actions.models import Action, ActionTarget, Attempt, attempting, pacing
+from actioncenter.actions.models import Action, ActionTarget, Attempt, attempting, overtaking, pacing
 from actioncenter.audit.actor import Actor
 
 logger = logging.getLogger(__name__)
@@ -87,8 +87,10 @@ def _startable_targets(shut: Collection[int]) -> "QuerySet[ActionTarget]":
         action__decision__in=sorted(ALLOWED),
         action__history_at__isnull=True,
     )
-    to_be_called = attempting.to_be_called(shut)
-    ready = ActionTarget.objects.filter(attempting.READY, to_be_called, action=OuterRef("pk"))
+    # What its inverse has overtaken is ended, not tried: that waits neither for its next try nor for its connector.
+    queued = ActionTarget.objects.filter(action=OuterRef("pk"), state=TargetState.QUEUED)
+    to_be_tried = attempting.READY & attempting.to_be_called(shut)
+    ready = queued.filter(to_be_tried | Exists(overtaking.behind()))
     undo_failed = ActionTarget.objects.filter(blocks=True, lane=OuterRef("lane")).exclude(
         action=OuterRef("action")
     )

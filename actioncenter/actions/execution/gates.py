@@ -29,7 +29,7 @@ from actioncenter.actions.enums import (
     TargetKind,
     TargetState,
 )
-from actioncenter.actions.execution import asking, binding, outside
+from actioncenter.actions.execution import asking, binding, outside, overtaking
 from actioncenter.actions.execution.binding import Refusal
 from actioncenter.actions.execution.holding import stopped
 from actioncenter.actions.models import Action, Attempt, TargetResult, attempting, settling, voting
@@ -80,6 +80,8 @@ def judge(action: Action, *, by: Actor) -> Gate:
     refusal = binding.deviation(action, list(action.targets.order_by("pk")))
     if refusal is None and stopped(action):
         return Gate.HOLD
+    if refusal is None and (left := overtaking.give_way(action, by=by)) is not True:
+        return Gate.HOLD if left is None else Gate.STOPPED
     refusal = refusal or next((found for check in CHECKS if (found := check(action))), None)
     if refusal is not None:
         refuse(action, refusal, by=by)

@@ -81,9 +81,11 @@ def status_after(action: "Action") -> RemediationStatus:
     """What one action makes of its evidence."""
     if action.decision not in ALLOWED:
         return AFTER_DECISION.get(Decision(action.decision), RemediationStatus.PENDING_APPROVAL)
-    if action.undo_of_id:
+    if action.undo_of is not None:
         # What is no longer remediated is active again (domain §5.4).
-        return RemediationStatus.ACTIVE if action.execution in DONE else RemediationStatus.REMEDIATED
+        if action.execution in DONE:
+            return RemediationStatus.ACTIVE
+        return AFTER_EXECUTION[Execution(action.undo_of.execution)]
     return AFTER_EXECUTION[Execution(action.execution)]
 
 

@@ -31,7 +31,8 @@ from actioncenter.actions.enums import (
 from actioncenter.actions.models.conflicts import Conflict, Invalid, describe
 from actioncenter.actions.models.deciding import BULK_LIMIT, COMMENT_LIMIT, RowResult
 from actioncenter.actions.models.proposal import Proposal, TargetDraft
-from actioncenter.actions.models.settling import NOT_TAKEN_BACK, event, locked
+from actioncenter.actions.models.overtaking import NOTHING_SENT, OVERTAKEN
+from actioncenter.actions.models.settling import NOT_TAKEN_BACK, event, locked, stop_queued
 from actioncenter.actions.models.target import ActionTarget
 from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights
 from actioncenter.audit.actor import Actor
@@ -63,6 +64,8 @@ def why_not_undoable(action: "Action") -> str:
 def undo(action: "Action", *, by: Actor, comment: str, idempotency_key: str = "") -> "Action":
     """Queue the inverse of what was done; returns the new action. Runs without approval (domain Q13).
 
+    What has not begun is cancelled; where that is all of it, so is the undo.
+
     Raises Invalid, Conflict, Refused, NotVisible.
     """
     if len(comment) > COMMENT_LIMIT:
@@ -80,6 +83,7 @@ def undo(action: "Action", *, by: Actor, comment: str, idempotency_key: str = ""
             )
         if is_new:
             _replace(row, inverse, by=by, comment=comment)
+            _overtake(row, inverse, by=by)
     action.refresh_from_db()
     return inverse
 
@@ -93,9 +97,24 @@ def _replace(row: "Action", inverse: "Action", *, by: Actor, comment: str) -> No
     event(row, Kind.ACTION_UNDONE, by, after={"undone_by": inverse.pk}, detail={"comment": comment})
 
 
+def _overtake(row: "Action", inverse: "Action", *, by: Actor) -> None:
+    """What of it has not begun never will; where nothing has, the undo has nothing to do either."""
+    if row.execution != Execution.QUEUED:
+        return
+    if not still_done(row).exists():
+        detail = f"Not run because {row.label} was cancelled before anything was sent."
+        stop_queued(inverse, TargetState.CANCELLED, by=by, code=NOTHING_SENT, detail=detail)
+    event(locked(inverse), Kind.ACTION_OVERTOOK, by, detail={"overtook": row.pk})
+    detail = f"Cancelled because {inverse.label} takes it back."
+    stop_queued(row, TargetState.CANCELLED, by=by, code=OVERTAKEN, detail=detail)
+
+
 def _check(row: "Action", rights: Rights) -> None:
     rights.require(Verb.UNDO, row)
-    reason = why_not_undoable(row)
+    only_queued = row.execution == Execution.QUEUED and row.entry.inverse is not None
+    if only_queued and not still_done(row).exists():
+        return
+    reason = "" if only_queued else why_not_undoable(row)
     if reason:
         if row.entry.inverse is None:
             raise Refused("one_way", reason)
@@ -157,7 +176,9 @@ def _proposal(row: "Action", comment: str, idempotency_key: str) -> Proposal:
         area=area,
         source=Source.MANUAL_EMAIL if area == Area.EMAIL else Source.MANUAL_DEVICE,
         decision=Decision.NOT_REQUIRED,
-        targets=[draft_of(target) for target in still_done(row)],
+        targets=[
+            draft_of(target) for target in still_done(row) or row.targets.filter(state=TargetState.QUEUED)
+        ],
         investigation_id=row.investigation_id,
         evidence=[(link.evidence_id, link.verdict, "undo") for link in row.links.all()],
         verdict=row.verdict,

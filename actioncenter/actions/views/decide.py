@@ -68,6 +68,8 @@ def _as_one(text: str) -> str:
 
 def _undo(action: Action, by: Actor, sent: Sent) -> str:
     inverse = action.undo(by=by, comment=sent["comment"], idempotency_key=sent["idempotency_key"])
+    if inverse.execution == Execution.CANCELLED:
+        return f"{action.label} was cancelled before anything was sent."
     return f"{action.label} is being undone by {inverse.label}."
 
 
