@@ -16,6 +16,7 @@ from actioncenter.actions.enums import (
 )
 from actioncenter.actions.models import Action, Vote, voting
 from actioncenter.actions.models.settling import is_open_question
+from actioncenter.actions.models.timing import TIMED
 from actioncenter.actions.models.undoing import why_not_undoable
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import Viewer
@@ -32,10 +33,13 @@ BUTTONS: Final = {
     "cancel": Verb.CANCEL,
     "retry": Verb.RETRY,
     "acknowledge": Verb.ACKNOWLEDGE,
+    "seen": Verb.ACKNOWLEDGE,
+    "again": Verb.PROPOSE,
+    "extend": Verb.EXTEND,
     "happened": Verb.RESOLVE,
     "not-happened": Verb.RESOLVE,
 }
-"""The verbs in addresses; the last two say how an unknown outcome ended."""
+"""The verbs in addresses; the last two say how an unknown outcome ended, `seen` that a difference was noted."""
 GLASS: Final = (
     "In an emergency you may break the glass: it runs at once on your word alone, every admin is told,"
     " and somebody else judges it within {hours} h."
@@ -92,6 +96,8 @@ def needs_a_look(details: Details) -> str:
     """The code of what somebody has to go and see, or an empty string."""
     if details.action.execution == Execution.OUTCOME_UNKNOWN:
         return "outcome_unknown"
+    if details.action.drifted_at is not None:
+        return "drifted"
     return "undo_failed" if any(target.blocks for target in details.targets) else ""
 
 
@@ -114,7 +120,7 @@ def comments_required(action: Action) -> list[str]:
     rule = action.approval_rule
     asked = [verb for verb in ("approve", "reject") if rule.get(f"comment_on_{verb}")]
     asked += ["undo"] if rule.get("comment_on_undo", True) else []
-    return [*asked, "break-glass", "acknowledge", "happened", "not-happened"]
+    return [*asked, "break-glass", "acknowledge", "seen", "again", "extend", "happened", "not-happened"]
 
 
 def _waits(action: Action, viewer: Viewer) -> bool:
@@ -138,10 +144,21 @@ def _fitting(details: Details, viewer: Viewer) -> Iterator[str]:
     else:
         if action.execution in RETRYABLE and not action.undone_by_id:
             yield "retry"
-        if needs_a_look(details):
+        if any(target.blocks for target in details.targets):
             yield "acknowledge"
+        yield from _while_in_force(details)
         if action.entry.inverse is not None and not why_not_undoable(action):
             yield "undo"
+
+
+def _while_in_force(details: Details) -> Iterator[str]:
+    action = details.action
+    if action.drifted_at is not None:
+        yield "seen"
+    if details.drifted:
+        yield "again"
+    if details.in_force and action.type in TIMED and not action.undone_by_id:
+        yield "extend"
 
 
 def _obstacle(name: str, details: Details, viewer: Viewer) -> str:

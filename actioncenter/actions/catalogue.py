@@ -69,6 +69,8 @@ class Entry:
     patience: int = 3 * DAY
     plan_required: bool = False
     device_wide: bool = False
+    lasting: bool = False
+    """Whether what it does goes on holding, so that it can be looked at whether it still does."""
     dangerous: bool = False
 
 
@@ -95,14 +97,14 @@ _HOURS = Parameter(kind=int, limit=24 * 30, default=0)
 
 CATALOGUE: Mapping[ActionType, Entry] = {
     T.ISOLATE_DEVICE: _device(
-        "isolate", "Isolate device", "isolate", "net", inverse=T.RELEASE_DEVICE, dangerous=True,
+        "isolate", "Isolate device", "isolate", "net", inverse=T.RELEASE_DEVICE, dangerous=True, lasting=True,
         parameters={"isolation": Parameter(default="full", choices=("full", "selective")), "hours": _HOURS},
         undo_note="The device is connected again; connections that were cut do not return."),
     T.RELEASE_DEVICE: _device("release_device", "Release from isolation", "release", "net",
                               short="Release device", is_inverse=True),
     T.RESTRICT_EXECUTION: _device(
         "restrict", "Restrict code execution", "restrict", "exec", short="Restrict execution",
-        inverse=T.RELEASE_EXECUTION, dangerous=True),
+        inverse=T.RELEASE_EXECUTION, dangerous=True, lasting=True, parameters={"hours": _HOURS}),
     T.RELEASE_EXECUTION: _device("release_execution", "Release code execution", "release", "exec",
                                  short="Release execution", is_inverse=True),
     T.COLLECT_PACKAGE: _device("collect_package", "Collect investigation package", "package", "pkg", Risk.LOW,
@@ -115,34 +117,35 @@ CATALOGUE: Mapping[ActionType, Entry] = {
     T.OFFBOARD_DEVICE: _device("offboard", "Offboard machine", "power", "device", Risk.HIGH,
                                runner_role="admin", plan_required=True, dangerous=True),
     T.CONTAIN_DEVICE: _device("contain", "Contain device", "isolate", "net", Risk.HIGH,
-                              inverse=T.RELEASE_CONTAINMENT, dangerous=True),
+                              inverse=T.RELEASE_CONTAINMENT, dangerous=True, lasting=True,
+                              parameters={"hours": _HOURS}),
     T.RELEASE_CONTAINMENT: _device("release_containment", "Release from containment", "release", "net",
                                    short="Release containment", is_inverse=True),
     T.QUARANTINE_FILE: _entity(
         "quarantine_file", "Stop and quarantine", K.FILE, "quarantine", "file", short="Quarantine file",
-        inverse=T.RELEASE_FILE, undo_days=30, undo_note="The file returns, processes do not."),
+        inverse=T.RELEASE_FILE, lasting=True, undo_days=30, undo_note="The file returns, processes do not."),
     T.RELEASE_FILE: _entity("release_file", "Release from quarantine", K.FILE, "release", "file",
                             short="Release file", is_inverse=True),
     T.KILL_PROCESS: _entity("kill", "Kill process", K.PROCESS, "kill", "proc"),
     T.STOP_SERVICE: _entity("stop_service", "Stop service", K.SERVICE, "service", "svc",
-                            inverse=T.START_SERVICE),
+                            inverse=T.START_SERVICE, lasting=True),
     T.START_SERVICE: _entity("start_service", "Start service again", K.SERVICE, "release", "svc",
                              short="Start service", is_inverse=True),
     T.DISABLE_DRIVER: _entity("disable_driver", "Disable driver", K.DRIVER, "driver", "drv",
-                              inverse=T.ENABLE_DRIVER),
+                              inverse=T.ENABLE_DRIVER, lasting=True),
     T.ENABLE_DRIVER: _entity("enable_driver", "Enable driver again", K.DRIVER, "release", "drv",
                              short="Enable driver", is_inverse=True),
     T.REMOVE_TASK: _entity("remove_task", "Remove scheduled task", K.TASK, "task", "task",
-                           short="Remove task", inverse=T.RESTORE_TASK),
+                           short="Remove task", inverse=T.RESTORE_TASK, lasting=True),
     T.RESTORE_TASK: _entity("restore_task", "Restore scheduled task", K.TASK, "release", "task",
                             short="Restore task", is_inverse=True),
     T.REMOVE_REGISTRY_KEY: _entity("remove_registry", "Remove registry key", K.REGISTRY, "key", "reg",
-                                   inverse=T.RESTORE_REGISTRY_KEY),
+                                   inverse=T.RESTORE_REGISTRY_KEY, lasting=True),
     T.RESTORE_REGISTRY_KEY: _entity("restore_registry", "Restore registry key", K.REGISTRY, "release", "reg",
                                     is_inverse=True),
     T.EXPAND_PIVOT: _entity("expand_pivot", "Expand pivot", K.INVESTIGATION, "pivot", "pivot"),
     T.BLOCK_URL: _mail("block_url", "Block URL (time-of-click)", K.URL, "url", "url", short="Block URL",
-                       inverse=T.UNBLOCK_URL, parameters={"days": Parameter(kind=int, limit=365, default=0)}),
+                       inverse=T.UNBLOCK_URL, lasting=True, parameters={"days": Parameter(kind=int, limit=365, default=0)}),
     T.UNBLOCK_URL: _mail("unblock_url", "Unblock URL", K.URL, "release", "url", is_inverse=True),
     T.SOFT_DELETE_EMAIL: _mail(
         "soft_delete", "Soft delete email messages or clusters", K.CLUSTER, "mailx", "msg",
@@ -161,11 +164,11 @@ CATALOGUE: Mapping[ActionType, Entry] = {
                                 "msg", short="Release attachment", risk=Risk.LOW, is_inverse=True),
     T.TURN_OFF_FORWARDING: _mail(
         "forwarding_off", "Turn off external mail forwarding", K.MAILBOX, "forward", "fwd",
-        short="Turn off forwarding", inverse=T.RESTORE_FORWARDING),
+        short="Turn off forwarding", inverse=T.RESTORE_FORWARDING, lasting=True),
     T.RESTORE_FORWARDING: _mail("forwarding_on", "Restore mail forwarding", K.MAILBOX, "release", "fwd",
                                 short="Restore forwarding", is_inverse=True),
     T.REMOVE_DELEGATION: _mail("delegation_off", "Remove mailbox delegation", K.MAILBOX, "user", "dlg",
-                               short="Remove delegation", inverse=T.RESTORE_DELEGATION),
+                               short="Remove delegation", inverse=T.RESTORE_DELEGATION, lasting=True),
     T.RESTORE_DELEGATION: _mail("delegation_on", "Restore mailbox delegation", K.MAILBOX, "release", "dlg",
                                 short="Restore delegation", is_inverse=True),
     T.MOVE_TO_JUNK: _mail("move_junk", "Move to junk", K.CLUSTER, "mailx", "msg", risk=Risk.LOW,
@@ -177,7 +180,7 @@ CATALOGUE: Mapping[ActionType, Entry] = {
     T.HARD_DELETE_EMAIL: _mail("hard_delete", "Hard delete email", K.CLUSTER, "mailx", "msg", risk=Risk.HIGH,
                                runner_role="admin", plan_required=True, dangerous=True),
     T.BLOCK_SENDER: _mail("block_sender", "Block sender", K.SENDER, "mailx", "sender",
-                          inverse=T.UNBLOCK_SENDER),
+                          inverse=T.UNBLOCK_SENDER, lasting=True),
     T.UNBLOCK_SENDER: _mail("unblock_sender", "Unblock sender", K.SENDER, "release", "sender",
                             is_inverse=True),
 }  # fmt: skip

@@ -24,10 +24,10 @@ class Seen(NamedTuple):
 
 
 class DecisionForm(forms.Form):
-    """`revision` and `plan` are what the person saw.
+    """`revision`, `plan` and `ends` are what the person saw.
 
     Who doesn't say which revision has seen the first: what was edited since is never decided on unseen.
-    For the plan it is None.
+    The others are None where the page doesn't say.
     """
 
     comment = forms.CharField(required=False, max_length=COMMENT_LIMIT, strip=True)
@@ -35,6 +35,8 @@ class DecisionForm(forms.Form):
     plan = forms.CharField(required=False, max_length=64)
     mode = forms.CharField(required=False, max_length=20)
     typed = forms.CharField(required=False, max_length=320, strip=True)
+    hours = forms.IntegerField(required=False, min_value=0, max_value=LARGEST)
+    ends = forms.CharField(required=False, max_length=40)
     idempotency_key = forms.CharField(required=False, max_length=100)
     next = forms.CharField(required=False, max_length=4000)
 
@@ -46,6 +48,10 @@ class DecisionForm(forms.Form):
         if not DIGEST.fullmatch(plan):
             raise ValidationError("That is not a plan.")
         return plan if "plan" in self.data else None
+
+    def clean_ends(self) -> str | None:
+        ends: str = self.cleaned_data["ends"]
+        return ends if "ends" in self.data else None
 
     def clean_mode(self) -> str:
         mode: str = self.cleaned_data["mode"]

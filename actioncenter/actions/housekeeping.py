@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from actioncenter.accounts import answers, mail, notices
 from actioncenter.actions import escalation, planning, rails
 from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution, JobKind, JobState
-from actioncenter.actions.execution import watching
+from actioncenter.actions.execution import drifting, timers, watching
 from actioncenter.actions.execution.loop import runner_name
 from actioncenter.actions.models import Action, ConnectorJob, Duty, following
 from actioncenter.audit.actor import Actor
@@ -203,6 +203,8 @@ CHORES: Sequence[Chore] = (
     Chore("breakers", 1.0, lambda: bool(rails.suspects(Safeguards.current())), rails.watch, look=1.0),
     Chore("suppressions", 60.0, reviews_to_tell, tell_of_reviews, look=60.0),
     Chore("levels", 60.0, lambda: renewing.to_tell().exists(), tell_of_levels, look=600.0),
+    Chore("timers", 1.0, timers.waiting, timers.mind, look=1.0),
+    Chore("drift", 5.0, drifting.waiting, drifting.ask, look=5.0),
     Chore("expire", 1.0, lambda: Action.objects.past_expiry().exists(), expire),
     Chore("advance_investigations", 0.5, lambda: Mark.objects.exists(), advance_investigations),
     Chore("plan_left_over", 10.0, lambda: planning.unplanned().exists(), plan_left_over),

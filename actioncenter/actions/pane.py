@@ -19,6 +19,7 @@ from actioncenter.actions.enums import (
     TargetKind,
     TargetState,
 )
+from actioncenter.actions.lasting import drift_note, shown_state, timer_of, waiting_note
 from actioncenter.actions.models import Action, ActionTarget
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import Viewer
@@ -80,6 +81,7 @@ def pane_of(
         **_decisions(details, viewer),
         **_touched(details),
         **_record(details, viewer),
+        **timer_of(action, viewer),
         "can": judged.can,
         "why_not": judged.why_not,
         "votes": judged.votes,
@@ -219,11 +221,11 @@ def _notes(details: Details, viewer: Viewer) -> list[dict[str, str]]:
     action = details.action
     waits = told(concerned(action), viewer.when, viewer.now).get(action.pk, [])
     notes = [
-        ("odd", reasons.render(look) if (look := needs_a_look(details)) else ""),
+        ("odd", _why_look(details, viewer)),
         ("stop", _why_not_done(action)),
         *(("warn", obstacle.sentence) for obstacle in waits),
         ("warn", _cancel_asked(action)),
-        ("", _why_closed(action, viewer) or _set_aside(action, viewer)),
+        ("", _why_closed(action, viewer) or _set_aside(action, viewer) or waiting_note(details, viewer)),
     ]
     return [{"tone": tone, "text": text} for tone, text in notes if text]
 
@@ -231,6 +233,11 @@ def _notes(details: Details, viewer: Viewer) -> list[dict[str, str]]:
 def _cancel_asked(action: Action) -> str:
     asked = action.cancel_requested_at and action.execution in RUNNING
     return f"{action.cancel_requested_by_name} asked to cancel this." if asked else ""
+
+
+def _why_look(details: Details, viewer: Viewer) -> str:
+    look = needs_a_look(details)
+    return drift_note(details, viewer) or (reasons.render(look) if look else "")
 
 
 def _why_not_done(action: Action) -> str:
@@ -277,24 +284,10 @@ def _target(target: ActionTarget, *, simulated: bool) -> dict[str, Any]:
         "state_code": code,
         "state_label": label,
         "before": "",
-        "after": _in_words(target.after),
+        "after": shown_state(target.after),
         "error": target.error,
         "simulated": simulated,
     }
-
-
-def _in_words(state: Any) -> str:
-    """A read-back state as short text: "status quarantined"."""
-    if not isinstance(state, dict):
-        return ""
-    simple = [(name, value) for name, value in state.items() if isinstance(value, str | int | bool)]
-    return ", ".join(f"{name.replace('_', ' ')} {_word(value)}" for name, value in simple[:SHOWN_VALUES])
-
-
-def _word(value: str | int | bool) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)[:80]
 
 
 def _summary(states: Mapping[TargetState, int]) -> list[dict[str, str]]:

@@ -27,6 +27,7 @@ class Verb(StrEnum):
     RETRY = "retry"
     RESOLVE = "resolve"
     ACKNOWLEDGE = "acknowledge"
+    EXTEND = "extend"
 
 
 class Refused(Exception):

@@ -10,6 +10,7 @@ from typing import Final, TypedDict, cast
 
 from actioncenter.actions import reasons, words
 from actioncenter.actions.enums import Decision, Execution, Source, TargetKind
+from actioncenter.actions.lasting import WAITS, left_of, waits_for_device
 from actioncenter.actions.models import Action
 from actioncenter.actions.models.undoing import why_not_undoable
 from actioncenter.actions.permissions import Verb
@@ -24,6 +25,8 @@ SOON: Final = timedelta(hours=24)
 OWN_PROPOSAL: Final = "Whoever proposed an action may not decide it."
 LOOK_FIRST: Final = "Nobody knows yet whether it was done. Open it and say what you see."
 UNDO_FAILED: Final = "This undo failed. Open it, look, and acknowledge that or try again."
+DRIFTED: Final = "It is no longer in force. Open it and say what you saw, or propose it again."
+ASK_TO_OPEN: Final = {"undo_failed": UNDO_FAILED, "drifted": DRIFTED}
 EXTRA_COLUMNS: Final = {
     "entity": "Entity",
     "investigation": "Investigation",
@@ -47,6 +50,8 @@ class RowTimes(TypedDict):
     ended_iso: str
     read_back: str
     read_back_code: str
+    left: str
+    left_iso: str
 
 
 class Row(RowTimes):
@@ -119,8 +124,10 @@ def _look(raw: RawRow, *, history: bool) -> str:
     """The code of what somebody has to go and see."""
     if raw.execution == Execution.OUTCOME_UNKNOWN:
         return "outcome_unknown"
+    if history or not raw.history_at:
+        return ""
     # Nothing else that is over stands among what is pending.
-    return "undo_failed" if raw.history_at and not history else ""
+    return "drifted" if raw.drifted_at else "undo_failed"
 
 
 def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str], *, look: str) -> Row:
@@ -128,7 +135,8 @@ def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str], *, look: str) -
     overdue = raw.decision == Decision.PENDING and not _waits(raw, viewer)
     result = "expired" if overdue else words.result_of(raw.decision, raw.execution, raw.undo_execution)
     undo, undo_label, undo_url = _undo(raw, url)
-    automatic = raw.decision == Decision.NOT_REQUIRED and raw.requested_by_id is None
+    asked_for = raw.requested_by_id is not None or raw.source == Source.TIMER
+    automatic = raw.decision == Decision.NOT_REQUIRED and not asked_for
     unclear = raw.execution == Execution.OUTCOME_UNKNOWN
     verdict, verdict_label = ("odd", "Unconfirmed") if unclear else words.VERDICTS[Verdict(raw.verdict)]
     by = raw.decided_by_name or ("Nobody" if result == "expired" else "")
@@ -186,6 +194,7 @@ def _why(raw: RawRow, viewer: Viewer, *, look: str) -> str:
 def _times(raw: RawRow, viewer: Viewer) -> RowTimes:
     created, ended, read = stamp(raw.created_at), stamp(raw.history_at), stamp(raw.read_back_at)
     expires = stamp(raw.expires_at) if _waits(raw, viewer) else None
+    left, left_iso = left_of(raw, viewer)
     return {
         "age": age_of(created, viewer.now) if created else "",
         "age_iso": iso(created),
@@ -195,8 +204,16 @@ def _times(raw: RawRow, viewer: Viewer) -> RowTimes:
         "ended": f"{viewer.local(ended):%H:%M:%S}" if ended else "",
         "ended_iso": iso(ended),
         "read_back": f"{viewer.local(read):%H:%M}" if read else "",
-        "read_back_code": "ok" if read else "none" if raw.execution in DONE else "",
+        "read_back_code": _read_back(raw),
+        "left": left,
+        "left_iso": left_iso,
     }
+
+
+def _read_back(raw: RawRow) -> str:
+    if raw.drifted_at:
+        return "drift"
+    return "ok" if raw.read_back_at else "none" if raw.execution in DONE else ""
 
 
 def _waits(raw: RawRow, viewer: Viewer) -> bool:
@@ -215,6 +232,8 @@ def progress_of(done: int | None, total: int | None) -> int | None:
 
 
 def _result_label(raw: RawRow, result: str) -> str:
+    if waits_for_device(raw):
+        return WAITS
     if raw.target_count > 1 and result in {"succeeded", "partly_succeeded"}:
         return f"{raw.succeeded_count:,} of {raw.target_count:,}"
     return words.RESULTS.get(result, "")
@@ -252,7 +271,7 @@ def _cannot_decide(raw: RawRow, viewer: Viewer) -> str:
     if refusal:
         return str(refusal)
     if raw.decision != Decision.PENDING:
-        return UNDO_FAILED if _look(raw, history=False) == "undo_failed" else LOOK_FIRST
+        return ASK_TO_OPEN.get(_look(raw, history=False), LOOK_FIRST)
     if '"four_eyes": true' in raw.approval_rule and f'{viewer.user.ref}"' in raw.proposers:
         return OWN_PROPOSAL
     return ""

@@ -1,6 +1,6 @@
 """What happened to an action, told from its audit events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from actioncenter.actions.enums import AttemptState
@@ -10,6 +10,7 @@ from actioncenter.actions.rows import iso
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 
+Told = Mapping[str, Any]
 TOLD: Final[Mapping[str, tuple[str, str]]] = {
     Kind.ACTION_PROPOSED: ("pending", "Proposed"),
     Kind.ACTION_EDITED: ("clip", "Changed"),
@@ -39,6 +40,7 @@ TOLD: Final[Mapping[str, tuple[str, str]]] = {
     Kind.ACTION_DRIFT_ENDED: ("readback", "In force again"),
     Kind.ACTION_DRIFT_ACKNOWLEDGED: ("check", "Drift noted by"),
     Kind.ACTION_EXTENDED: ("clock", "Extended"),
+    Kind.ACTION_TIMER_ENDED: ("clock", "No longer ends by itself"),
     Kind.ACTION_BREAK_GLASS: ("warn", "Break glass"),
     Kind.ACTION_REVIEWED: ("check", "Reviewed:"),
     Kind.ACTION_ACKNOWLEDGED: ("check", "Acknowledged"),
@@ -91,27 +93,37 @@ def _told(event: Event, viewer: Viewer, *, blind: bool) -> dict[str, str]:
 
 
 def _detail(event: Event) -> str:
-    after = event.after or {}
-    if event.kind == Kind.ACTION_VOTED:
-        return "to approve" if after.get("choice") == "APPROVE" else "to reject"
-    if event.kind == Kind.ACTION_REVIEWED:
-        return "justified" if after.get("justified") else "not justified"
-    if event.kind == Kind.ACTION_UNDONE:
-        return f"with A-{after.get('undone_by')}"
-    if event.kind == Kind.ACTION_OVERTOOK:
-        return f"A-{(event.detail or {}).get('overtook')}, which had not begun"
-    if event.kind == Kind.PLAN_MADE:
-        return str(after.get("digest", ""))[:8]
-    if event.kind == Kind.ACTION_HANDED_OVER:
-        return f"to {after.get('assigned_to')}"
-    if event.kind == Kind.ACTION_DEFERRED:
-        until = str(after.get("deferred_until") or "")
-        return f"until {until[:16].replace('T', ' ')} UTC" if until else "no longer"
-    if event.kind == Kind.ACTION_PARTLY_SUCCEEDED:
-        return f"{after.get('succeeded', 0)} done, {after.get('failed', 0)} not"
-    if event.kind == Kind.ACTION_EDITED:
-        return ", ".join(f"{name} {value}" for name, value in after.get("parameters", {}).items())
-    return str((event.detail or {}).get("detail") or "")
+    tell = DETAILS.get(event.kind)
+    told = tell(event.after or {}, event.detail or {}) if tell else ""
+    return told or str((event.detail or {}).get("detail") or "")
+
+
+def _moment(text: Any) -> str:
+    return f"{str(text)[:16].replace('T', ' ')} UTC"
+
+
+def _put_off(after: Told, _: Told) -> str:
+    until = after.get("deferred_until")
+    return f"until {_moment(until)}" if until else "no longer"
+
+
+DETAILS: Final[Mapping[str, Callable[[Told, Told], str]]] = {
+    Kind.ACTION_VOTED: lambda after, _: "to approve" if after.get("choice") == "APPROVE" else "to reject",
+    Kind.ACTION_REVIEWED: lambda after, _: "justified" if after.get("justified") else "not justified",
+    Kind.ACTION_UNDONE: lambda after, _: f"with A-{after.get('undone_by')}",
+    Kind.ACTION_OVERTOOK: lambda _, detail: f"A-{detail.get('overtook')}, which had not begun",
+    Kind.ACTION_EXTENDED: lambda after, _: f"to {_moment(after.get('ends_at'))}",
+    Kind.PLAN_MADE: lambda after, _: str(after.get("digest", ""))[:8],
+    Kind.ACTION_HANDED_OVER: lambda after, _: f"to {after.get('assigned_to')}",
+    Kind.ACTION_DEFERRED: _put_off,
+    Kind.ACTION_PARTLY_SUCCEEDED: lambda after, _: (
+        f"{after.get('succeeded', 0)} done, {after.get('failed', 0)} not"
+    ),
+    Kind.ACTION_EDITED: lambda after, _: ", ".join(
+        f"{name} {value}" for name, value in after.get("parameters", {}).items()
+    ),
+}
+"""What is told of an event beside its name, from its `after` and its `detail`."""
 
 
 def _attempt(attempt: Attempt) -> str:

@@ -47,6 +47,7 @@ class Kind(StrEnum):
     ACTION_DRIFT_ENDED = "action.drift_ended"
     ACTION_DRIFT_ACKNOWLEDGED = "action.drift_acknowledged"
     ACTION_EXTENDED = "action.extended"
+    ACTION_TIMER_ENDED = "action.timer_ended"
     ACTION_BREAK_GLASS = "action.break_glass"
     ACTION_REVIEWED = "action.reviewed"
     ACTION_ACKNOWLEDGED = "action.acknowledged"

@@ -16,6 +16,7 @@ def taken(
     on: Device | Mailbox | None = None,
     facts: Mapping[str, Any] | None = None,
     by: str = "mira",
+    **parameters: Any,
 ) -> Action:
     """On a device, in a mailbox, or in the tenant."""
     device, mailbox = (on if isinstance(on, Device) else None), (on if isinstance(on, Mailbox) else None)
@@ -32,6 +33,7 @@ def taken(
     action, _ = Action.objects.propose(
         Proposal(
             type=kind, area=area, decision=Decision.NOT_REQUIRED, targets=[draft], comment="By hand",
+            parameters=parameters,
             source=Source.MANUAL_EMAIL if area == Area.EMAIL else Source.MANUAL_DEVICE,
             group_id=device.group_id if device else None,
         ),

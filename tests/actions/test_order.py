@@ -11,7 +11,7 @@ from django.test import Client
 
 from actioncenter.actions.enums import ActionType, Decision, Execution, TargetState
 from actioncenter.actions.execution import loop
-from actioncenter.actions.models import Action, ActionTarget, Conflict, Proposal
+from actioncenter.actions.models import Action, Conflict, Proposal
 from actioncenter.actions.models.undoing import draft_of
 from actioncenter.audit.models import Event
 from actioncenter.connectors.simulator.estate import Estate

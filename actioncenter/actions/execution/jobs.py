@@ -15,7 +15,7 @@ from django.utils import timezone
 from actioncenter import logs
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Decision, JobKind, JobState, TargetKind
-from actioncenter.actions.execution import faring, outside
+from actioncenter.actions.execution import drifting, faring, outside
 from actioncenter.actions.models import Action, ActionTarget, ConnectorJob, Plan, attempting, pacing, settling
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
@@ -217,6 +217,8 @@ def _check(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str,
 def _verify(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str, Any]:
     if job.action is None:
         return {"skipped": "no action"}
+    if "targets" in job.request:
+        return drifting.look(job, job.action, connector, by)
     targets = list(job.action.targets.filter(instance=job.instance).order_by("pk"))
     request = outside.preview_request(job.action, targets, deadline=time.time() + LEASE.total_seconds())
     observed = connector.verify(request)

@@ -23,6 +23,7 @@ from actioncenter.actions.enums import (
     Decision,
     Execution,
     Risk,
+    Source,
     TargetKind,
 )
 from actioncenter.actions.models import (
@@ -31,8 +32,10 @@ from actioncenter.actions.models import (
     breaking_glass,
     closing,
     deciding,
+    drifting,
     editing,
     running,
+    timing,
     undoing,
 )
 from actioncenter.actions.models.queryset import ActionQuerySet
@@ -282,8 +285,9 @@ class Action(models.Model):
 
     @property
     def automatic(self) -> bool:
-        """Nobody was asked: policy itself said so."""
-        return self.decision == Decision.NOT_REQUIRED and self.requested_by_id is None
+        """Nobody was asked: policy itself said so. A timer only does what was decided before."""
+        asked_for = self.requested_by_id is not None or self.source == Source.TIMER
+        return self.decision == Decision.NOT_REQUIRED and not asked_for
 
     def draft(self, kind: Kind, *, by: Actor, **more: Any) -> Draft:
         """An audit event about this action, also if somebody made its type one that there isn't."""
@@ -344,6 +348,18 @@ class Action(models.Model):
     def acknowledge(self, *, by: Actor, comment: str) -> "Action":
         """Somebody looked after an undo that failed: its lanes are open again. Raises as undo does."""
         return undoing.acknowledge(self, by=by, comment=comment)
+
+    def extend(self, *, by: Actor, hours: int, comment: str, seen: str | None = None) -> "Action":
+        """Move the end of a timed action; what had no end gets one. Raises as undo does."""
+        return timing.extend(self, by=by, hours=hours, comment=comment, seen=seen)
+
+    def acknowledge_drift(self, *, by: Actor, comment: str) -> "Action":
+        """Somebody has seen that it no longer shows what was done. Raises as undo does."""
+        return drifting.acknowledge(self, by=by, comment=comment)
+
+    def do_again(self, *, by: Actor, comment: str, idempotency_key: str = "") -> "Action":
+        """Propose the same anew for what drifted; returns that. Raises as undo does."""
+        return drifting.again(self, by=by, comment=comment, idempotency_key=idempotency_key)
 
     def request_cancel(self, *, by: Actor, comment: str = "") -> "Action":
         """Ask the runner to stop it; refused when it is over."""

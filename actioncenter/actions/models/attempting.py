@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Now
 
 from actioncenter import vault
 from actioncenter.actions.enums import ALLOWED, AttemptState, Execution, TargetState
-from actioncenter.actions.models import pacing
+from actioncenter.actions.models import pacing, standing
 from actioncenter.actions.models.conflicts import LeaseLost
 from actioncenter.actions.models.settling import CONTRADICTED, contradict, event, legal, locked, settle
 from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt, TargetResult
@@ -359,6 +359,7 @@ def _record(attempt: Attempt, results: Sequence[TargetResult], read: Collection[
     numbers = {target.pk for target in changed}
     ActionTarget.objects.filter(pk__in=numbers).update(changed_at=Now())
     ActionTarget.objects.filter(pk__in=numbers.intersection(read)).update(read_back_at=Now())
+    standing.follow(attempt.action, numbers)
 
 
 def _leave_unknown(attempt: Attempt, error: str, look_again_in: float | None) -> None:

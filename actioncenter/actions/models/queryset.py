@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
 
 WAITING = Q(decision=Decision.PENDING, history_at__isnull=True)
+DRIFTED = Q(drifted_at__isnull=False)
 UNKNOWN = Q(execution=Execution.OUTCOME_UNKNOWN, history_at__isnull=True)
 
 
@@ -31,13 +32,14 @@ class ActionQuerySet(ScopedQuerySet["Action"]):
         return self.filter(WAITING, expires_at__lte=Now())
 
     def needs_a_look(self) -> Self:
-        """An unknown outcome, or an undo that failed and that nobody has acknowledged."""
+        """An unknown outcome; an undo that failed, or a difference, that nobody has acknowledged."""
         unclear = self.model._default_manager.filter(UNKNOWN).order_by().values("pk")
         # Not an OR: PostgreSQL would walk the whole table for it.
-        return self.filter(pk__in=unclear.union(_failed_undos(), all=True))
+        drifted = self.model._default_manager.filter(DRIFTED).order_by().values("pk")
+        return self.filter(pk__in=unclear.union(_failed_undos(), drifted, all=True))
 
     def pending(self) -> Self:
-        return self.filter(WAITING & Q(expires_at__gt=Now()) | UNKNOWN | Q(pk__in=_failed_undos()))
+        return self.filter(WAITING & Q(expires_at__gt=Now()) | UNKNOWN | DRIFTED | Q(pk__in=_failed_undos()))
 
     def running(self) -> Self:
         return self.filter(decision__in=list(ALLOWED), execution__in=sorted(RUNNING), history_at__isnull=True)

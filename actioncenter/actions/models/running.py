@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from actioncenter.accounts import fence
 from actioncenter.actions import dispatch
 from actioncenter.actions.enums import RETRYABLE, RUNNING, Execution, TargetState
-from actioncenter.actions.models import entitling, following
+from actioncenter.actions.models import entitling, following, standing
 from actioncenter.actions.models.conflicts import Conflict, Invalid
 from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.models.settling import event, is_open_question, legal, locked, refresh, settle
@@ -107,10 +107,12 @@ def resolve_unknown(action: "Action", *, by: Actor, happened: bool, comment: str
         if not is_open_question(row):
             raise Conflict(row, "not_unknown", f"{row.label} has no unknown outcome.")
         _take_from_runners(row)
-        row.targets.filter(state=TargetState.UNKNOWN).update(
+        asked = list(row.targets.filter(state=TargetState.UNKNOWN).values_list("pk", flat=True))
+        row.targets.filter(pk__in=asked).update(
             state=TargetState.SUCCEEDED if happened else TargetState.FAILED, error=comment[:500],
             error_class="" if happened else "looked", changed_at=Now(),
         )  # fmt: skip
+        standing.follow(row, asked)
         event(row, Kind.ACTION_RECONCILED, by, after={"happened": happened}, detail={"comment": comment})
         if row.history_at is None:
             settle(row, by=by, code="looked", detail=f"{by.name} looked")

@@ -15,7 +15,7 @@ from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.models import User
 from actioncenter.accounts.notices import admins, notify, notify_admins
 from actioncenter.actions.enums import ENDS, EXECUTION_NEXT, TARGET_SUCCESS, Execution, TargetState
-from actioncenter.actions.models import following
+from actioncenter.actions.models import following, standing
 from actioncenter.actions.models.conflicts import IllegalMove
 from actioncenter.actions.permissions import NotVisible
 from actioncenter.audit import log
@@ -73,10 +73,13 @@ def settle(row: "Action", *, by: Actor, code: str = "", detail: str = "") -> Exe
         code, detail = _cause(row)
     changes: dict[str, Any] = {f"{name}_count": number for name, number in figures.items()}
     changes["updated_at"] = Now()
+    told: dict[str, Any] = {"execution": after.name, **figures}
     if after != before:
         changes |= {"execution": after, "code": code, "status_detail": detail[:500]}
         if after in ENDS:
             changes |= {"finished_at": Now(), "history_at": Now()}
+            if ends := standing.end_of(row):
+                changes["ends_at"], told["ends_at"] = ends, ends.isoformat()
             if row.targets.filter(read_back_at__isnull=False).exists():
                 changes["read_back_at"] = Now()
     type(row).objects.filter(pk=row.pk).update(**changes)
@@ -85,7 +88,7 @@ def settle(row: "Action", *, by: Actor, code: str = "", detail: str = "") -> Exe
         mark_dirty([row.investigation_id])
     if after != before and after in END_EVENTS:
         event(row, END_EVENTS[after], by, before={"execution": before.name},
-              after={"execution": after.name, **figures}, detail={"code": code, "detail": detail})  # fmt: skip
+              after=told, detail={"code": code, "detail": detail})  # fmt: skip
     if row.undo_of_id and after != before and after in NOT_TAKEN_BACK:
         # What it should have brought back is neither here nor there: nothing may build on it unseen.
         _close_lanes(row)

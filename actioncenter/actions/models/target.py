@@ -94,8 +94,10 @@ class ActionTarget(models.Model):
     blocks = models.BooleanField(default=False)
     """An undo that failed: its lane is closed until somebody acknowledges that."""
     read_back_at = models.DateTimeField(null=True)
+    in_force = models.BooleanField(default=False, db_default=False)
+    """Done and lasting, and as far as we know neither taken back nor overtaken since."""
     checked_at = models.DateTimeField(null=True)
-    """When it was last looked whether it is still in force."""
+    """When it was last its turn to be looked at, whether it is still in force."""
     drifted_at = models.DateTimeField(null=True)
     drift = models.JSONField(default=dict)
     """What the target showed instead; empty while it shows what was done."""
@@ -123,6 +125,10 @@ class ActionTarget(models.Model):
                 name="target_done_lane",
                 condition=models.Q(state=TargetState.SUCCEEDED.value, device__isnull=True),
             ),
+            models.Index(
+                fields=["checked_at", "id"], name="target_in_force", condition=models.Q(in_force=True)
+            ),
+            models.Index(fields=["lane"], name="target_in_force_lane", condition=models.Q(in_force=True)),
             models.Index(fields=["device"], name="target_device", condition=models.Q(device__isnull=False)),
         ]
 

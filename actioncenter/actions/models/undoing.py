@@ -30,8 +30,8 @@ from actioncenter.actions.enums import (
 )
 from actioncenter.actions.models.conflicts import Conflict, Invalid, describe
 from actioncenter.actions.models.deciding import BULK_LIMIT, COMMENT_LIMIT, RowResult
-from actioncenter.actions.models.proposal import Proposal, TargetDraft
 from actioncenter.actions.models.overtaking import NOTHING_SENT, OVERTAKEN
+from actioncenter.actions.models.proposal import Proposal, TargetDraft
 from actioncenter.actions.models.settling import NOT_TAKEN_BACK, event, locked, stop_queued
 from actioncenter.actions.models.target import ActionTarget
 from actioncenter.actions.permissions import NotVisible, Refused, Rights, Verb, fresh_rights
@@ -76,19 +76,19 @@ def undo(action: "Action", *, by: Actor, comment: str, idempotency_key: str = ""
         _check(row, fresh_rights(by))
         if row.approval_rule.get("comment_on_undo", True) and not comment.strip():
             raise Invalid("comment", "A comment is required to undo an action.")
-        inverse, is_new = model.objects.propose(_proposal(row, comment, idempotency_key), by=by)
+        inverse, is_new = model.objects.propose(proposal_of(row, comment, idempotency_key), by=by)
         if inverse.undo_of_id != row.pk:
             raise Conflict(
                 row, "key_used", "This form was already sent for something else. Load the page again."
             )
         if is_new:
-            _replace(row, inverse, by=by, comment=comment)
+            replace(row, inverse, by=by, comment=comment)
             _overtake(row, inverse, by=by)
     action.refresh_from_db()
     return inverse
 
 
-def _replace(row: "Action", inverse: "Action", *, by: Actor, comment: str) -> None:
+def replace(row: "Action", inverse: "Action", *, by: Actor, comment: str) -> None:
     """From here on this is what undoes it; an undo that failed before holds nothing back any more."""
     if row.undone_by is not None:
         _unblock(row.undone_by)
@@ -140,7 +140,7 @@ def _newer_on_same_lane(row: "Action") -> int | None:
     later = ActionTarget.objects.filter(lane__in=lanes, action_id__gt=row.pk).exclude(action=row.undone_by_id)
     running = later.filter(state__lte=TargetState.UNKNOWN, action__execution__in=sorted(RUNNING))
     done = later.filter(
-        ~Exists(_taken_back()),
+        ~Exists(taken_back()),
         state=TargetState.SUCCEEDED,
         action__undo_of__isnull=True,
         action__execution__in=sorted(UNDOABLE),
@@ -153,10 +153,10 @@ def _newer_on_same_lane(row: "Action") -> int | None:
 
 def still_done(row: "Action") -> "QuerySet[ActionTarget]":
     """What an undo has to take back: an earlier one may have come only part of the way."""
-    return row.targets.filter(~Exists(_taken_back()), state=TargetState.SUCCEEDED)
+    return row.targets.filter(~Exists(taken_back()), state=TargetState.SUCCEEDED)
 
 
-def _taken_back() -> "QuerySet[ActionTarget]":
+def taken_back() -> "QuerySet[ActionTarget]":
     """Targets of undos that have brought an outer target back."""
     return ActionTarget.objects.filter(
         action__undo_of=OuterRef("action"),
@@ -166,7 +166,8 @@ def _taken_back() -> "QuerySet[ActionTarget]":
     )
 
 
-def _proposal(row: "Action", comment: str, idempotency_key: str) -> Proposal:
+def proposal_of(row: "Action", comment: str, idempotency_key: str, source: Source | None = None) -> Proposal:
+    """The inverse of what it did; by hand unless `source` says otherwise."""
     inverse = CATALOGUE[ActionType(row.type)].inverse
     if inverse is None:
         raise Refused("one_way", f"{row.entry.label} can't be undone.")
@@ -174,7 +175,7 @@ def _proposal(row: "Action", comment: str, idempotency_key: str) -> Proposal:
     return Proposal(
         type=inverse,
         area=area,
-        source=Source.MANUAL_EMAIL if area == Area.EMAIL else Source.MANUAL_DEVICE,
+        source=source or (Source.MANUAL_EMAIL if area == Area.EMAIL else Source.MANUAL_DEVICE),
         decision=Decision.NOT_REQUIRED,
         targets=[
             draft_of(target) for target in still_done(row) or row.targets.filter(state=TargetState.QUEUED)

@@ -42,6 +42,9 @@ class Details:
     raw: RawRow
     targets: Sequence[ActionTarget]
     target_states: dict[TargetState, int]
+    in_force: int
+    drifted: int
+    """How many of those in force show something else than what was done."""
     unrouted: bool
     evidence: Sequence[Evidence]
     evidence_total: int
@@ -57,12 +60,22 @@ def details(action: Action, viewer: Viewer) -> Details:
     (raw,) = read(compiled(columns(Action.objects.filter(pk=action.pk), progress=True)))
     evidence = within(Evidence.objects.filter(links__action=action), viewer.scope)
     events = Event.objects.filter(stream=f"action:{action.pk}").order_by("-seq")[:EVENTS_SHOWN]
-    counted = action.targets.order_by().values_list("state").annotate(number=Count("pk"))
+    counted = list(
+        action.targets.order_by()
+        .values_list("state")
+        .annotate(
+            number=Count("pk"),
+            holding=Count("pk", filter=Q(in_force=True)),
+            drifted=Count("pk", filter=Q(in_force=True, drifted_at__isnull=False)),
+        )
+    )
     return Details(
         action=action,
         raw=raw,
         targets=_worst_targets(action),
-        target_states={TargetState(state): number for state, number in counted},
+        target_states={TargetState(state): number for state, number, *_ in counted},
+        in_force=sum(holding for *_, holding, _ in counted),
+        drifted=sum(drifted for *_, drifted in counted),
         unrouted=action.targets.filter(instance__isnull=True).exclude(kind=TargetKind.INVESTIGATION).exists(),
         evidence=list(evidence.order_by("-verdict", "pk")[:EVIDENCE_SHOWN]),
         evidence_total=evidence.count(),
@@ -82,6 +95,7 @@ def verdicts_then(action: Action, evidence: Sequence[Evidence]) -> dict[int, int
 
 def _worst_targets(action: Action) -> list[ActionTarget]:
     badness = Case(
+        When(drifted_at__isnull=False, then=Value(-1)),
         *(When(state=state, then=Value(at)) for at, state in enumerate(WORST_FIRST)),
         default=Value(len(WORST_FIRST)),
         output_field=IntegerField(),

@@ -9,8 +9,8 @@ from django.db.models.fields import SmallIntegerField, TextField
 from django.db.models.functions import Cast, Substr
 
 from actioncenter.actions.catalogue import CATALOGUE, Entry
-from actioncenter.actions.enums import ActionType
-from actioncenter.actions.models import Action, Attempt, Plan
+from actioncenter.actions.enums import ActionType, TargetState
+from actioncenter.actions.models import Action, ActionTarget, Attempt, Plan
 from actioncenter.actions.models.deciding import PREFIX
 from actioncenter.web.keyset import as_text
 from actioncenter.web.statements import Compiled, rows_of
@@ -37,6 +37,8 @@ class RawRow(NamedTuple):
     history_at: str | None
     finished_at: str | None
     read_back_at: str | None
+    ends_at: str | None
+    drifted_at: str | None
     verdict: int
     group_id: int | None
     group_name: str
@@ -62,6 +64,8 @@ class RawRow(NamedTuple):
     proposers: str
     plan: str | None
     """First letters of the digest of the newest plan, where rows may be approved."""
+    next_try: str | None
+    """When an unreachable device is tried again, of what is queued for one."""
     done: int | None
     total: int | None
 
@@ -75,9 +79,18 @@ class RawRow(NamedTuple):
 
 
 MOMENTS = frozenset(
-    {"created_at", "expires_at", "deferred_until", "history_at", "finished_at", "read_back_at"}
+    {
+        "created_at",
+        "expires_at",
+        "deferred_until",
+        "history_at",
+        "finished_at",
+        "read_back_at",
+        "ends_at",
+        "drifted_at",
+    }
 )
-COMPUTED = frozenset({"branch", "done", "total", "undo_execution", "plan"})
+COMPUTED = frozenset({"branch", "done", "total", "undo_execution", "plan", "next_try"})
 # Cast, because PostgreSQL takes a bare NULL in a union for text.
 NULL = Cast(Value(None), SmallIntegerField())
 NO_TEXT = Cast(Value(None), TextField())
@@ -92,6 +105,7 @@ def columns(
         "raw_undo_execution": F("undone_by__execution"),
         "raw_done": _of_attempt("done") if progress else NULL,
         "raw_total": _of_attempt("total") if progress else NULL,
+        "raw_next_try": _next_try() if progress else NO_TEXT,
         "raw_plan": _plan() if plan else NO_TEXT,
     }
     # Under names of their own: an unqualified ORDER BY must never mean the text.
@@ -110,6 +124,14 @@ def read(statement: Compiled | None, given: Sequence[Any] = ()) -> list[RawRow]:
 def _of_attempt(column: str) -> Subquery:
     running = Attempt.objects.filter(action=OuterRef("pk"), ended_at__isnull=True).order_by("-id")
     return Subquery(running.values(column)[:1])
+
+
+def _next_try() -> Subquery:
+    """Only of what is queued, so that it costs nothing elsewhere."""
+    offline = ActionTarget.objects.filter(
+        action=OuterRef("pk"), state=TargetState.QUEUED, error_class="device_offline"
+    ).order_by("not_before")
+    return Subquery(offline.annotate(at=as_text("not_before")).values("at")[:1])
 
 
 def _plan() -> Subquery:

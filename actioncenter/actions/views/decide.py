@@ -28,6 +28,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.live.tag import action_tag
 from actioncenter.web import htmx
 from actioncenter.web.keyset import BadToken
+from actioncenter.web.moments import when
 
 Sent = dict[str, Any]
 
@@ -88,6 +89,24 @@ def _acknowledge(action: Action, by: Actor, sent: Sent) -> str:
     return f"{action.label} is acknowledged. Other actions may go on there."
 
 
+def _seen(action: Action, by: Actor, sent: Sent) -> str:
+    action.acknowledge_drift(by=by, comment=sent["comment"])
+    return f"{action.label}: that it is no longer in force is noted. Nothing else was done."
+
+
+def _again(action: Action, by: Actor, sent: Sent) -> str:
+    made = action.do_again(by=by, comment=sent["comment"], idempotency_key=sent["idempotency_key"])
+    waits = made.decision == Decision.PENDING
+    return (
+        f"{action.label} is proposed again as {made.label}{', which waits for a decision' if waits else ''}."
+    )
+
+
+def _extend(action: Action, by: Actor, sent: Sent) -> str:
+    action.extend(by=by, hours=sent["hours"] or 0, comment=sent["comment"], seen=sent["ends"])
+    return f"{action.label} ends by itself at {when(action.ends_at)}."
+
+
 def _happened(action: Action, by: Actor, sent: Sent) -> str:
     action.resolve_unknown(by=by, happened=True, comment=sent["comment"])
     return f"{action.label} is recorded as done."
@@ -106,6 +125,9 @@ VERBS: Final[dict[str, Callable[[Action, Actor, Sent], str]]] = {
     "cancel": _cancel,
     "retry": _retry,
     "acknowledge": _acknowledge,
+    "seen": _seen,
+    "again": _again,
+    "extend": _extend,
     "happened": _happened,
     "not-happened": _not_happened,
 }

@@ -20,6 +20,7 @@ from actioncenter.web import htmx
 NOUNS: Final = {
     "break-glass": "approval", "approve": "approval", "reject": "rejection", "undo": "undo", "cancel": "cancellation",
     "retry": "retry", "happened": "answer", "not-happened": "answer", "acknowledge": "answer", "edit": "change",
+    "seen": "answer", "again": "proposal", "extend": "extension",
 }  # fmt: skip
 STILL_WAITS: Final = "It still waits for a decision."
 

@@ -37,6 +37,7 @@ LOOSER: Final[Mapping[str, int]] = {
     "break_glass": 1,
     "break_glass_review_hours": 1,
     "suppression_days": 1,
+    "read_back_minutes": 1,
 }
 """Each figure, and whether a higher (1) or a lower (-1) one lets more happen without a person."""
 
@@ -73,6 +74,10 @@ class Safeguards(models.Model):
     break_glass_review_hours = models.PositiveSmallIntegerField(default=24, validators=_between(1, 168))
     suppression_days = models.PositiveSmallIntegerField(default=0, validators=_between(0, 365))
     """0 is never, as documented (domain §7.3); 30 is what a strict installation sets."""
+    read_back_minutes = models.PositiveSmallIntegerField(
+        default=60, db_default=60, validators=_between(5, 1440)
+    )
+    """How long what is in force goes without being looked at again."""
     suppressing_since = models.DateTimeField(null=True)
     """When the period last changed; it starts anew then, so nothing lapses because it became shorter."""
 

@@ -75,6 +75,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, tuple[str, str, str]]]] = {
         "break_glass": ("Break-glass allowed", "", "One person in place of two, loud, and reviewed by another afterwards."),
         "break_glass_review_hours": ("Break-glass reviewed within", "hours", ""),
     },
+    "What is in force": {
+        "read_back_minutes": ("Read back every", "minutes", "Isolations, restrictions, quarantined files, blocks. A difference is shown, and nothing repaired by itself."),
+    },
     "Suppressions": {
         "suppression_days": ("Looked at again every", "days", "Exclusions and Allow indicators stop working unless renewed. 0 is never; 30 is strict."),
     },

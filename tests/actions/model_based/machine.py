@@ -95,8 +95,8 @@ def unknown(twin: Twin) -> bool:
     return twin.execution == "outcome_unknown"
 
 
-def done(twin: Twin) -> bool:
-    return twin.execution in {"succeeded", "partly_succeeded"}
+def undoable(twin: Twin) -> bool:
+    return twin.execution in {"succeeded", "partly_succeeded", "queued"}
 
 
 class Machine(RuleBasedStateMachine):
@@ -230,14 +230,15 @@ class Machine(RuleBasedStateMachine):
             lambda: self._row(twin).resolve_unknown(by=by, happened=happened, comment="I looked."),
         )
 
-    @step(when=some(done), at=which, who=person)
+    @step(when=some(undoable), at=which, who=person)
     def undo(self, at: int, who: str) -> None:
-        twin, by = self._twin(at, done), self.stage.actor(who)
+        twin, by = self._twin(at, undoable), self.stage.actor(who)
         row = self._row(twin)
         inverse = self._expect(twin.undo(self.twins), lambda: row.undo(by=by, comment="It was harmless."))
         if inverse is not None:
             self._add(inverse, "not_required", kind="release", undo_of=twin.number)
             twin.undone_by = inverse.pk
+            twin.give_way(self.twins[inverse.pk])
 
     @step(when=some(blocking), at=which, who=person)
     def acknowledge(self, at: int, who: str) -> None:

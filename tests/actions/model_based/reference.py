@@ -169,8 +169,10 @@ class Twin:
 
     def undo(self, twins: "Mapping[int, Twin]") -> bool:
         """Whether it may be taken back now; the caller links the inverse."""
-        if self.undo_of is not None or self.execution not in {"succeeded", "partly_succeeded"}:
+        if self.undo_of is not None or self.execution not in {"succeeded", "partly_succeeded", "queued"}:
             return False
+        if self.execution == "queued" and not self.still_done(twins):
+            return True
         before = twins.get(self.undone_by or 0)
         if before is not None and before.execution not in NOT_TAKEN_BACK:
             return False
@@ -183,6 +185,18 @@ class Twin:
         if before is not None:
             before.acknowledge()
         return True
+
+    def give_way(self, inverse: "Twin") -> None:
+        """What was queued when it was taken back never begins, and an undo of nothing ends with it."""
+        if self.execution != "queued":
+            return
+        queued = [part for part in self.parts.values() if part.state == "queued"]
+        if {part.lane for part in inverse.parts.values()} <= {part.lane for part in queued}:
+            queued += inverse.parts.values()
+            inverse.execution, self.undone_by = "cancelled", None
+        for part in queued:
+            part.state = "cancelled"
+        self._become(execution_of(part.state for part in self.parts.values()))
 
     def still_done(self, twins: "Mapping[int, Twin]") -> set[str]:
         """Lanes in which it did something that no undo has taken back."""
