@@ -97,7 +97,7 @@ def pane_of(
         "attempts": attempts_of(details.attempts, viewer),
         "similar": [_similar(other, viewer, url) for other in details.similar],
         "can_assign": bool(row["expires"]) and not viewer.rights.refusal(Verb.PROPOSE, action),
-        "live": bool(row["expires"]) or action.execution in RUNNING,
+        "live": bool(row["expires"] or row["left"]) or action.execution in RUNNING,
         "ptag": tag,
     }
 

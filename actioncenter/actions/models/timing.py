@@ -4,6 +4,7 @@ The end is the action's own, from the moment it succeeded. What takes it back is
 other, queued in one transaction with the link and the end of the timer, so there is one or none.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -185,10 +186,11 @@ def _end_wished(row: "Action", target: ActionTarget) -> datetime | None:
 
 
 def _take_back(row: "Action", *, by: Actor) -> bool:
-    inverse, _ = type(row).objects.propose(
-        undoing.proposal_of(row, "Its time is over.", f"timer:{row.pk}:{iso(row.ends_at)}", Source.TIMER),
-        by=by,
-    )
+    """Only what is in force still: the rest may be held by somebody else by now."""
+    whole = undoing.proposal_of(row, "Its time is over.", f"timer:{row.pk}:{iso(row.ends_at)}", Source.TIMER)
+    left = row.targets.filter(in_force=True).order_by("pk")
+    proposal = replace(whole, targets=[undoing.draft_of(target) for target in left])
+    inverse, _ = type(row).objects.propose(proposal, by=by)
     undoing.replace(row, inverse, by=by, comment="Its time is over.")
     type(row).objects.filter(pk=row.pk).update(ends_at=None, updated_at=Now())
     return True
