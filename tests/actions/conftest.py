@@ -14,6 +14,8 @@ from actioncenter.actions.models import Action, Attempt
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.models import ConnectorInstance
+from investigations.models import Device
+from tests import factories
 from tests.actions.real_processes import migrated_file, shared_database
 from tests.services.database import migrated_template, on_postgres
 
@@ -37,6 +39,11 @@ def forget_estate() -> None:
     """Also what another test has left behind: the file outlives a test's database."""
     for file in Path(settings.DATA_DIR).glob("simulator.sqlite3*"):
         file.unlink()
+
+
+@pytest.fixture
+def machine() -> Device:
+    return factories.device(in_group=factories.group())
 
 
 @pytest.fixture

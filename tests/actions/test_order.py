@@ -35,11 +35,6 @@ def told(action: Action, kind: str) -> list[dict[str, Any]]:
     return [event.detail or {} for event in events]
 
 
-@pytest.fixture
-def machine() -> Device:
-    return factories.device(in_group=factories.group())
-
-
 @pytest.mark.parametrize("runners", [1, 2])
 def test_isolate_isolate_release_release_ends_released(
     shared_database: str, tmp_path: Path, runners: int

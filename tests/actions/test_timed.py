@@ -37,11 +37,6 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def machine() -> Device:
-    return factories.device(in_group=factories.group())
-
-
-@pytest.fixture
 def since(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """What succeeds from now on has succeeded so many hours ago, as far as its end is concerned."""
 
