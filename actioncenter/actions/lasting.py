@@ -56,7 +56,8 @@ def drift_note(details: Details, viewer: Viewer) -> str:
     if not drifted:
         return ""
     first = drifted[0]
-    shows = shown_state(first.drift)
+    changed = {name: value for name, value in first.drift.items() if name in first.after}
+    shows = shown_state(changed or first.drift)
     others = f" and {details.drifted - 1} more" if details.drifted > 1 else ""
     seen = f": {first.on_name or first.name}{others}" if details.action.target_count > 1 else ""
     told = f"{seen}, seen {_when(first.drifted_at, viewer)}{f' as {shows}' if shows else ''}"

@@ -54,6 +54,8 @@ FACTS: Final[Mapping[str, tuple[str, bool]]] = {
 PAST: Final = (("Waiting ", "Waited "), ("Runs ", "Ran "))
 """How a reason begins while it holds, and afterwards."""
 SHOWN_VALUES: Final = 3
+ASKED: Final = {"seen": "take note", "again": "propose again"}
+"""Verbs that read otherwise than they stand in addresses."""
 
 
 def pane_of(
@@ -362,4 +364,5 @@ def _comment_hint(action: Action, can: Mapping[str, bool]) -> str:
     if can["happened"]:
         return "What you saw, required"
     required = [verb for verb in comments_required(action) if can.get(verb)]
-    return f"Comment, required to {' or '.join(required)}" if required else "Comment"
+    asked = [ASKED.get(verb, verb) for verb in required]
+    return f"Comment, required to {' or '.join(asked)}" if asked else "Comment"
