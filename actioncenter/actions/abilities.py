@@ -98,7 +98,9 @@ def needs_a_look(details: Details) -> str:
         return "outcome_unknown"
     if details.action.drifted_at is not None:
         return "drifted"
-    return "undo_failed" if any(target.blocks for target in details.targets) else ""
+    if any(target.blocks for target in details.targets):
+        return "undo_failed"
+    return details.surprises[0].code if details.surprises else ""
 
 
 def to_type(action: Action) -> str:
@@ -140,7 +142,7 @@ def _fitting(details: Details, viewer: Viewer) -> Iterator[str]:
     elif is_open_question(action):
         yield from ("happened", "not-happened")
     elif action.execution in RUNNING:
-        yield "cancel"
+        yield from ("cancel", "acknowledge") if details.surprises else ("cancel",)
     else:
         if action.execution in RETRYABLE and not action.undone_by_id:
             yield "retry"

@@ -142,6 +142,25 @@ class AttemptState(IntEnum):
     UNKNOWN = 5
 
 
+class SurpriseKind(IntEnum):
+    """What nobody expected of an action. Each pauses its like; see execution.surprising."""
+
+    IDENTITY = 1
+    """The target is no longer the one that was meant."""
+    REACH = 2
+    """It was about to touch more than was approved."""
+    READ_BACK = 3
+    """Reported as done, but read back otherwise."""
+    OUTSIDE = 4
+    """What was in force was changed by somebody else."""
+    FOREIGN = 5
+    """An answer speaks of targets that nobody asked for."""
+    EVIDENCE = 6
+    """A finding claims authority, or haste, over what is decided."""
+    AUDIT = 7
+    """The audit log isn't what was written."""
+
+
 class JobKind(IntEnum):
     CHECK = 1
     CAPABILITIES = 2

@@ -39,7 +39,7 @@ ASKED_AGAIN = frozenset(
     {
         "level_lowered", "plan_changed", "plan_expired", "stale_approval", "approved_late", "approver_lost",
         "excluded_now", "allowed_now", "critical_now", "membership_unsure", "no_longer_automatic",
-        "verdict_withdrawn", "stale_automatic",
+        "verdict_withdrawn", "stale_automatic", "identity_changed",
     }
 )  # fmt: skip
 """Codes with which the runner refused; the same evidence may ask a person then."""

@@ -12,6 +12,7 @@ from actioncenter.actions import reasons, words
 from actioncenter.actions.enums import Decision, Execution, Source, TargetKind
 from actioncenter.actions.lasting import WAITS, left_of, waits_for_device
 from actioncenter.actions.models import Action
+from actioncenter.actions.models.settling import NOT_TAKEN_BACK
 from actioncenter.actions.models.undoing import why_not_undoable
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import RawRow, Viewer, stamp
@@ -24,9 +25,11 @@ DONE: Final = (Execution.SUCCEEDED, Execution.PARTLY_SUCCEEDED)
 SOON: Final = timedelta(hours=24)
 OWN_PROPOSAL: Final = "Whoever proposed an action may not decide it."
 LOOK_FIRST: Final = "Nobody knows yet whether it was done. Open it and say what you see."
-UNDO_FAILED: Final = "This undo failed. Open it, look, and acknowledge that or try again."
-DRIFTED: Final = "It is no longer in force. Open it and say what you saw, or propose it again."
-ASK_TO_OPEN: Final = {"undo_failed": UNDO_FAILED, "drifted": DRIFTED}
+LOOKS: Final = {
+    "undo_failed": "This undo failed. Open it, look, and acknowledge that or try again.",
+    "drifted": "It is no longer in force. Open it and say what you saw, or propose it again.",
+    "surprise": "Something unexpected happened. Open it, look, and acknowledge that.",
+}
 EXTRA_COLUMNS: Final = {
     "entity": "Entity",
     "investigation": "Investigation",
@@ -124,10 +127,13 @@ def _look(raw: RawRow, *, history: bool) -> str:
     """The code of what somebody has to go and see."""
     if raw.execution == Execution.OUTCOME_UNKNOWN:
         return "outcome_unknown"
-    if history or not raw.history_at:
+    if history or raw.decision == Decision.PENDING:
         return ""
-    # Nothing else that is over stands among what is pending.
-    return "drifted" if raw.drifted_at else "undo_failed"
+    if raw.drifted_at:
+        return "drifted"
+    # Nothing else that was decided stands among what is pending.
+    undo_failed = raw.undo_of_id and Execution(raw.execution) in NOT_TAKEN_BACK
+    return "undo_failed" if undo_failed else "surprise"
 
 
 def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str], *, look: str) -> Row:
@@ -271,7 +277,7 @@ def _cannot_decide(raw: RawRow, viewer: Viewer) -> str:
     if refusal:
         return str(refusal)
     if raw.decision != Decision.PENDING:
-        return ASK_TO_OPEN.get(_look(raw, history=False), LOOK_FIRST)
+        return LOOKS.get(_look(raw, history=False), LOOK_FIRST)
     if '"four_eyes": true' in raw.approval_rule and f'{viewer.user.ref}"' in raw.proposers:
         return OWN_PROPOSAL
     return ""

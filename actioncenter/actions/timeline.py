@@ -41,6 +41,7 @@ TOLD: Final[Mapping[str, tuple[str, str]]] = {
     Kind.ACTION_DRIFT_ACKNOWLEDGED: ("check", "Drift noted by"),
     Kind.ACTION_EXTENDED: ("clock", "Extended"),
     Kind.ACTION_TIMER_ENDED: ("clock", "No longer ends by itself"),
+    Kind.SURPRISE_FOUND: ("warn", "Surprise:"),
     Kind.ACTION_BREAK_GLASS: ("warn", "Break glass"),
     Kind.ACTION_REVIEWED: ("check", "Reviewed:"),
     Kind.ACTION_ACKNOWLEDGED: ("check", "Acknowledged"),

@@ -4,12 +4,13 @@ What it can't see without checkpoints: a stream whose end was cut off, or a log 
 restored as a whole.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from actioncenter.audit import canonical
 from actioncenter.audit.models import Event
@@ -47,11 +48,12 @@ class Verification:
     events: int = 0
     streams: int = 0
 
-    def bad_rows(self) -> Iterator[BadRow]:
+    def bad_rows(self, rows: "QuerySet[Event] | None" = None) -> Iterator[BadRow]:
         """Stream by stream, in order, with memory for one chunk; at most one bad row per stream."""
         previous: Event | None = None
         spoilt = ""
-        for event in Event.objects.order_by("stream", "seq").iterator(chunk_size=CHUNK):
+        rows = Event.objects.order_by("stream", "seq") if rows is None else rows
+        for event in rows.iterator(chunk_size=CHUNK):
             if previous is None or previous.stream != event.stream:
                 previous, spoilt = None, ""
                 self.streams += 1
@@ -65,6 +67,12 @@ class Verification:
 
 def first_bad_row() -> BadRow | None:
     return next(Verification().bad_rows(), None)
+
+
+def bad_rows_of(streams: Iterable[str]) -> list[BadRow]:
+    """The first bad row of each, and none for those that are whole. A stream that has no rows has none that is bad."""
+    rows = Event.objects.filter(stream__in=set(streams)).order_by("stream", "seq")
+    return list(Verification().bad_rows(rows))
 
 
 def examine(event: Event, previous: Event | None) -> BadRow | None:

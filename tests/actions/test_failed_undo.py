@@ -28,6 +28,7 @@ from actioncenter.actions.reversing import CAME_TO_NOTHING
 from actioncenter.audit.models import Event
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.enums import Role
+from actioncenter.settings.models import Stop
 from investigations.enums import IsolationState
 from tests import factories
 from tests.actions.conftest import RUNNER, forget_estate
@@ -236,6 +237,7 @@ def test_an_undo_that_lied_restores_the_same_when_it_is_retried(
     run(undo)
     assert (undo.execution, undo.code) == (Execution.FAILED, "not_in_force")
     estate.behave_normally()
+    Stop.objects.in_force().get().lift(by=factories.actor(factories.person("noa")))
     undo.retry(by=factories.person("mira").actor())
     run(undo)
     assert undo.execution == Execution.SUCCEEDED

@@ -22,7 +22,7 @@ from actioncenter.settings.enums import (
 )
 from actioncenter.settings.models import ApprovalRule, DeviceGroup, FolderExclusion, Indicator
 from investigations.enums import Verdict
-from investigations.models import Device, Evidence
+from investigations.models import Binding, Device, Evidence
 from tests import factories
 from tests.actions.conftest import RUNNER
 
@@ -317,4 +317,5 @@ SPOILT: dict[str, tuple[Callable[[Action], Any], Callable[[], Action]]] = {
     "_offboarded": (become(offboarded=True), automatic),
     "_no_longer_automatic": (exclude, automatic),
     "_stale_automatic": (lambda action: ago(61, action=action), automatic),
+    "identity_changed": (lambda action: Binding.objects.update(remote="another"), approved),
 }

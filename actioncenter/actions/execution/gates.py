@@ -26,10 +26,11 @@ from actioncenter.actions.enums import (
     Decision,
     Execution,
     Risk,
+    SurpriseKind,
     TargetKind,
     TargetState,
 )
-from actioncenter.actions.execution import asking, binding, outside, overtaking
+from actioncenter.actions.execution import asking, binding, outside, overtaking, surprising
 from actioncenter.actions.execution.binding import Refusal
 from actioncenter.actions.execution.holding import stopped
 from actioncenter.actions.models import Action, Attempt, TargetResult, attempting, settling, voting
@@ -89,6 +90,9 @@ def judge(action: Action, *, by: Actor) -> Gate:
     duplicate = _processed_within_the_hour(action)
     if duplicate:
         return _end(action, TargetState.CANCELLED, "duplicate_of", f"A-{duplicate}", by=by)
+    if claim := surprising.claim_of(action):
+        surprising.found(action, SurpriseKind.EVIDENCE, by=by, said=claim)
+        return Gate.HOLD
     if _out_of_patience(action):
         detail = "It could not be reached in time."
         return _end(action, TargetState.TIMED_OUT, "patience_ended", detail, by=by)
@@ -104,15 +108,16 @@ def refuse(action: Action, refusal: Refusal, *, by: Actor) -> None:
     """End what hasn't been sent, say so, and ask anew where that makes sense. As `judge` for the caller."""
     sentence = reasons.render(refusal.code, _words(action, refusal))
     settling.stop_queued(action, TargetState.CANCELLED, by=by, code=refusal.code, detail=sentence)
-    raise_alarm(action, refusal, by=by)
     if refusal.code in planning.ASKED_AGAIN and settling.locked(action).execution == Execution.CANCELLED:
         asking.ask_again(action, refusal.code, by=by)
+    raise_alarm(action, refusal, by=by)
 
 
 def raise_alarm(action: Action, refusal: Refusal, *, by: Actor) -> None:
     """Into the log with both values; what nobody but an intruder does, to every admin too.
 
-    Of a plan that is another one now, those are told who had agreed to it.
+    Of a plan that is another one now, those are told who had agreed to it. It may pause what is like it, so
+    it is the last thing that the caller's transaction does.
     """
     values = {"code": refusal.code, "agreed": refusal.agreed, "found": refusal.found}
     with transaction.atomic():
@@ -131,6 +136,7 @@ def raise_alarm(action: Action, refusal: Refusal, *, by: Actor) -> None:
                 url=page,
                 severity=Severity.WARNING,
             )
+        surprising.refused(action, refusal, by=by)
 
 
 def _approvers(action: Action) -> QuerySet[User]:
@@ -210,7 +216,7 @@ def _held_since(action: Action, since: datetime, now: datetime) -> timedelta:
     lately = Stop.objects.filter(Q(lifted_at__isnull=True) | Q(lifted_at__gt=since), pulled_at__lt=now)
     held, reached = timedelta(), since
     for stop in lately.order_by("pulled_at"):
-        if not Action.objects.filter(covered([(stop.scope, stop.value)]), pk=action.pk).exists():
+        if not Action.objects.filter(covered([stop.reach]), pk=action.pk).exists():
             continue
         until = min(stop.lifted_at or now, now)
         held += max(until - max(stop.pulled_at, reached), timedelta())
@@ -298,6 +304,7 @@ def _verdict_withdrawn(action: Action) -> Refusal | None:
 
 
 CHECKS: Final[tuple[Callable[[Action], Refusal | None], ...]] = (
+    surprising.identity_changed,
     _approved_late,
     _stale,
     _approver_lost,

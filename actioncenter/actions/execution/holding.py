@@ -31,7 +31,7 @@ def under_a_stop(*, sending: bool = False) -> Q:
     stops = Stop.objects.in_force()
     if sending:
         stops = stops.filter(kind=StopKind.STOP)
-    return covered(stops.values_list("scope", "value"))
+    return covered(stops.values_list("scope", "value", "on_connector"))
 
 
 def stopped(action: Action, *, sending: bool = False) -> bool:

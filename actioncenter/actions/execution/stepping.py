@@ -8,12 +8,12 @@ keeps its id until the outcome is known, whatever the far side answers meanwhile
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from actioncenter import logs
 from actioncenter.actions.catalogue import CATALOGUE
-from actioncenter.actions.enums import ActionType, AttemptState, TargetState
+from actioncenter.actions.enums import ActionType, AttemptState, SurpriseKind, TargetState
 from actioncenter.actions.execution import (
     anchoring,
     artefacts,
@@ -23,6 +23,7 @@ from actioncenter.actions.execution import (
     gates,
     holding,
     outside,
+    surprising,
 )
 from actioncenter.actions.execution.binding import Refusal
 from actioncenter.actions.execution.claiming import LEASE
@@ -46,15 +47,17 @@ LONGEST_PATIENCE = pacing.HELD_AT_MOST.total_seconds()
 STOP_POLL = 5.0
 STALE = 1.0
 """Seconds after which it is looked again whether anything is stopped."""
-REFUSED = frozenset({binding.TAMPERED, binding.PLAN_CHANGED})
+REFUSED = frozenset({binding.TAMPERED, binding.PLAN_CHANGED, *surprising.BY_CODE})
 """Codes with which a step ends before it touches anything, because this isn't what was decided on."""
 
 
 class Port:
     """The journal that a connector writes to: our rows, fenced by the attempt's token."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, request: base.Request, *, by: Actor) -> None:
         self.attempt = attempt
+        self.request = request
+        self.by = by
         self.touched = False
         """Whether this call may have changed anything: from then on no error proves the contrary."""
         self._touched_before = False
@@ -63,6 +66,8 @@ class Port:
 
     def intent(self, keys: Sequence[str]) -> None:
         """The runner tests its own deadline too: a frozen one must not wake up and send."""
+        if odd := surprising.strangers(self.request, keys):
+            raise base.Permanent(surprising.REACH_EXCEEDED, f"It would touch {', '.join(odd)} too.")
         self._cleared_at = self._cleared()
         if not gates.still_agreed(self.attempt.action):
             raise base.Permanent(binding.TAMPERED, "The action is no longer what was decided on.")
@@ -94,10 +99,20 @@ class Port:
         return now
 
     def result(self, results: Sequence[base.Result]) -> None:
+        self.named(result.key for result in results)
         try:
             attempting.note(self.attempt, outside.results(results))
         except LeaseLost as lost:
             raise base.LeaseLost(str(lost)) from lost
+
+    def named(self, keys: Iterable[str]) -> None:
+        """Targets that an answer speaks of."""
+        if odd := surprising.strangers(self.request, keys):
+            self.surprise(SurpriseKind.FOREIGN, f"It names {', '.join(odd[:5])}.")
+
+    def surprise(self, kind: SurpriseKind, said: str) -> None:
+        action, instance_id = self.attempt.action, self.attempt.instance_id
+        surprising.found(action, kind, by=self.by, said=said, instance_id=instance_id)
 
     def _renew(self) -> None:
         self.deadline = self._cleared_at + 0.6 * LEASE.total_seconds()
@@ -168,8 +183,8 @@ def _work(attempt: Attempt, *, by: Actor) -> None:
     if attempt.sent_at is None and (refusal := _refusal(attempt, targets)):
         gates.refuse_attempt(attempt, refusal, by=by)
         return
-    port = Port(attempt)
     request = outside.request_for(attempt, targets, deadline=_deadline(attempt))
+    port = Port(attempt, request, by=by)
     try:
         if attempt.instance is None:
             raise base.Permanent("no_route", "No connector carries this out.")
@@ -183,7 +198,7 @@ def _work(attempt: Attempt, *, by: Actor) -> None:
     if answer is None:
         attempting.keep_unknown(attempt, error=attempt.error or "No answer came.", look_again_in=None, by=by)
     else:
-        _take(attempt, connector, request, answer, by=by)
+        _take(attempt, connector, port, answer, by=by)
         failpoints.reach(Point.RECORDED)
         faring.note(attempt.instance_id, None, by=by)
 
@@ -254,14 +269,14 @@ def _ask_after_restore(
 def _take(
     attempt: Attempt,
     connector: base.Connector,
-    request: base.Request,
+    port: Port,
     answer: base.Done | base.Continue,
     *,
     by: Actor,
 ) -> None:
     # The answer may have taken half of the lease, and reading it back may take as long again.
     attempting.renew(attempt, LEASE)
-    results, read = _confirmed(attempt, connector, request, answer, by=by)
+    results, read = _confirmed(connector, port, answer)
     gap = _gap(attempt)
     if isinstance(answer, base.Continue) and gap is not None:
         attempting.park(
@@ -281,19 +296,15 @@ def _take(
 
 
 def _confirmed(
-    attempt: Attempt,
-    connector: base.Connector,
-    request: base.Request,
-    answer: base.Done | base.Continue,
-    *,
-    by: Actor,
+    connector: base.Connector, port: Port, answer: base.Done | base.Continue
 ) -> tuple[list[TargetResult], set[int]]:
     """Results after reading back, and which of them were seen in force.
 
     A connector that says "done" is not believed: what reads back as not in force has failed, and
     what can't be read back is unknown.
     """
-    results = outside.results(answer.results)
+    port.named(result.key for result in answer.results)
+    results, request = outside.results(answer.results), port.request
     claimed = {str(result.target_id) for result in results if result.state in outside.CLAIMED}
     if not claimed:
         return results, set()
@@ -301,8 +312,11 @@ def _confirmed(
     try:
         in_force = connector.verify(replace(request, targets=targets)).in_force
     except base.ConnectorError as error:
-        faring.note(attempt.instance_id, error, first=False, by=by)
+        faring.note(port.attempt.instance_id, error, first=False, by=port.by)
         return [_unconfirmed(result, outside.cleaned(str(error))) for result in results], set()
+    port.named(in_force)
+    if any(in_force.get(key) is False for key in claimed):
+        port.surprise(SurpriseKind.READ_BACK, "")
     read = {int(key) for key in claimed if in_force.get(key)}
     return [_judged(result, in_force.get(str(result.target_id))) for result in results], read
 

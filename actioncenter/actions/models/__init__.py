@@ -7,6 +7,7 @@ from actioncenter.actions.models.oversight import Handover, Review
 from actioncenter.actions.models.pacing import ConnectorState
 from actioncenter.actions.models.plan import Plan, Vote
 from actioncenter.actions.models.proposal import Proposal, TargetDraft
+from actioncenter.actions.models.surprise import Surprise
 from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt, TargetResult
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Proposal",
     "Review",
     "RunnerBeat",
+    "Surprise",
     "TargetDraft",
     "TargetResult",
     "Vote",

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from actioncenter.actions.models.jobs import ConnectorJob
     from actioncenter.actions.models.plan import Plan, Vote
+    from actioncenter.actions.models.surprise import Surprise
     from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt
 
 Q = models.Q
@@ -163,6 +164,7 @@ class Action(models.Model):
         votes: RelatedManager[Vote]
         jobs: RelatedManager[ConnectorJob]
         artefacts: RelatedManager[Artefact]
+        surprises: RelatedManager[Surprise]
         undos: RelatedManager["Action"]
 
     class Meta:

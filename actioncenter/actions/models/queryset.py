@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution
 from actioncenter.actions.models import ballots, closing, deciding, proposing, undoing
 from actioncenter.actions.models.proposal import Proposal
+from actioncenter.actions.models.surprise import Surprise
 from actioncenter.actions.models.target import ActionTarget
 from actioncenter.audit.actor import Actor
 from investigations.models.scoped import ScopedQuerySet
@@ -32,14 +33,15 @@ class ActionQuerySet(ScopedQuerySet["Action"]):
         return self.filter(WAITING, expires_at__lte=Now())
 
     def needs_a_look(self) -> Self:
-        """An unknown outcome; an undo that failed, or a difference, that nobody has acknowledged."""
+        """An unknown outcome; an undo that failed, a difference or a surprise that nobody has acknowledged."""
         unclear = self.model._default_manager.filter(UNKNOWN).order_by().values("pk")
         # Not an OR: PostgreSQL would walk the whole table for it.
         drifted = self.model._default_manager.filter(DRIFTED).order_by().values("pk")
-        return self.filter(pk__in=unclear.union(_failed_undos(), drifted, all=True))
+        return self.filter(pk__in=unclear.union(_failed_undos(), _surprised(), drifted, all=True))
 
     def pending(self) -> Self:
-        return self.filter(WAITING & Q(expires_at__gt=Now()) | UNKNOWN | DRIFTED | Q(pk__in=_failed_undos()))
+        odd = Q(pk__in=_failed_undos()) | Q(pk__in=_surprised())
+        return self.filter(WAITING & Q(expires_at__gt=Now()) | UNKNOWN | DRIFTED | odd)
 
     def running(self) -> Self:
         return self.filter(decision__in=list(ALLOWED), execution__in=sorted(RUNNING), history_at__isnull=True)
@@ -83,3 +85,8 @@ class ActionQuerySet(ScopedQuerySet["Action"]):
 def _failed_undos() -> "QuerySet[ActionTarget, Any]":
     """Numbers of the actions that hold a lane closed."""
     return ActionTarget.objects.filter(blocks=True).order_by().values("action")
+
+
+def _surprised() -> "QuerySet[Surprise, Any]":
+    """Numbers of the actions that surprised somebody who hasn't looked yet."""
+    return Surprise.objects.filter(looked_at=None, action__isnull=False).order_by().values("action")

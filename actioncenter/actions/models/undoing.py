@@ -217,16 +217,21 @@ def _unblock(action: "Action") -> None:
 
 
 def acknowledge(action: "Action", *, by: Actor, comment: str) -> "Action":
-    """Open the lanes that a failed undo has closed. Raises Conflict, Invalid, Refused, NotVisible."""
+    """Somebody has looked: at a surprise, or at a failed undo, whose lanes are opened.
+
+    Raises Conflict, Invalid, Refused, NotVisible.
+    """
     if not comment.strip() or len(comment) > COMMENT_LIMIT:
         raise Invalid("comment", "Say what you saw.")
     with fence.decider():
         row = locked(action)
         fresh_rights(by).require(Verb.ACKNOWLEDGE, row)
         lanes = list(row.targets.filter(blocks=True).values_list("lane", flat=True))
-        if not lanes:
+        surprises = row.surprises.filter(looked_at=None)
+        if not lanes and not surprises.exists():
             raise Conflict(row, "not_blocking", f"{row.label} holds nothing back.")
         _unblock(row)
+        surprises.update(looked_at=Now(), looked_by_name=by.name)
         type(row).objects.filter(pk=row.pk).update(
             acknowledged_at=Now(), acknowledged_by_name=by.name, updated_at=Now()
         )

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db.models import Case, Count, IntegerField, Q, Value, When
 
 from actioncenter.actions.enums import TargetKind, TargetState
-from actioncenter.actions.models import Action, ActionEvidence, ActionTarget, Attempt, Plan, Vote
+from actioncenter.actions.models import Action, ActionEvidence, ActionTarget, Attempt, Plan, Surprise, Vote
 from actioncenter.actions.queries.raw import RawRow, columns, read
 from actioncenter.actions.queries.viewer import Viewer
 from actioncenter.audit.enums import Kind
@@ -53,6 +53,7 @@ class Details:
     events: Sequence[Event]
     attempts: Sequence[Attempt]
     similar: Sequence[RawRow]
+    surprises: Sequence[Surprise]
 
 
 def details(action: Action, viewer: Viewer) -> Details:
@@ -84,6 +85,7 @@ def details(action: Action, viewer: Viewer) -> Details:
         events=list(reversed(events)),
         attempts=list(action.attempts.order_by("-id")[:ATTEMPTS_SHOWN]),
         similar=_similar(action, viewer),
+        surprises=list(action.surprises.filter(looked_at=None).order_by("pk")),
     )
 
 

@@ -14,10 +14,10 @@ EVERYTHING = Q(pk__isnull=False)
 NOTHING = Q(pk__in=[])
 
 
-def covered(scopes: Iterable[tuple[int, int | None]]) -> Q:
-    """Actions in any of these (scope, value), as a condition on Action; none when there are none."""
+def covered(reaches: Iterable[tuple[int, int | None, int | None]]) -> Q:
+    """Actions that any of these reaches (see Stop.reach), as a condition on Action; none for none."""
     condition = NOTHING
-    for scope, value in scopes:
+    for scope, value, connector in reaches:
         match StopScope(scope):
             case StopScope.ALL:
                 return EVERYTHING
@@ -26,13 +26,18 @@ def covered(scopes: Iterable[tuple[int, int | None]]) -> Q:
                 there = ActionTarget.objects.filter(action=OuterRef("pk"), device__group=value)
                 condition |= Q(group=value) | Q(Exists(there))
             case StopScope.TYPE:
-                condition |= Q(type=value)
+                condition |= Q(type=value) & _through(connector)
             case StopScope.INVESTIGATION:
                 condition |= Q(investigation=value)
             case StopScope.CONNECTOR:
-                through = ActionTarget.objects.filter(action=OuterRef("pk"), instance=value)
-                condition |= Q(Exists(through))
+                condition |= _through(value)
     return condition
+
+
+def _through(connector: int | None) -> Q:
+    if connector is None:
+        return EVERYTHING
+    return Q(Exists(ActionTarget.objects.filter(action=OuterRef("pk"), instance=connector)))
 
 
 def under_way(*, sending: bool = False) -> "QuerySet[Attempt]":
@@ -55,13 +60,13 @@ def in_flight(stop: Stop) -> int:
     rows = under_way(sending=not stop.is_pause)
     if stop.scope == StopScope.CONNECTOR:
         return rows.filter(instance=stop.value).count()
-    actions = Action.objects.filter(covered([(stop.scope, stop.value)]))
+    actions = Action.objects.filter(covered([stop.reach]))
     return rows.filter(action__in=actions).count()
 
 
 def waiting_in_queue(stop: Stop) -> int:
     """How many decided actions it holds back."""
-    return Action.objects.running().filter(covered([(stop.scope, stop.value)])).count()
+    return Action.objects.running().filter(covered([stop.reach])).count()
 
 
 def running_by(field: str) -> dict[Any, int]:

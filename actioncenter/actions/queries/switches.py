@@ -132,7 +132,7 @@ def shown(stop: Stop, viewer: Viewer, beats: list[runners.Runner]) -> StopShown:
         "runners": len(beats),
         "silent": call.silent,
         "may_explain": stop.pulled_by_ref == viewer.user.ref or Role.ADMIN in viewer.rights.roles,
-        "may_resume": Role.ADMIN in viewer.rights.roles,
+        "may_resume": Role.ADMIN in viewer.rights.roles and viewer.user.ref not in stop.not_by,
     }
 
 

@@ -13,7 +13,7 @@ from actioncenter.accounts import proof
 from actioncenter.accounts.answers import Outcome, Unchanged, once
 from actioncenter.accounts.request import actor_of
 from actioncenter.actions.abilities import BUTTONS, to_type
-from actioncenter.actions.enums import Decision
+from actioncenter.actions.enums import Decision, Execution
 from actioncenter.actions.forms import DecisionForm
 from actioncenter.actions.models import Action, Conflict, Invalid
 from actioncenter.actions.pane import pane_of

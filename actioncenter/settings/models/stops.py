@@ -1,11 +1,13 @@
 """The kill switch and the pause: who pulled what, and who let go of it."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -28,6 +30,7 @@ from actioncenter.web.text import capped, in_plain_text
 MAY_STOP: Final = frozenset(Role) - {Role.AUDITOR}
 MAY_STOP_SAID: Final = "An auditor looks on; every other role may stop."
 PAGE: Final = "/settings/stops"
+OTHER_PERSON: Final = "You had a hand in what made this stop, so another admin resumes it."
 LONGEST_REASON: Final = 500
 
 
@@ -71,7 +74,8 @@ class StopQuerySet(models.QuerySet["Stop"]):
 class Stop(models.Model):
     """A pulled switch; in force until lifted. Its number is what runners acknowledge.
 
-    `value` is the connector, group, action type or investigation; None stops everything.
+    `value` is the connector, group, action type or investigation; None stops everything. A stop of a
+    type may be narrowed to what goes through one connector.
     """
 
     kind = models.PositiveSmallIntegerField(
@@ -79,6 +83,7 @@ class Stop(models.Model):
     )
     scope = models.PositiveSmallIntegerField(choices=[(x.value, x.name) for x in StopScope])
     value = models.BigIntegerField(null=True, blank=True)
+    on_connector = models.BigIntegerField(null=True)
     value_name = models.CharField(max_length=200, blank=True)
     source = models.PositiveSmallIntegerField(
         choices=[(x.value, x.name) for x in StopSource], default=StopSource.PAGE.value
@@ -87,6 +92,8 @@ class Stop(models.Model):
     pulled_by_ref = models.CharField(max_length=60, blank=True)
     pulled_by_name = models.CharField(max_length=200)
     pulled_at = models.DateTimeField(db_default=Now())
+    not_by = models.JSONField(default=list)
+    """References of people who had a hand in what made the product stop: somebody else resumes."""
     until = models.DateTimeField(null=True)
     quiet_at = models.DateTimeField(null=True)
     """When nothing that it covers was in flight any more."""
@@ -103,6 +110,7 @@ class Stop(models.Model):
                 "kind",
                 "scope",
                 Coalesce("value", 0),
+                Coalesce("on_connector", 0),
                 condition=models.Q(lifted_at=None),
                 name="stop_live_once",
             )
@@ -118,6 +126,11 @@ class Stop(models.Model):
     @property
     def is_pause(self) -> bool:
         return self.kind == StopKind.PAUSE
+
+    @property
+    def reach(self) -> tuple[int, int | None, int | None]:
+        """What `covered` takes."""
+        return self.scope, self.value, self.on_connector
 
     @property
     def what(self) -> str:
@@ -144,24 +157,54 @@ class Stop(models.Model):
             raise StopError("until", "Only a pause ends by itself, and only in the future.")
         with fence.exclusive():
             _require(MAY_STOP, by, MAY_STOP_SAID)
-            held = cls.objects.in_force().filter(kind=kind, scope=scope, value=value).first()
+            held = (
+                cls.objects.in_force().filter(kind=kind, scope=scope, value=value, on_connector=None).first()
+            )
             if held is not None:
                 held._prolong(until, by=by)
                 return held
-            made = cls.objects.create(
-                kind=kind, scope=scope, value=value, value_name=name, source=source, until=until,
-                reason=_short(reason), pulled_by_ref=by.ref, pulled_by_name=by.name,
+            return cls._make(
+                by, kind=kind, scope=scope, value=value, value_name=name, source=source, until=until,
+                reason=_short(reason),
             )  # fmt: skip
-            made.refresh_from_db()
-            made._record(Kind.SWITCH_PULLED, by=by, after=made._facts())
-            made._tell("switch.pulled", f"{made.title} by {by.name}", Severity.WARNING)
+
+    @classmethod
+    def pull_by_itself(
+        cls, kind: StopKind, scope: StopScope, value: int | None = None, *, by: Actor, reason: str,
+        on_connector: int | None = None, not_by: Iterable[str] = (),
+    ) -> "Stop":  # fmt: skip
+        """The product's own: put it in force in the caller's transaction, or return the one that is.
+
+        The caller is a decider, so it can't hold up the others: what they begin at this very moment goes
+        on. It takes the last lock of its transaction. Raises StopError.
+        """
+        name = _name(scope, value)
+        if on_connector is not None:
+            name = f"{name} on {_name(StopScope.CONNECTOR, on_connector)}"[:200]
+        same = cls.objects.in_force().filter(kind=kind, scope=scope, value=value, on_connector=on_connector)
+        with suppress(IntegrityError), transaction.atomic():
+            return same.first() or cls._make(
+                by, kind=kind, scope=scope, value=value, on_connector=on_connector, value_name=name,
+                source=StopSource.SYSTEM, reason=_short(reason), not_by=sorted(not_by),
+            )  # fmt: skip
+        # Another runner was first.
+        return same.get()
+
+    @classmethod
+    def _make(cls, by: Actor, **columns: Any) -> "Stop":
+        made = cls.objects.create(pulled_by_ref=by.ref, pulled_by_name=by.name, **columns)
+        made.refresh_from_db()
+        made._record(Kind.SWITCH_PULLED, by=by, after=made._facts())
+        severity = Severity.URGENT if made.source == StopSource.SYSTEM else Severity.WARNING
+        made._tell("switch.pulled", f"{made.title} by {by.name}", severity)
         return made
 
     def lift(self, *, by: Actor, comment: str = "") -> bool:
         """Let go of it; what waits passes all gates anew. False when it was lifted already.
 
         Raises StopError, with code `file` while the stop file exists, `restored` while a restored database
-        isn't accepted, and `reauthenticate` for a person whose password is too long ago.
+        isn't accepted, `other_person` for somebody who had a hand in what made the product stop, and
+        `reauthenticate` for a person whose password is too long ago.
         """
         with fence.exclusive():
             _require({Role.ADMIN}, by, "Only an admin resumes.")
@@ -175,6 +218,8 @@ class Stop(models.Model):
                 raise StopError(
                     "restored", "The database was restored. Accept that first, on the health page."
                 )
+            if by.ref in now.not_by:
+                raise StopError("other_person", OTHER_PERSON)
             if not has_proved(by):
                 raise StopError("reauthenticate", PROOF_NEEDED)
             before = now._facts()
@@ -223,6 +268,7 @@ class Stop(models.Model):
             "kind": StopKind(self.kind).name.lower(),
             "scope": StopScope(self.scope).name.lower(),
             "value": self.value,
+            "on_connector": self.on_connector,
             "source": StopSource(self.source).name.lower(),
             "reason": self.reason,
             "until": self.until.isoformat() if self.until else None,
