@@ -174,6 +174,11 @@ EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = environment.address("ACTIONCENTER_MAIL_FROM", needed=MAIL_ON)
 PUBLIC_URL = environment.site("ACTIONCENTER_PUBLIC_URL")
 
+# Somebody outside who notices when the sign of life no longer comes.
+WATCHER_URL = environment.watcher("ACTIONCENTER_WATCHER_URL")
+WATCHER_TOKEN = environment.text("ACTIONCENTER_WATCHER_TOKEN")
+WATCHER_SECONDS = environment.seconds("ACTIONCENTER_WATCHER_SECONDS", 30)
+
 # Background work. Without a broker `manage.py runner` is woken by a local datagram and polls.
 CELERY_BROKER_URL = environment.text("ACTIONCENTER_BROKER_URL") or None
 CELERY_TASK_SERIALIZER = "json"

@@ -163,6 +163,28 @@ def site(name: str) -> str:
     return url
 
 
+def watcher(name: str) -> SplitResult | None:
+    """Return https://host/path, http://… on this machine, or file:///path; None when unset."""
+    url = text(name)
+    if not url:
+        return None
+    parts = _split(name, url)
+    _port(name, url)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    if parts.username or parts.fragment or not url.isascii():
+        raise BadSetting(f"{name} carries no user and no fragment; the credential has a variable of its own.")
+    if (safe and parts.hostname) or (parts.scheme == "file" and not parts.netloc and parts.path != "/"):
+        return parts
+    raise BadSetting(f"{name} must be https://host/path, http:// on this machine, or file:///path.")
+
+
+def seconds(name: str, default: int) -> int:
+    value = text(name, str(default))
+    if not value.isdecimal() or not 1 <= int(value) <= 3600:
+        raise BadSetting(f"{name} must be a number of seconds between 1 and 3600.")
+    return int(value)
+
+
 def _split(name: str, url: str) -> SplitResult:
     try:
         return urlsplit(url)

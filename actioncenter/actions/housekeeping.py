@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
@@ -16,7 +18,7 @@ from django.db.models.functions import Now
 from actioncenter.accounts import answers, mail, notices
 from actioncenter.actions import escalation, planning, rails
 from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution, JobKind, JobState
-from actioncenter.actions.execution import drifting, timers, watching
+from actioncenter.actions.execution import drifting, heartbeat, timers, watching
 from actioncenter.actions.execution.loop import runner_name
 from actioncenter.actions.models import Action, ConnectorJob, Duty, following
 from actioncenter.audit.actor import Actor
@@ -231,6 +233,10 @@ CHORES: Sequence[Chore] = (
 
 OUTWARD: Sequence[Chore] = (Chore("mail", 5.0, mail.is_due, mail.deliver),)
 """What waits for servers of others, in a thread of its own: a slow one must hold up nothing."""
+# A little earlier than it is looked at, or every second look would come just too soon.
+_BEAT: Final = float(settings.WATCHER_SECONDS)
+HEARTBEAT: Sequence[Chore] = (Chore("heartbeat", 0.7 * _BEAT, heartbeat.is_on, heartbeat.send, look=_BEAT),)
+"""In another: a slow mail server is no reason to be taken for dead."""
 
 
 def tidy(*, by: Actor, chores: Sequence[Chore] = CHORES) -> int:
@@ -281,7 +287,7 @@ def beside(stopping: threading.Event, *, by: Actor) -> Iterator[None]:
     """Keep house in threads of its own as long as the block lasts, which sets `stopping` at its end."""
     threads = [
         threading.Thread(target=run_until, args=(stopping,), kwargs={"by": by, "chores": chores}, name=name)
-        for name, chores in (("housekeeping", CHORES), ("outward", OUTWARD))
+        for name, chores in (("housekeeping", CHORES), ("outward", OUTWARD), ("heartbeat", HEARTBEAT))
     ]
     for thread in threads:
         thread.start()

@@ -64,6 +64,25 @@ def runner(
         process.wait(PATIENCE)
 
 
+@contextmanager
+def worker(url: str, **more: str) -> "Iterator[subprocess.Popen[bytes]]":
+    """`manage.py runner` as it is started for real, with all its threads."""
+    start = "from actioncenter.ops import commandline; commandline.run(['manage.py', 'runner'])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", start],
+        env=environment(url, **more),
+        cwd=settings.BASE_DIR,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        process.wait(PATIENCE)
+
+
 def beat_of(process: "subprocess.Popen[bytes]") -> RunnerBeat | None:
     return RunnerBeat.objects.filter(name__endswith=f":{process.pid}").first()
 
