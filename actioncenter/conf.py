@@ -12,6 +12,7 @@ from actioncenter import environment, keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = environment.folder("ACTIONCENTER_DATA", BASE_DIR / "var")
+SNAPSHOTS_DIR = environment.folder("ACTIONCENTER_SNAPSHOTS_DIR", DATA_DIR / "snapshots")
 KEYS_DIR = environment.folder("ACTIONCENTER_KEYS_DIR", DATA_DIR / "keys")
 # What tells a restored database from the one that was last worked with must not be restored with it.
 ANCHOR_DIR = environment.folder("ACTIONCENTER_ANCHOR_DIR", DATA_DIR / "anchor")

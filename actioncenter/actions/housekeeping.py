@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from actioncenter.accounts import answers, mail, notices
 from actioncenter.actions import escalation, planning, rails
 from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution, JobKind, JobState
-from actioncenter.actions.execution import drifting, heartbeat, timers, watching
+from actioncenter.actions.execution import auditing, drifting, heartbeat, snapshots, timers, watching
 from actioncenter.actions.execution.loop import runner_name
 from actioncenter.actions.models import Action, ConnectorJob, Duty, following
 from actioncenter.audit.actor import Actor
@@ -202,7 +202,9 @@ def tell_of_levels(by: Actor) -> int:
 
 
 CHORES: Sequence[Chore] = (
-    Chore("breakers", 1.0, lambda: bool(rails.suspects(Safeguards.current())), rails.watch, look=1.0),
+    Chore("breakers", 1.0, rails.to_watch, rails.watch, look=1.0),
+    Chore("snapshots", 1.0, snapshots.is_due, snapshots.tend, look=1.0),
+    Chore("audit", 30.0, auditing.is_broken, auditing.stop_everything, look=60.0),
     Chore("suppressions", 60.0, reviews_to_tell, tell_of_reviews, look=60.0),
     Chore("levels", 60.0, lambda: renewing.to_tell().exists(), tell_of_levels, look=600.0),
     Chore("timers", 1.0, timers.waiting, timers.mind, look=1.0),

@@ -16,8 +16,8 @@ from actioncenter.actions.enums import ActionType, Area, Decision, Execution
 from actioncenter.actions.models import Action
 from actioncenter.actions.wishes import Judged
 from actioncenter.audit.actor import Actor
-from actioncenter.settings.enums import BreakerState
-from actioncenter.settings.models import Breaker, DeviceGroup, Rail, RailKey, RailUse, Safeguards
+from actioncenter.settings.enums import BreakerState, StopKind, StopScope, StopSource
+from actioncenter.settings.models import Breaker, DeviceGroup, Rail, RailKey, RailUse, Safeguards, Stop
 from actioncenter.settings.models.rails import KNOWN_FOR, Window
 from investigations.models import Device, Evidence
 
@@ -233,4 +233,33 @@ def watch(by: Actor) -> int:
         with fence.decider():
             Rail.hold([pair.rail])
             standing(pair, figures, by=by)
-    return len(pairs)
+    return len(pairs) + sum(_stop_type(breaker, by=by) for breaker in relapsed())
+
+
+def to_watch() -> bool:
+    return bool(suspects(Safeguards.current()) or relapsed())
+
+
+def relapsed() -> list[Breaker]:
+    """Opened a second time: a person gave the licence back, and the one action that ran went wrong."""
+    again = Breaker.objects.filter(state=BreakerState.OPEN, restored_at__isnull=False)
+    return [breaker for breaker in again.select_related("group") if not _stopped_since(breaker)]
+
+
+def _stopped_since(breaker: Breaker) -> bool:
+    made = Stop.objects.filter(source=StopSource.SYSTEM, scope=StopScope.TYPE, value=breaker.action_type)
+    return made.filter(on_connector=None, pulled_at__gte=breaker.opened_at).exists()
+
+
+def _stop_type(breaker: Breaker, *, by: Actor) -> int:
+    """Also for people: whoever gave the licence back was wrong about why, so another one looks."""
+    with fence.decider():
+        Stop.pull_by_itself(
+            StopKind.STOP,
+            StopScope.TYPE,
+            breaker.action_type,
+            by=by,
+            reason=f"{breaker.label} went wrong again as soon as automation was given back.",
+            not_by=[f"user:{breaker.restored_by_id}"],
+        )
+    return 1

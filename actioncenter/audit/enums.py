@@ -106,6 +106,7 @@ class Kind(StrEnum):
     SWITCH_PULLED = "switch.pulled"
     SWITCH_RELEASED = "switch.released"
     SWITCH_EXPLAINED = "switch.explained"
+    SWITCH_SEALED = "switch.sealed"
     SWITCH_ACKNOWLEDGED = "switch.acknowledged"
     RUNNER_SILENT = "runner.silent"
     RAIL_WARNED = "rail.warned"

@@ -16,6 +16,7 @@ from actioncenter.audit import canonical
 from actioncenter.audit.models import Event
 
 CHUNK: Final = 2000
+Rows = QuerySet[Event]
 
 
 class Fault(StrEnum):
@@ -48,7 +49,7 @@ class Verification:
     events: int = 0
     streams: int = 0
 
-    def bad_rows(self, rows: "QuerySet[Event] | None" = None) -> Iterator[BadRow]:
+    def bad_rows(self, rows: Rows | None = None) -> Iterator[BadRow]:
         """Stream by stream, in order, with memory for one chunk; at most one bad row per stream."""
         previous: Event | None = None
         spoilt = ""

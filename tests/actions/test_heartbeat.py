@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
 
 from actioncenter import environment
 from actioncenter.actions import housekeeping
@@ -75,7 +74,7 @@ def watching() -> Iterator[Watcher]:
 
 
 @pytest.fixture
-def watcher(settings: SettingsWrapper) -> Iterator[Watcher]:
+def watcher(settings: Any) -> Iterator[Watcher]:
     with watching() as made:
         settings.WATCHER_URL, settings.WATCHER_TOKEN = urlsplit(made.url), TOKEN
         yield made
@@ -134,14 +133,14 @@ def test_nothing_but_a_plain_yes_counts_and_a_redirect_is_not_followed(watcher: 
 
 
 @pytest.mark.django_db
-def test_a_watcher_that_is_away_holds_up_nobody(settings: SettingsWrapper) -> None:
+def test_a_watcher_that_is_away_holds_up_nobody(settings: Any) -> None:
     a_runner()
     settings.WATCHER_URL = urlsplit("http://127.0.0.1:1/")
     assert heartbeat.send(RUNNER) == 0
 
 
 @pytest.mark.django_db
-def test_a_file_is_touched(settings: SettingsWrapper, tmp_path: Path) -> None:
+def test_a_file_is_touched(settings: Any, tmp_path: Path) -> None:
     a_runner()
     path = tmp_path / "alive"
     settings.WATCHER_URL = urlsplit(f"file://{path}")

@@ -153,7 +153,8 @@ def test_paused_only_when_quiet(shared_database: str, tmp_path: Path, client: Cl
     assert pause.quiet_at >= ended
     assert looks, "it was shown as pausing meanwhile"
     assert (
-        f"Nothing in flight since {pause.quiet_at:%H:%M:%S}" in client.get("/settings/stops").content.decode()
+        f"Paused {pause.quiet_at:%H:%M:%S}, nothing in flight"
+        in client.get("/settings/stops").content.decode()
     )
     assert len(moments(estate)) == 1
     waits.refresh_from_db()

@@ -280,7 +280,7 @@ def test_the_banner_says_that_nothing_is_in_flight_any_more(kim: Client) -> None
     assert "Stopping, 0 in flight." in text(kim, "/")
     watching.mind_stops(Actor.system("runner"))
     quiet = timezone.localtime(Stop.objects.get().quiet_at)
-    assert f"Nothing in flight since {quiet:%H:%M:%S}." in text(kim, "/")
+    assert f"Stopped {quiet:%H:%M:%S}, nothing in flight." in text(kim, "/")
 
 
 def test_history_says_who_and_until_when(noa: Client) -> None:

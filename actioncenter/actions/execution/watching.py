@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.notices import notify_admins
-from actioncenter.actions.models import RunnerBeat
+from actioncenter.actions.models import RunnerBeat, running
 from actioncenter.actions.queries import runners, stopped
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
@@ -21,13 +21,16 @@ from actioncenter.settings.models.stops import PAGE, StopError, stop_file_reason
 
 logger = logging.getLogger(__name__)
 REMIND_EVERY: Final = timedelta(days=1)
+CLOSES_AFTER: Final = timedelta(hours=4)
+"""How long what is under way may keep a pause from becoming quiet; then it is asked to stop."""
+MILESTONES: Final = (0.75 * CLOSES_AFTER, 0.95 * CLOSES_AFTER, CLOSES_AFTER)
 
 
 def stops_waiting() -> bool:
     """Whether `mind_stops` has anything to do; cheap while nothing is stopped."""
     if _unrecorded_file() is not None:
         return True
-    return any(rows.exists() for rows in (_over(), _loud(), _forgotten()))
+    return any(rows.exists() for rows in (_over(), _loud(), _forgotten(), _lingering()))
 
 
 def mind_stops(by: Actor) -> int:
@@ -39,7 +42,7 @@ def mind_stops(by: Actor) -> int:
         with transaction.atomic():
             stop.remind()
         done += 1
-    return done
+    return done + sum(_press(stop, by=by) for stop in _lingering())
 
 
 def _over() -> "QuerySet[Stop]":
@@ -48,6 +51,31 @@ def _over() -> "QuerySet[Stop]":
 
 def _loud() -> "QuerySet[Stop]":
     return Stop.objects.in_force().filter(quiet_at__isnull=True)
+
+
+def _lingering() -> "QuerySet[Stop]":
+    """Pauses that something keeps from becoming quiet, past a milestone that nobody was told of."""
+    due = Q(pk__in=[])
+    for milestone in MILESTONES:
+        untold = Q(reminded_at__isnull=True) | Q(reminded_at__lt=F("pulled_at") + milestone)
+        due |= Q(pulled_at__lt=Now() - milestone) & untold
+    return _loud().filter(due, kind=StopKind.PAUSE)
+
+
+def _press(stop: Stop, *, by: Actor) -> int:
+    """Say that what is under way will be cancelled, or do so: its connector is asked to, and tells how far it came.
+
+    Under a stop nothing is asked of anyone, so it holds what is under way as it is.
+    """
+    number = stopped.in_flight(stop)
+    over = Stop.objects.filter(pk=stop.pk, pulled_at__lt=Now() - CLOSES_AFTER).exists()
+    if over:
+        for action in stopped.actions_in_flight(stop):
+            running.give_up(action, by=by, comment=f"{stop.title}, and it was still running after 4 hours.")
+    at = f"{stop.pulled_at + CLOSES_AFTER:%H:%M} UTC"
+    with transaction.atomic():
+        stop.remind(f"{number} in flight, {'asked to stop now' if over else f'cancelled at {at}'}")
+    return 1
 
 
 def _forgotten() -> "QuerySet[Stop]":

@@ -32,16 +32,28 @@ def request_cancel(action: "Action", *, by: Actor, comment: str) -> "Action":
         fresh_rights(by).require(Verb.CANCEL, row)
         if row.history_at is not None or row.execution not in RUNNING:
             raise Conflict(row, "over", f"{row.label} is not running.")
-        if row.cancel_requested_at is None:
-            type(row).objects.filter(pk=row.pk).update(
-                cancel_requested_at=Now(), cancel_requested_by_name=by.name, updated_at=Now()
-            )
-            event(row, Kind.ACTION_CANCEL_REQUESTED, by, detail={"comment": comment})
-            # What runs far away is told at once, not when it would have been asked next.
-            row.attempts.filter(ended_at__isnull=True, next_poll_at__gt=Now()).update(next_poll_at=Now())
-        transaction.on_commit(partial(dispatch.wake, [row.pk]), robust=True)
+        _ask_to_stop(row, by=by, comment=comment)
     action.refresh_from_db()
     return action
+
+
+def give_up(action: "Action", *, by: Actor, comment: str) -> None:
+    """The product's own wish to cancel, for what has kept a pause from becoming quiet for too long."""
+    with fence.decider():
+        row = locked(action)
+        if row.history_at is None and row.execution in RUNNING:
+            _ask_to_stop(row, by=by, comment=comment)
+
+
+def _ask_to_stop(row: "Action", *, by: Actor, comment: str) -> None:
+    if row.cancel_requested_at is None:
+        type(row).objects.filter(pk=row.pk).update(
+            cancel_requested_at=Now(), cancel_requested_by_name=by.name, updated_at=Now()
+        )
+        event(row, Kind.ACTION_CANCEL_REQUESTED, by, detail={"comment": comment})
+        # What runs far away is told at once, not when it would have been asked next.
+        row.attempts.filter(ended_at__isnull=True, next_poll_at__gt=Now()).update(next_poll_at=Now())
+    transaction.on_commit(partial(dispatch.wake, [row.pk]), robust=True)
 
 
 def retry(action: "Action", *, by: Actor) -> "Action":

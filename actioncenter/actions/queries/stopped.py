@@ -57,11 +57,18 @@ def in_flight(stop: Stop) -> int:
     A pause lets what is under way end, so all of it counts; a stop lets nothing more be sent, so only
     what a runner holds at this moment does.
     """
+    return _in_flight(stop).count()
+
+
+def actions_in_flight(stop: Stop) -> "QuerySet[Action]":
+    return Action.objects.filter(pk__in=_in_flight(stop).values("action"))
+
+
+def _in_flight(stop: Stop) -> "QuerySet[Attempt]":
     rows = under_way(sending=not stop.is_pause)
     if stop.scope == StopScope.CONNECTOR:
-        return rows.filter(instance=stop.value).count()
-    actions = Action.objects.filter(covered([stop.reach]))
-    return rows.filter(action__in=actions).count()
+        return rows.filter(instance=stop.value)
+    return rows.filter(action__in=Action.objects.filter(covered([stop.reach])))
 
 
 def waiting_in_queue(stop: Stop) -> int:

@@ -162,9 +162,9 @@ def history_line(stop: Stop) -> dict[str, Any]:
 
 
 def _progress(stop: Stop) -> str:
-    """`Pausing, 3 in flight` until nothing is, then `Nothing in flight since 14:02:11`."""
+    """`Pausing, 3 in flight` until nothing is, then `Paused 14:02:11, nothing in flight`."""
     if stop.quiet_at is not None:
-        return f"Nothing in flight since {clock(stop.quiet_at)}"
+        return f"{'Paused' if stop.is_pause else 'Stopped'} {clock(stop.quiet_at)}, nothing in flight"
     return f"{'Pausing' if stop.is_pause else 'Stopping'}, {stopped.in_flight(stop)} in flight"
 
 

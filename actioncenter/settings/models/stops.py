@@ -249,11 +249,10 @@ class Stop(models.Model):
             now._record(Kind.SWITCH_EXPLAINED, by=by, before={"reason": before}, after={"reason": reason})
         self.reason = reason
 
-    def remind(self) -> None:
-        """Tell the admins again that it is still in force; the caller says how often."""
-        self._tell(
-            "switch.reminder", f"{self.title} since {self.pulled_at:%Y-%m-%d %H:%M} UTC", Severity.WARNING
-        )
+    def remind(self, more: str = "") -> None:
+        """Tell people again that it is still in force, and what else there is to say; the caller says how often."""
+        title = f"{self.title} since {self.pulled_at:%Y-%m-%d %H:%M} UTC{more and f', {more}'}"
+        self._tell("switch.reminder", title, Severity.WARNING)
         type(self).objects.filter(pk=self.pk).update(reminded_at=Now())
 
     def _prolong(self, until: datetime | None, *, by: Actor) -> None:
