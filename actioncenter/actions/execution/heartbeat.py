@@ -29,11 +29,11 @@ def is_on() -> bool:
 
 def send(by: Actor) -> int:
     """1 where it arrived. What goes wrong is logged and nothing more: the watcher notices."""
-    told = state()
-    if told["runners"] == told["silent"]:
+    told, url = state(), settings.WATCHER_URL
+    if url is None or told["runners"] == told["silent"]:
         return 0
     try:
-        _deliver(settings.WATCHER_URL, json.dumps(told))
+        _deliver(url, json.dumps(told))
     except (OSError, http.client.HTTPException) as error:
         logger.warning("the watcher could not be told that we live: %s", error)
         return 0

@@ -63,6 +63,8 @@ class Board:
 
     stops: tuple[StopShown, ...]
     silent: tuple[str, ...]
+    heard: int
+    """How many runners are."""
     file: str
     file_reason: str
     may_stop: bool
@@ -78,6 +80,7 @@ def board_for(viewer: Viewer) -> Board:
     return Board(
         stops=stops,
         silent=tuple(beat.name for beat in beats if beat.silent),
+        heard=sum(not beat.silent for beat in beats),
         file="" if reason is None else str(stop_file()),
         file_reason=reason or "",
         may_stop=bool(viewer.rights.roles & MAY_STOP),
