@@ -98,7 +98,9 @@ def long_job(estate: Estate) -> Action:
     """A clean-up of many messages whose first chunk is done, so that it is polled again."""
     ConnectorInstance.objects.update(settings={"pace": 0, "chunk": 5})
     action = decided_cluster(40)
-    loop.drain(by=RUNNER)
+    task = loop.next_task("somebody:1", by=RUNNER)
+    assert task is not None
+    task()
     assert Attempt.objects.filter(ended_at=None, next_poll_at__isnull=False).exists()
     return action
 
