@@ -22,7 +22,8 @@ from investigations.models import Device
 from tests import factories
 from tests.actions.conftest import RUNNER
 from tests.actions.directly import taken
-from tests.actions.real_processes import in_processes
+from tests.faults.harness import is_quiet, until
+from tests.faults.harness_nursery import Nursery
 
 pytestmark = pytest.mark.django_db
 Run = Callable[..., None]
@@ -43,8 +44,11 @@ def test_isolate_isolate_release_release_ends_released(
     ConnectorInstance.objects.update(settings={"path": str(estate.path), "pace": 0})
     device = factories.device(in_group=factories.group())
     actions = [taken(kind, device) for kind in QUICKLY]
-    spec = {"deaths": 0, "lease": 5.0, "die": {}, "kill": False, "plant": False, "seed": 1}
-    in_processes("tests.actions.runners", shared_database, {**spec, "runners": runners})
+    with Nursery(shared_database, lease=5.0) as nursery:
+        alive = [nursery.start(threads=4) for _ in range(runners)]
+        until(is_quiet, "it never became quiet")
+        for runner in alive:
+            runner.stop()
     device.refresh_from_db()
     state = estate.state("device", device.bindings.get().remote)
     assert state is not None
