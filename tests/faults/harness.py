@@ -45,6 +45,18 @@ def is_quiet() -> bool:
     return not (known.exists() or Attempt.objects.filter(busy, ended_at=None).exists())
 
 
+def until_quiet() -> None:
+    """As long as it takes, while it gets on."""
+    ended = Action.objects.filter(history_at__isnull=False).count
+
+    def quiet_or_further(before: int) -> bool:
+        return is_quiet() or ended() > before
+
+    while not is_quiet():
+        before = ended()
+        until(lambda before=before: quiet_or_further(before), "it never became quiet")
+
+
 @dataclass
 class Verdict:
     """What a run did wrong, as sentences; `unknown` are the actions that a person has to look at."""

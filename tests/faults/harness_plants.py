@@ -3,10 +3,16 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-from actioncenter.actions.execution import outside, stepping
-from actioncenter.actions.models import Attempt, attempting
+from celery.signals import worker_ready
+
+from actioncenter.actions import tasks
+from actioncenter.actions.enums import Execution, TargetState
+from actioncenter.actions.execution import failpoints, outside, stepping
+from actioncenter.actions.models import Action, Attempt, TargetResult, attempting
+from actioncenter.audit.actor import Actor
 
 
 def no_intent_mark() -> None:
@@ -44,10 +50,45 @@ def no_deadline() -> None:
     stepping.Port._renew = renew  # type: ignore[method-assign]
 
 
+def broker_is_truth() -> None:
+    """Carry out what each message names, acknowledged late, and write it down afterwards: no row is claimed."""
+    worker_ready.disconnect(tasks.begin)
+    tasks.wake.run = _carry_out
+
+
+def _carry_out(*, ids: Any = (), **_later: object) -> None:
+    for action in Action.objects.filter(pk__in=ids, execution=Execution.QUEUED):
+        target = action.targets.get()
+        assert target.instance is not None
+        connector = outside.connect(target.instance)
+        connector.step(outside.preview_request(action, [target], deadline=0.0), None, Anything())
+        failpoints.reach(failpoints.Point.ANSWERED)
+        attempt = attempting.claim(
+            action, runner="broker", lease=timedelta(hours=1), by=Actor.system("worker")
+        )
+        assert attempt is not None
+        result = TargetResult(target.pk, TargetState.SUCCEEDED)
+        attempting.finish(attempt, [result], {target.pk}, by=Actor.system("worker"))
+
+
+class Anything:
+    """A journal that lets everything pass."""
+
+    def intent(self, keys: Any) -> None:
+        pass
+
+    def touching(self) -> None:
+        pass
+
+    def result(self, results: Any) -> None:
+        pass
+
+
 PLANTS: dict[str, Callable[[], None]] = {
     "": lambda: None,
     "no intent mark": no_intent_mark,
     "key of the try": key_of_the_try,
     "no fence": no_fence,
     "no deadline": no_deadline,
+    "broker is truth": broker_is_truth,
 }

@@ -14,7 +14,7 @@ from tests.faults.harness import (
     estate_of,
     is_quiet,
     judged,
-    until,
+    until_quiet,
 )
 from tests.faults.harness_nursery import Nursery, Runner
 
@@ -47,7 +47,7 @@ class Storm:
         for runner in self.alive:
             runner.thaw()
         self.alive.append(self.nursery.start(threads=4))
-        until(is_quiet, "it never became quiet")
+        until_quiet()
         for runner in self.alive:
             runner.stop()
 
