@@ -25,9 +25,9 @@ PATIENCE = 60.0
 """Seconds after which a machine, however busy, has failed."""
 
 
-def until(true: Callable[[], Any], what: str = "it never came true") -> Any:
+def until(true: Callable[[], Any], what: str = "it never came true", *, patience: float = PATIENCE) -> Any:
     """Its first true value; looked at again and again, because it happens in another process."""
-    over = time.monotonic() + PATIENCE
+    over = time.monotonic() + patience
     while not (value := true()):
         assert time.monotonic() < over, what
         time.sleep(0.02)

@@ -27,6 +27,8 @@ from tests.actions.stopping import PATIENCE, environment
 from tests.faults.harness import decided, until, until_quiet
 
 LEASE = 4.0
+STARTED_WITHIN = 300.0
+"""Seconds after which a machine, however busy, should have started the product."""
 KINDS = ("tree", "parent", "child")
 RECOVERED_WITHIN = 2 * LEASE
 """Seconds after which nothing may be held by the dead any more, once somebody lives to take it over."""
@@ -168,7 +170,7 @@ def killed_over_and_over(tree: Tree, kinds: Sequence[str], *, batch: int, rng: r
     """For each kind: decide some, kill while they are being carried out, see who takes over."""
     toll = Toll()
     for kind in kinds:
-        until(lambda: _somebody_lives(timezone.now() - timedelta(seconds=2)), "no runner was heard of")
+        _await_life(tree, "child", timezone.now())
         decided(batch)
         time.sleep(rng.uniform(0.0, 0.6))
         tree.kill(kind, rng)
@@ -192,7 +194,7 @@ def _await_life(tree: Tree, kind: str, killed_at: datetime) -> None:
             return _somebody_lives(killed_at + timedelta(seconds=1.5))
         return _somebody_lives(killed_at, born=killed_at)
 
-    until(lives, "nobody came back")
+    until(lives, "nobody came back", patience=STARTED_WITHIN)
 
 
 def _somebody_lives(since: datetime, *, born: datetime | None = None) -> bool:

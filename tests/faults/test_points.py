@@ -12,7 +12,14 @@ ON_SQLITE = pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True
 ALL = list(Point)
 
 
-@pytest.mark.parametrize("delivery", Delivery)
+@pytest.mark.parametrize(
+    ("shared_database", "delivery"),
+    [
+        *(("sqlite", delivery) for delivery in Delivery),
+        pytest.param("postgres", Delivery.QUERYABLE, marks=pytest.mark.postgres),
+    ],
+    indirect=["shared_database"],
+)
 def test_death_at_each_point(shared_database: str, tmp_path: Path, delivery: Delivery) -> None:
     verdict = deaths(shared_database, tmp_path, delivery, ALL, times=1)
 

@@ -16,7 +16,16 @@ from actioncenter import logs
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Decision, JobKind, JobState, TargetKind
 from actioncenter.actions.execution import drifting, faring, outside
-from actioncenter.actions.models import Action, ActionTarget, ConnectorJob, Plan, attempting, pacing, settling
+from actioncenter.actions.models import (
+    Action,
+    ActionTarget,
+    ConnectorJob,
+    LeaseLost,
+    Plan,
+    attempting,
+    pacing,
+    settling,
+)
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -65,6 +74,8 @@ def _guarded(job: ConnectorJob, *, by: Actor) -> None:
     try:
         connector = outside.connect(job.instance)
         result = HANDLERS[JobKind(job.kind)](job, connector, by)
+    except LeaseLost:
+        logger.warning("%s was taken over by another runner", job)
     except (base.ConnectorError, registry.UnknownKind) as error:
         faring.note(job.instance_id, error, by=by)
         if isinstance(error, base.Transient) or faring.is_own_fault(error):
@@ -103,6 +114,12 @@ def _later(job: ConnectorJob, text: str, retry_after: float) -> None:
     )
 
 
+def _hold(job: ConnectorJob) -> None:
+    """What a sleeper saw long ago must not replace what another has read since. Raises LeaseLost."""
+    if not ConnectorJob.objects.filter(pk=job.pk, token=job.token).update(lease_until=Now() + LEASE):
+        raise LeaseLost(f"{job} is no longer ours")
+
+
 def _finish(
     job: ConnectorJob, state: JobState, *, result: dict[str, Any] | None = None, error: str = ""
 ) -> None:
@@ -128,6 +145,7 @@ def _preview(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[st
         now = settling.locked(action)
         if now.decision != Decision.PENDING or now.revision != action.revision:
             return {"skipped": "decided or edited meanwhile"}
+        _hold(job)
         row = Plan.objects.create(
             action=action,
             revision=action.revision,
