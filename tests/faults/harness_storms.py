@@ -18,7 +18,7 @@ from tests.faults.harness import (
 )
 from tests.faults.harness_nursery import Nursery, Runner
 
-LEASE = 1.0
+LEASE = 2.0
 FILES, CLUSTERS, MESSAGES = 24, 2, 12
 
 

@@ -83,7 +83,7 @@ class Tree:
             for pid in children:
                 _kill(pid)
         elif kind == "child":
-            _kill(rng.choice([pid for pid in children if not _is_web_server(pid)]))
+            _kill(rng.choice(until(lambda: [*filter(_is_runner, self.children())], "it has no children")))
 
     def end(self) -> None:
         if self.process is not None:
@@ -100,8 +100,10 @@ def _children_of(parent: int) -> list[int]:
     return found
 
 
-def _is_web_server(pid: int) -> bool:
-    return b"granian" in Path(f"/proc/{pid}/cmdline").read_bytes()
+def _is_runner(pid: int) -> bool:
+    with suppress(OSError):
+        return b"granian" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def _kill(pid: int) -> None:
