@@ -195,6 +195,8 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 # Its lines are written as ours are.
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# For ever: a worker without a broker still polls.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 if (CELERY_BROKER_URL or "").startswith("redis"):
     # Redis gives an unacknowledged message back only after an hour by default.
     CELERY_BROKER_TRANSPORT_OPTIONS = {

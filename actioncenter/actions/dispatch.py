@@ -1,17 +1,32 @@
-"""Wake a runner after commit. Only a hint: the row is the queue, and losing this loses nothing."""
+"""Wake a runner after commit. Only a hint: the row is the queue, and losing this loses nothing.
 
+A broker that is away, slow or frozen must cost a request nothing, so a thread of its own talks to it.
+"""
+
+import atexit
 import logging
+import os
 import socket
 import threading
+import time
+from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, Final
 
 from django.conf import settings
 
 from actioncenter.celery import app
 
 logger = logging.getLogger(__name__)
-CHUNK = 100
+CHUNK: Final = 100
+KEPT: Final = 200
+"""Messages that wait for the broker; what comes on top is lost, and found by polling."""
+ANSWERS_WITHIN: Final = 3.0
+LAST_WORDS: Final = 2.0
+"""Seconds that a process which ends gives what it still has to say."""
+TOLD_EVERY: Final = 60.0
 
 
 def socket_path() -> Path:
@@ -22,7 +37,7 @@ def socket_path() -> Path:
 def wake(ids: Sequence[int] = ()) -> None:
     """Tell a runner that there is work; never raises, never waits."""
     if settings.CELERY_BROKER_URL:
-        _send(ids)
+        courier.take(ids)
     else:
         _datagram()
 
@@ -36,29 +51,127 @@ def _datagram() -> None:
             logger.debug("no runner is listening; it will find the row when it polls")
 
 
-def _send(ids: Sequence[int]) -> None:
-    for start in range(0, len(ids), CHUNK):
+class Courier:
+    """Takes wake-ups to the broker in a thread that the first one starts. Safe over threads and forks."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+        """Messages that no broker took, since the process began."""
+        self._told = -TOLD_EVERY
+        self._begin()
+
+    def _begin(self) -> None:
+        self._waiting: deque[list[int]] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._busy = False
+        self._producer: Any = None
+
+    def take(self, ids: Sequence[int] = ()) -> None:
+        """Without ids it is one message too: there is work, whatever it is."""
+        chunks = [list(ids[start : start + CHUNK]) for start in range(0, len(ids), CHUNK)] or [[]]
+        with self._changed:
+            free = KEPT - len(self._waiting)
+            self._waiting.extend(chunks[:free])
+            self.lost += max(len(chunks) - free, 0)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def rest(self, seconds: float) -> bool:
+        """Wait until everything is said or lost; False when that takes longer."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and not self._busy, seconds)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                ids, self._busy = self._waiting.popleft(), True
+            try:
+                self._send(ids)
+            except Exception as error:  # noqa: BLE001 - any of three libraries; it must go on
+                self._lose(error)
+            finally:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+
+    def _send(self, ids: list[int]) -> None:
+        """Once more on a fresh line: the old one may have been broken for hours."""
+        fresh = self._producer is None
         try:
-            app.send_task("actions.wake", kwargs={"ids": list(ids[start : start + CHUNK])}, retry=False)
+            self._publish(ids)
         except Exception:
-            give_back(1)
-            logger.warning("the broker did not take a wake-up", exc_info=True)
+            self._hang_up()
+            if fresh:
+                raise
+            self._publish(ids)
+
+    def _publish(self, ids: list[int]) -> None:
+        if self._producer is None:
+            self._producer = app.amqp.Producer(_line())
+        app.send_task("actions.wake", kwargs={"ids": ids}, producer=self._producer, retry=False)
+
+    def _hang_up(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(Exception):
+                producer.connection.release()
+
+    def _lose(self, error: Exception) -> None:
+        """Whatever waits would fare no better: say so once a minute, and don't keep it."""
+        self._hang_up()
+        with self._changed:
+            self.lost += 1 + len(self._waiting)
+            self._waiting.clear()
+        if time.monotonic() - self._told >= TOLD_EVERY:
+            self._told = time.monotonic()
+            logger.warning(
+                "the broker took no wake-up (%d lost so far); runners find the rows when they poll: %r",
+                self.lost, error,
+            )  # fmt: skip
 
 
-_lost = 0
+def _line() -> Any:
+    """A connection that gives up on a broker which doesn't answer."""
+    redis = settings.CELERY_BROKER_URL.startswith("redis")
+    names = ("socket_connect_timeout", "socket_timeout") if redis else ("read_timeout", "write_timeout")
+    return app.connection_for_write(
+        settings.CELERY_BROKER_URL,
+        connect_timeout=ANSWERS_WITHIN,
+        # Without a number it would try for ever.
+        transport_options={**dict.fromkeys(names, ANSWERS_WITHIN), "max_retries": 0},
+    )
+
+
+courier = Courier()
+os.register_at_fork(after_in_child=courier._begin)
+atexit.register(courier.rest, LAST_WORDS)
+
+
+def lost() -> int:
+    """Wake-ups of this process that no broker took."""
+    return courier.lost
+
+
+_counted = 0
+"""Of the lost, how many somebody has asked for."""
 _counting = threading.Lock()
 
 
 def take_lost() -> int:
-    """How many wake-ups the broker didn't take since the last time somebody asked."""
-    global _lost
+    """How many wake-ups no broker took since the last time somebody asked."""
+    global _counted
     with _counting:
-        number, _lost = _lost, 0
+        number = max(courier.lost - _counted, 0)
+        _counted += number
     return number
 
 
 def give_back(number: int) -> None:
-    """Count them (again)."""
-    global _lost
+    """Let them be counted again."""
+    global _counted
     with _counting:
-        _lost += number
+        _counted -= number

@@ -1,20 +1,22 @@
 """Celery's part: a runner within each worker, and the message that wakes it.
 
-Losing, doubling or forging a message changes nothing: the row decides, and the runner polls too.
+Losing, doubling or forging a message changes nothing: the row decides, and the runner polls too. So
+the runner starts beside the pool and not behind the broker's connection, which may never come.
 """
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from celery import shared_task
-from celery.signals import worker_ready, worker_shutdown
+from celery import bootsteps, shared_task
 from django.db import connection
 
 from actioncenter.actions import housekeeping
 from actioncenter.actions.execution.loop import Runner
-from actioncenter.audit import triggers
 from actioncenter.audit.actor import Actor
+from actioncenter.celery import app
+
+POOLS: Final = frozenset({"celery.concurrency.thread", "celery.concurrency.solo"})
 
 
 class Worker:
@@ -27,6 +29,7 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name="runner")
 
     def start(self) -> None:
+        _working.append(self)
         self._thread.start()
 
     def wake(self) -> None:
@@ -35,7 +38,8 @@ class Worker:
     def stop(self) -> None:
         """Returns when what is under way has ended."""
         self._runner.stop()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _work(self) -> None:
         try:
@@ -56,15 +60,28 @@ def wake(*, ids: Sequence[int] = (), **_later: object) -> None:
         worker.wake()
 
 
-@worker_ready.connect  # type: ignore[untyped-decorator]
-def begin(sender: Any, **_more: object) -> None:
-    triggers.require()
-    worker = Worker(sender.controller.concurrency)
-    _working.append(worker)
-    worker.start()
+class Step(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Begins with the worker and ends with it, whether or not a broker can be reached."""
+
+    label = "Runner"
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        if parent.pool_cls.__module__ not in POOLS:
+            raise SystemExit(
+                "Actions are carried out in threads: start the worker without --pool, or with --pool threads."
+            )
+        _know_one_task_only()
+
+    def create(self, parent: Any) -> Worker:
+        return Worker(parent.concurrency)
 
 
-@worker_shutdown.connect  # type: ignore[untyped-decorator]
-def end(**_more: object) -> None:
-    while _working:
-        _working.pop().stop()
+def _know_one_task_only() -> None:
+    """Whoever can write to the broker gets nothing to play with but the bell."""
+    for name in set(app.tasks) - {wake.name}:
+        app.tasks.unregister(name)
+
+
+app.steps["worker"].add(Step)
