@@ -39,10 +39,11 @@ def wake(ids: Sequence[int] = ()) -> None:
     if settings.CELERY_BROKER_URL:
         courier.take(ids)
     else:
-        _datagram()
+        ring()
 
 
-def _datagram() -> None:
+def ring() -> None:
+    """Wake the runner of this data folder, which knows of no broker."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
         wire.setblocking(False)
         try:
@@ -56,7 +57,7 @@ class Courier:
 
     def __init__(self) -> None:
         self.lost = 0
-        """Messages that no broker took, since the process began."""
+        """Messages that no broker took and nobody has counted yet."""
         self._told = -TOLD_EVERY
         self._begin()
 
@@ -83,6 +84,12 @@ class Courier:
         """Wait until everything is said or lost; False when that takes longer."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._busy, seconds)
+
+    def count(self, more: int | None) -> int:
+        """Add to what was lost; without a number take it all."""
+        with self._changed:
+            before, self.lost = self.lost, 0 if more is None else self.lost + more
+        return before
 
     def _run(self) -> None:
         while True:
@@ -136,10 +143,11 @@ class Courier:
 
 def _line() -> Any:
     """A connection that gives up on a broker which doesn't answer."""
-    redis = settings.CELERY_BROKER_URL.startswith("redis")
+    url = settings.CELERY_BROKER_URL or ""
+    redis = url.startswith("redis")
     names = ("socket_connect_timeout", "socket_timeout") if redis else ("read_timeout", "write_timeout")
     return app.connection_for_write(
-        settings.CELERY_BROKER_URL,
+        url,
         connect_timeout=ANSWERS_WITHIN,
         # Without a number it would try for ever.
         transport_options={**dict.fromkeys(names, ANSWERS_WITHIN), "max_retries": 0},
@@ -151,27 +159,11 @@ os.register_at_fork(after_in_child=courier._begin)
 atexit.register(courier.rest, LAST_WORDS)
 
 
-def lost() -> int:
-    """Wake-ups of this process that no broker took."""
-    return courier.lost
-
-
-_counted = 0
-"""Of the lost, how many somebody has asked for."""
-_counting = threading.Lock()
-
-
 def take_lost() -> int:
     """How many wake-ups no broker took since the last time somebody asked."""
-    global _counted
-    with _counting:
-        number = max(courier.lost - _counted, 0)
-        _counted += number
-    return number
+    return courier.count(None)
 
 
 def give_back(number: int) -> None:
-    """Let them be counted again."""
-    global _counted
-    with _counting:
-        _counted -= number
+    """Count them (again)."""
+    courier.count(number)

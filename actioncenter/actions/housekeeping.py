@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import close_old_connections, connection, transaction
 from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -249,31 +249,40 @@ def tidy(*, by: Actor, chores: Sequence[Chore] = CHORES) -> int:
 def run_due(*, by: Actor, chores: Sequence[Chore] = CHORES) -> None:
     """Do the chores that are due and that nobody else holds."""
     for chore in chores:
-        if chore.waiting() and _take(chore):
+        if chore.waiting() and (token := _take(chore)):
             try:
                 chore.do(by)
             except Exception:
                 logger.exception("the chore %s broke", chore.name)
-            Duty.objects.filter(name=chore.name, holder=runner_name()).update(
+            # Whoever took it meanwhile holds it under another token.
+            Duty.objects.filter(name=chore.name, token=token).update(
                 lease_until=None, done_at=Now(), next_at=Now() + timedelta(seconds=chore.every)
             )
 
 
-def _take(chore: Chore) -> bool:
-    free = Q(lease_until__isnull=True) | Q(lease_until__lte=Now())
+def _take(chore: Chore) -> int | None:
+    """The token under which the duty is ours; None when it isn't due or somebody else has it.
+
+    A moment further away than any we write means that the clock was put back.
+    """
+    every = timedelta(seconds=chore.every)
+    free = Q(lease_until__isnull=True) | Q(lease_until__lte=Now()) | Q(lease_until__gt=Now() + 2 * LEASE)
+    due = Q(next_at__lte=Now()) | Q(next_at__gt=Now() + 2 * every + LEASE)
     with transaction.atomic():
         Duty.objects.get_or_create(name=chore.name)
-        return bool(
-            Duty.objects.filter(free, name=chore.name, next_at__lte=Now()).update(
-                holder=runner_name(), token=F("token") + 1, lease_until=Now() + LEASE
-            )
+        mine = Duty.objects.filter(name=chore.name)
+        taken = mine.filter(free, due).update(
+            holder=runner_name(), token=F("token") + 1, lease_until=Now() + LEASE
         )
+        return mine.values_list("token", flat=True).get() if taken else None
 
 
 def run_until(stopping: threading.Event, *, by: Actor, chores: Sequence[Chore] = CHORES) -> None:
     """A housekeeping thread of a runner."""
     looked: dict[str, float] = {}
     while not stopping.wait(0.5):
+        # One that broke would stay broken.
+        close_old_connections()
         now = time.monotonic()
         asked = [chore for chore in chores if now - looked.get(chore.name, -math.inf) >= chore.look]
         looked.update({chore.name: now for chore in asked})

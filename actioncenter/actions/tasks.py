@@ -4,11 +4,13 @@ Losing, doubling or forging a message changes nothing: the row decides, and the 
 the runner starts beside the pool and not behind the broker's connection, which may never come.
 """
 
+import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from celery import bootsteps, shared_task
+from celery.worker import consumer
 from django.db import connection
 
 from actioncenter.actions import housekeeping
@@ -16,6 +18,7 @@ from actioncenter.actions.execution.loop import Runner
 from actioncenter.audit.actor import Actor
 from actioncenter.celery import app
 
+logger = logging.getLogger(__name__)
 POOLS: Final = frozenset({"celery.concurrency.thread", "celery.concurrency.solo"})
 
 
@@ -58,6 +61,36 @@ def wake(*, ids: Sequence[int] = (), **_later: object) -> None:
     """`ids` only says why somebody thinks that there is work."""
     for worker in _working:
         worker.wake()
+
+
+class Consumer(consumer.Consumer):  # type: ignore[misc]
+    """Celery's own one dies of some messages, and gives them to the next worker that comes."""
+
+    def create_task_handler(self, *args: Any, **more: Any) -> Callable[[Any], None]:
+        handle = super().create_task_handler(*args, **more)
+
+        def on_task_received(message: Any) -> None:
+            if not _is_ours(message):
+                self._refuse(message, "it is no wake-up")
+                return
+            try:
+                handle(message)
+            except (*self.connection_errors, *self.channel_errors):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a lie leads to
+                self._refuse(message, error)
+
+        return on_task_received
+
+    def _refuse(self, message: Any, why: object) -> None:
+        logger.warning("a message was refused: %s", why)
+        message.reject_log_error(logger, self.connection_errors)
+
+
+def _is_ours(message: Any) -> bool:
+    """What waits for a moment would pile up in memory; ours never do."""
+    headers = message.headers
+    return isinstance(headers, dict) and headers.get("task") == wake.name and not headers.get("eta")
 
 
 class Step(bootsteps.StartStopStep):  # type: ignore[misc]

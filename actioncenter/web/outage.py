@@ -1,4 +1,4 @@
-"""While the database is locked or gone: a calm answer instead of a failure, and a short wait where waiting harms."""
+"""While the database is locked, gone or being changed: a calm answer instead of a failure, and a short wait where waiting harms."""
 
 import sqlite3
 import sys
@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from django.db import Error, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, Error, InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views import defaults
+
+from actioncenter import schema
 
 RETRY_AFTER: Final = 5
 """Seconds."""
@@ -19,7 +21,8 @@ SHORT_WAIT: Final = 2000
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """The handler of what no view caught: 503 where trying again helps, else 500."""
-    if not is_outage(sys.exc_info()[1]):
+    error = sys.exc_info()[1]
+    if not (is_outage(error) or _is_being_updated(error)):
         return defaults.server_error(request)
     # Without a request: what every page shows of a person is read from the database.
     page = render_to_string("503.html")
@@ -32,6 +35,13 @@ def is_outage(error: BaseException | None) -> bool:
         return True
     wrong = getattr(error.__cause__ if error else None, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
     return isinstance(error, OperationalError) and not wrong
+
+
+def _is_being_updated(error: BaseException | None) -> bool:
+    """A statement that this database doesn't take, because an update of it is under way."""
+    with suppress(Error):
+        return isinstance(error, DatabaseError) and bool(schema.unknown())
+    return False
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from actioncenter.actions.models import Action, Attempt
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.estate.services import free_port
 from tests.actions.stopping import PATIENCE, beat_of, environment, until
-from tests.actions.test_crashes import effects
+from tests.faults.harness import effects
 
 BROKERS = [
     pytest.param("redis_service", marks=pytest.mark.redis, id="redis"),

@@ -79,7 +79,9 @@ def test_no_request_fails_because_a_broker_is_away(
     answers = [mira.post(f"/action-center/actions/{action.pk}/approve") for action in actions]
     assert [answer.status_code for answer in answers] == [302] * 3
     assert courier.rest(30)
-    assert dispatch.lost() == courier.lost == 3
+    assert (dispatch.take_lost(), dispatch.take_lost()) == (3, 0)
+    dispatch.give_back(2)
+    assert courier.lost == 2
     assert caplog.text.count("the broker took no wake-up") == 1
 
 
@@ -174,6 +176,8 @@ def lies(broker: str) -> None:
     forge(broker, [[], {"ids": []}, {"chain": 7}], headers=headers, serializer="json")
     forge(broker, "a word", serializer="json")
     forge(broker, {"task": ["actions.wake"], "id": {}}, serializer="json")
+    # Celery's own consumer dies of this one, and so does each that it is given to after that.
+    forge(broker, [[], {}, {}], headers={"task": ["actions.wake"], "id": {}}, serializer="json")
 
 
 class Exploit:
@@ -183,8 +187,8 @@ class Exploit:
         return exit, (3,)
 
 
+@pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("service", BROKERS, indirect=True)
-@POSTGRES
 def test_a_broker_may_lie_repeat_forget_and_restart(
     service: Service, shared_database: str, tmp_path: Path
 ) -> None:
@@ -196,7 +200,8 @@ def test_a_broker_may_lie_repeat_forget_and_restart(
         forge_ids(service.url, [waiting.pk])
         actions = decided(3)
         repeat(service.url, actions)
-        until(all_over, "a lie has silenced the worker")
+        # Again and again: whoever is told while it looks elsewhere looks once more only when it polls.
+        until(lambda: forge_ids(service.url, [0]) or all_over(), "a lie has silenced the worker")
 
         with Celery(broker=service.url) as app:
             app.control.purge()

@@ -3,10 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
-
-from actioncenter import vault
 from actioncenter.actions.execution.outside import cleaned
 from actioncenter.actions.models import Action, Artefact
 from actioncenter.connectors import base
@@ -25,5 +21,5 @@ def _stored(action: Action, artefact: base.Artefact) -> Artefact:
         size=len(artefact.content),
         sha256=hashlib.sha256(artefact.content).hexdigest(),
     )
-    default_storage.save(f"artefacts/{row.public_id}", ContentFile(vault.seal_bytes(artefact.content)))
+    row.keep(artefact.content)
     return row

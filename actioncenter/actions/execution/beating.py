@@ -16,9 +16,10 @@ from typing import Final
 from django.db import Error, connection, transaction
 from django.db.models.functions import Now
 
+from actioncenter import schema
 from actioncenter.actions.execution.holding import Pulse
 from actioncenter.actions.models import RunnerBeat
-from actioncenter.audit import log
+from actioncenter.audit import log, triggers
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.settings.models import Stop
@@ -26,6 +27,7 @@ from actioncenter.settings.models import Stop
 logger = logging.getLogger(__name__)
 LOOK_EVERY: Final = 0.5
 WRITE_EVERY: Final = 1.0
+EXAMINE_EVERY: Final = 3.0
 
 
 class Beats:
@@ -37,6 +39,21 @@ class Beats:
         self.in_flight = in_flight
         self.acknowledged = -1
         self.written = 0.0
+        self.examined = -EXAMINE_EVERY
+
+    def examine(self) -> None:
+        """Now and then: does it know this database, and can't the log be rewritten? Raises django.db.Error."""
+        if time.monotonic() - self.examined < EXAMINE_EVERY:
+            return
+        self.examined = time.monotonic()
+        absent = triggers.missing(connection)
+        found = schema.unknown() or (f"Missing in the database: {', '.join(absent)}." if absent else "")
+        if found != self.pulse.unfit:
+            logger.log(
+                logging.ERROR if found else logging.WARNING,
+                "%s begins nothing: %s" if found else "%s goes on%s", self.name, found,
+            )  # fmt: skip
+            self.pulse.unfit = found
 
     def beat(self) -> None:
         """Look what is stopped; write when that has changed or the last beat is old. Raises django.db.Error."""
@@ -78,6 +95,7 @@ class Beats:
         try:
             while True:
                 try:
+                    self.examine()
                     self.beat()
                 except Error as error:
                     logger.warning("the beat of %s could not be written: %s", self.name, error)
@@ -97,9 +115,12 @@ class Beats:
 def beats(name: str, pulse: Pulse, in_flight: Callable[[], int]) -> Iterator[None]:
     """Let a runner be heard as long as the block lasts."""
     ended = threading.Event()
+    ours = Beats(name, pulse, in_flight)
     with contextlib.suppress(Error):
+        # Before anything is begun.
+        ours.examine()
         bury_the_dead(name)
-    thread = threading.Thread(target=Beats(name, pulse, in_flight).run_until, args=(ended,), name="beats")
+    thread = threading.Thread(target=ours.run_until, args=(ended,), name="beats")
     thread.start()
     try:
         yield

@@ -1,6 +1,5 @@
 """Finding what may start, and claiming it once every gate has let it pass."""
 
-import logging
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 
@@ -11,14 +10,13 @@ from django.db.models.functions import Coalesce
 
 from actioncenter.accounts import fence
 from actioncenter.actions.enums import ALLOWED, ActionType, TargetKind, TargetState
-from actioncenter.actions.execution import failpoints, gates
+from actioncenter.actions.execution import failpoints, gates, stumbling
 from actioncenter.actions.execution.binding import message_draft, planned_targets
 from actioncenter.actions.execution.gates import Gate
 from actioncenter.actions.execution.holding import under_a_stop
 from actioncenter.actions.models import Action, ActionTarget, Attempt, attempting, overtaking, pacing
 from actioncenter.audit.actor import Actor
 
-logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 LOOKED_AT_ONCE = 50
 PAGES = 20
@@ -32,14 +30,15 @@ def claim_next(runner: str, *, by: Actor, shut: Collection[int] | None = None) -
     """
     shut = pacing.closed_ids() if shut is None else shut
     for pk in _candidates(shut):
+        if stumbling.is_aside(pk):
+            continue
         try:
             attempt = claim_one(pk, runner, by=by, shut=shut)
         except (OperationalError, InterfaceError):
             # The database itself: the next one would fare no better.
             raise
-        except Exception:
-            # Our own mistake or a row that somebody broke, and no reason to hold up the others.
-            logger.exception("action %s could not be claimed", pk)
+        except Exception as fault:  # noqa: BLE001 - a row that somebody broke, and no reason to hold up the others
+            stumbling.at_the_gate(pk, runner, fault, by=by)
             continue
         if attempt:
             failpoints.reach(failpoints.Point.CLAIMED)

@@ -43,6 +43,8 @@ class Pulse:
     """When this runner was last heard, by its own monotonic clock. Safe over threads."""
 
     def __init__(self) -> None:
+        self.unfit = ""
+        """Why it may begin nothing, whoever hears it."""
         self._heard = time.monotonic()
         self._lock = threading.Lock()
 
@@ -54,4 +56,4 @@ class Pulse:
     @property
     def cut_off(self) -> bool:
         with self._lock:
-            return time.monotonic() - self._heard > CUT_OFF_AFTER
+            return bool(self.unfit) or time.monotonic() - self._heard > CUT_OFF_AFTER

@@ -10,7 +10,6 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from actioncenter import logs
 from actioncenter.actions.catalogue import CATALOGUE
@@ -26,6 +25,7 @@ from actioncenter.actions.models import (
     pacing,
     settling,
 )
+from actioncenter.actions.models.proposing import database_now
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -151,7 +151,7 @@ def _preview(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[st
             revision=action.revision,
             digest=plan.digest[:64],
             body=_body(plan, action, targets),
-            expires_at=timezone.now() + timedelta(days=action.approval_rule.get("expiry_days", 7)),
+            expires_at=database_now() + timedelta(days=action.approval_rule.get("expiry_days", 7)),
         )
         if plan.targets is not None:
             Action.objects.filter(pk=action.pk, decision=Decision.PENDING).update(
@@ -211,7 +211,7 @@ def _capabilities(job: ConnectorJob, connector: base.Connector, by: Actor) -> di
             }
             for kind, capability in said.items()
         }
-        binding.read_at = timezone.now()
+        binding.read_at = database_now()
         binding.save(update_fields=["capabilities", "read_at"])
         count += 1
     return {"read": count}

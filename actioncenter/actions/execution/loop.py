@@ -104,7 +104,7 @@ class Runner:
 
     def wake(self) -> None:
         if self.bell is None:
-            dispatch.wake()
+            dispatch.ring()
         else:
             self.bell.set()
 

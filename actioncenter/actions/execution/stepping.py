@@ -23,6 +23,7 @@ from actioncenter.actions.execution import (
     gates,
     holding,
     outside,
+    stumbling,
     surprising,
 )
 from actioncenter.actions.execution.binding import Refusal
@@ -30,6 +31,7 @@ from actioncenter.actions.execution.claiming import LEASE
 from actioncenter.actions.execution.failpoints import Point
 from actioncenter.actions.models import ActionTarget, Attempt, LeaseLost, TargetResult, attempting, pacing
 from actioncenter.actions.models.conflicts import IllegalMove
+from actioncenter.actions.models.proposing import database_now
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors import base, registry
 from actioncenter.settings.models import Installation
@@ -154,15 +156,16 @@ def leave(attempt: Attempt, *, by: Actor) -> bool:
 
 
 def _after_fault(attempt: Attempt, fault: Exception, *, by: Actor) -> None:
-    error = f"Internal error: {type(fault).__name__}"
+    error = stumbling.told(fault)
     # Not the whole row: its token may be another runner's by now, and that is what fences us.
     attempt.refresh_from_db(fields=["sent_at"])
     try:
         try:
             if attempt.sent_at is None:
-                attempting.requeue(attempt, after=30, reason=error, error_class="internal", by=by)
+                stumbling.before_sending(attempt, fault, by=by)
             else:
-                attempting.keep_unknown(attempt, error=error, look_again_in=_gap(attempt), by=by)
+                gap = None if stumbling.is_hopeless(attempt) else _gap(attempt)
+                attempting.keep_unknown(attempt, error=error, look_again_in=gap, by=by)
         except IllegalMove as wrong:
             # It would be raised again by whoever takes the attempt over, for ever.
             attempting.abandon(attempt, error=str(wrong), by=by)
@@ -210,8 +213,13 @@ def _refusal(attempt: Attempt, targets: Sequence[ActionTarget]) -> Refusal | Non
 
 
 def _deadline(attempt: Attempt) -> float:
-    """From the attempt's beginning: work that is polled must end one day."""
-    return attempt.started_at.timestamp() + CATALOGUE[ActionType(attempt.action.type)].deadline
+    """From the attempt's beginning, by this host's clock: work that is polled must end one day."""
+    return time.time() + CATALOGUE[ActionType(attempt.action.type)].deadline - _age(attempt)
+
+
+def _age(attempt: Attempt) -> float:
+    """Seconds since it began, by the database's clock: that of this host may be wrong."""
+    return (database_now() - attempt.started_at).total_seconds()
 
 
 def _ask(
@@ -383,7 +391,7 @@ def _not_as_decided(attempt: Attempt, code: str, text: str, *, untouched: bool, 
 def _gap(attempt: Attempt) -> float | None:
     """Seconds until the far side is asked again; None when patience is over and a person has to look."""
     entry = CATALOGUE[ActionType(attempt.action.type)]
-    if time.time() > attempt.started_at.timestamp() + entry.deadline + entry.patience:
+    if _age(attempt) > entry.deadline + entry.patience:
         return None
     return min(ASK_AGAIN * 2.0 ** min(attempt.token - 1, 10), ASK_AT_LEAST_EVERY)
 

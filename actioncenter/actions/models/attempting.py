@@ -174,9 +174,11 @@ def _lanes_behind_offboard(devices: Sequence[int], targets: Sequence[ActionTarge
 def take_over(runner: str, *, lease: timedelta, shut: Collection[int] = ()) -> Attempt | None:
     """The next attempt whose poll is due or whose lease is over, now ours.
 
+    A lease longer than any we give means that the clock was put back; the token fences whoever has it.
     Of connectors that may not be called now only what was never sent: that goes back to the queue.
     """
-    due = Q(ended_at__isnull=True) & (Q(next_poll_at__lte=Now()) | Q(lease_until__lte=Now()))
+    over = Q(lease_until__lte=Now()) | Q(lease_until__gt=Now() + 2 * lease)
+    due = Q(ended_at__isnull=True) & (Q(next_poll_at__lte=Now()) | over)
     asked = Q(sent_at__isnull=True) | to_be_called(shut)
     for attempt in Attempt.objects.filter(due, asked).order_by("pk")[:20]:
         token = attempt.token + 1
