@@ -64,7 +64,7 @@ def nothing(settings: Settings) -> None: ...
 
 
 def migration_undone(settings: Settings) -> None:
-    MigrationRecorder(connection).record_unapplied("settings", "0006_wakes_lost")
+    MigrationRecorder(connection).record_unapplied("settings", "0008_wakes_lost")
 
 
 def triggers_gone(settings: Settings) -> None:

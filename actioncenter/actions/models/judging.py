@@ -116,7 +116,7 @@ def _judgeable(rows: "QuerySet[Action]", person: Any) -> "QuerySet[Any]":
     head = Concat(Cast("seq", text), Value(":", text), "chain", output_field=text)
     events = Event.objects.filter(stream=stream).order_by("-seq")
     found: QuerySet[Any] = rows.annotate(shown=of_revision).order_by("pk", "shown__pk")
-    return found.annotate(
+    judgeable: QuerySet[Any] = found.annotate(
         moment=Cast(Now(), CharField()),
         past=_is_past("expires_at"),
         plan_pk=F("shown__pk"),
@@ -131,6 +131,7 @@ def _judgeable(rows: "QuerySet[Action]", person: Any) -> "QuerySet[Any]":
         ),
         head=Subquery(events.values(head=head)[:1]),
     ).annotate(voted=Subquery(vote.values("choice")[:1]))
+    return judgeable
 
 
 def heads_of(rows: Sequence[Any]) -> log.Heads:
@@ -143,7 +144,7 @@ def heads_of(rows: Sequence[Any]) -> log.Heads:
     return log.Heads(rows[0].judged_at, found)
 
 
-def _is_past(name: str) -> ExpressionWrapper:
+def _is_past(name: str) -> "ExpressionWrapper[Any]":
     return ExpressionWrapper(Q(**{f"{name}__lte": Now()}), output_field=BooleanField())
 
 

@@ -8,8 +8,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("actions", "0012_endurance"),
-        ("settings", "0006_stops_by_themselves"),
+        ("actions", "0014_in_force"),
+        ("settings", "0007_stops_by_themselves"),
     ]
 
     operations = [

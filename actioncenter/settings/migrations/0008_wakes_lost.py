@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("settings", "0005_endurance"),
+        ("settings", "0007_stops_by_themselves"),
     ]
 
     operations = [

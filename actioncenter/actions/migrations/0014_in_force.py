@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("actions", "0012_endurance"),
+        ("actions", "0013_connectors_faring"),
         ("investigations", "0003_known_devices_of_a_group"),
         ("settings", "0006_read_back_minutes"),
     ]
