@@ -9,12 +9,13 @@ import os
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from django.conf import settings
 from django.core import serializers
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -36,6 +37,13 @@ KEPT: Final = timedelta(days=366)
 PARTS: Final = (ActionTarget, Attempt, Plan, Vote, ActionEvidence)
 BESIDE: Final = (DeviceGroup, Safeguards, Rail, Breaker, RunnerBeat)
 SUFFIX: Final = ".sealed"
+
+
+class _ToTheMicrosecond(DjangoJSONEncoder):
+    """Django's own cuts times to milliseconds."""
+
+    def default(self, o: Any) -> Any:
+        return o.isoformat() if isinstance(o, datetime) else super().default(o)
 
 
 class Unreadable(Exception):
@@ -66,7 +74,8 @@ def take(stop: Stop, *, by: Actor) -> int:
     draft = path.with_suffix(".draft")
     with draft.open("wb") as file:
         for actions, rows in _chunks(stop):
-            line = vault.seal_bytes(zlib.compress(serializers.serialize("json", rows).encode())) + b"\n"
+            text = serializers.serialize("json", rows, cls=_ToTheMicrosecond)
+            line = vault.seal_bytes(zlib.compress(text.encode())) + b"\n"
             digest.update(line)
             file.write(line)
             number += actions
