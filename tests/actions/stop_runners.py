@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actioncenter.actions import housekeeping
-from actioncenter.actions.execution import beating, claiming, gates, holding, loop, stepping
+from actioncenter.actions.execution import beating, claiming, gates, holding, journal, loop
 from actioncenter.actions.models import attempting
 from actioncenter.actions.queries.stopped import NOTHING
 from actioncenter.audit.actor import Actor
@@ -24,9 +24,9 @@ PLACES: dict[str, tuple[Any, str, bool]] = {
     "before the claim": (claiming, "claim_one", False),
     "inside the fence": (attempting, "claim", True),
     "after the claim": (claiming, "claim_one", True),
-    "before the intent": (stepping.Port, "intent", False),
+    "before the intent": (journal.Port, "intent", False),
     "within the intent": (attempting, "intend", True),
-    "before the touch": (stepping.Port, "intent", True),
+    "before the touch": (journal.Port, "intent", True),
 }
 
 
@@ -77,7 +77,7 @@ def deaf() -> None:
 
 def hasty() -> None:
     """Doesn't look again after it was frozen between asking and sending."""
-    stepping.STALE = 1e9
+    journal.STALE = 1e9
 
 
 PLANTS: dict[str, Callable[[], None]] = {"": lambda: None, "deaf": deaf, "hasty": hasty}
@@ -90,7 +90,7 @@ def main() -> None:
     if spec["freeze"]:
         freeze_at(spec["freeze"])
     loop.POLL_SECONDS = 0.1
-    stepping.STOP_POLL = 0.5
+    journal.STOP_POLL = 0.5
     by = Actor.system("runner")
     runner = loop.Runner(by=by, threads=4)
     signal.signal(signal.SIGTERM, lambda *_: runner.stop())

@@ -10,7 +10,7 @@ from celery.signals import worker_ready
 
 from actioncenter.actions import tasks
 from actioncenter.actions.enums import Execution, TargetState
-from actioncenter.actions.execution import failpoints, outside, stepping
+from actioncenter.actions.execution import failpoints, journal, outside
 from actioncenter.actions.models import Action, Attempt, TargetResult, attempting
 from actioncenter.audit.actor import Actor
 
@@ -47,7 +47,7 @@ def no_deadline() -> None:
     def renew(port: Any) -> None:
         port.deadline = math.inf
 
-    stepping.Port._renew = renew  # type: ignore[method-assign]
+    journal.Port._renew = renew  # type: ignore[method-assign]
 
 
 def broker_is_truth() -> None:

@@ -8,7 +8,7 @@ keeps its id until the outcome is known, whatever the far side answers meanwhile
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from actioncenter import logs
@@ -21,7 +21,6 @@ from actioncenter.actions.execution import (
     failpoints,
     faring,
     gates,
-    holding,
     outside,
     stumbling,
     surprising,
@@ -29,6 +28,7 @@ from actioncenter.actions.execution import (
 from actioncenter.actions.execution.binding import Refusal
 from actioncenter.actions.execution.claiming import LEASE
 from actioncenter.actions.execution.failpoints import Point
+from actioncenter.actions.execution.journal import Port
 from actioncenter.actions.models import ActionTarget, Attempt, LeaseLost, TargetResult, attempting, pacing
 from actioncenter.actions.models.conflicts import IllegalMove
 from actioncenter.actions.models.proposing import database_now
@@ -46,78 +46,8 @@ TRY_AT_LEAST_EVERY = 1800.0
 TRY_CONNECTOR_AGAIN = 30.0
 """Seconds until a connector that isn't let in is tried again; soon its circuit opens anyway."""
 LONGEST_PATIENCE = pacing.HELD_AT_MOST.total_seconds()
-STOP_POLL = 5.0
-STALE = 1.0
-"""Seconds after which it is looked again whether anything is stopped."""
 REFUSED = frozenset({binding.TAMPERED, binding.PLAN_CHANGED, *surprising.BY_CODE})
 """Codes with which a step ends before it touches anything, because this isn't what was decided on."""
-
-
-class Port:
-    """The journal that a connector writes to: our rows, fenced by the attempt's token."""
-
-    def __init__(self, attempt: Attempt, request: base.Request, *, by: Actor) -> None:
-        self.attempt = attempt
-        self.request = request
-        self.by = by
-        self.touched = False
-        """Whether this call may have changed anything: from then on no error proves the contrary."""
-        self._touched_before = False
-        self._cleared_at = time.monotonic()
-        self._renew()
-
-    def intent(self, keys: Sequence[str]) -> None:
-        """The runner tests its own deadline too: a frozen one must not wake up and send."""
-        if odd := surprising.strangers(self.request, keys):
-            raise base.Permanent(surprising.REACH_EXCEEDED, f"It would touch {', '.join(odd)} too.")
-        self._cleared_at = self._cleared()
-        if not gates.still_agreed(self.attempt.action):
-            raise base.Permanent(binding.TAMPERED, "The action is no longer what was decided on.")
-        try:
-            attempting.intend(self.attempt, LEASE)
-        except LeaseLost as lost:
-            raise base.LeaseLost(str(lost)) from lost
-        failpoints.reach(Point.MARKED)
-        self.touching()
-        self._touched_before, self.touched = self.touched, True
-        self._renew()
-
-    def touching(self) -> None:
-        """Frozen or starved since it was asked: meanwhile a switch may have been pulled."""
-        try:
-            while time.monotonic() - self._cleared_at > STALE:
-                self._cleared_at = self._cleared()
-        except (base.LeaseLost, base.Transient):
-            self.touched = self._touched_before
-            raise
-
-    def _cleared(self) -> float:
-        """The moment before which nothing spoke against sending. Raises LeaseLost and Transient."""
-        now = time.monotonic()
-        if now > self.deadline:
-            raise base.LeaseLost("the lease is over")
-        if holding.stopped(self.attempt.action, sending=True):
-            raise faring.Stopped("A switch was pulled.", retry_after=STOP_POLL)
-        return now
-
-    def result(self, results: Sequence[base.Result]) -> None:
-        self.named(result.key for result in results)
-        try:
-            attempting.note(self.attempt, outside.results(results))
-        except LeaseLost as lost:
-            raise base.LeaseLost(str(lost)) from lost
-
-    def named(self, keys: Iterable[str]) -> None:
-        """Targets that an answer speaks of."""
-        if odd := surprising.strangers(self.request, keys):
-            self.surprise(SurpriseKind.FOREIGN, f"It names {', '.join(odd[:5])}.")
-
-    def surprise(self, kind: SurpriseKind, said: str) -> None:
-        action, instance_id = self.attempt.action, self.attempt.instance_id
-        surprising.found(action, kind, by=self.by, said=said, instance_id=instance_id)
-
-    def _renew(self) -> None:
-        self.deadline = self._cleared_at + 0.6 * LEASE.total_seconds()
 
 
 def work(attempt: Attempt, *, by: Actor) -> None:
