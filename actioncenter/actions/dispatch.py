@@ -23,14 +23,19 @@ def wake(ids: Sequence[int] = ()) -> None:
     if settings.CELERY_BROKER_URL:
         _send(ids)
     else:
-        _datagram()
+        _datagram(ids)
 
 
-def _datagram() -> None:
+def named_in(datagram: bytes) -> list[int]:
+    """The ids that it names; none where it is nonsense."""
+    return [int(word) for word in datagram.split() if word.isdigit()]
+
+
+def _datagram(ids: Sequence[int]) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
         wire.setblocking(False)
         try:
-            wire.sendto(b"wake", str(socket_path()))
+            wire.sendto(" ".join(["wake", *map(str, ids[:CHUNK])]).encode(), str(socket_path()))
         except OSError:
             logger.debug("no runner is listening; it will find the row when it polls")
 
