@@ -39,15 +39,20 @@ def wake(ids: Sequence[int] = ()) -> None:
     if settings.CELERY_BROKER_URL:
         courier.take(ids)
     else:
-        ring()
+        ring(ids)
 
 
-def ring() -> None:
+def named_in(datagram: bytes) -> list[int]:
+    """The ids that it names; none where it is nonsense."""
+    return [int(word) for word in datagram.split() if word.isdigit()]
+
+
+def ring(ids: Sequence[int] = ()) -> None:
     """Wake the runner of this data folder, which knows of no broker."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wire:
         wire.setblocking(False)
         try:
-            wire.sendto(b"wake", str(socket_path()))
+            wire.sendto(" ".join(["wake", *map(str, ids[:CHUNK])]).encode(), str(socket_path()))
         except OSError:
             logger.debug("no runner is listening; it will find the row when it polls")
 

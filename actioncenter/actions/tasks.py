@@ -35,7 +35,8 @@ class Worker:
         _working.append(self)
         self._thread.start()
 
-    def wake(self) -> None:
+    def wake(self, ids: object) -> None:
+        self._runner.hint(ids)
         self._bell.set()
 
     def stop(self) -> None:
@@ -58,9 +59,9 @@ _working: list[Worker] = []
 
 @shared_task(name="actions.wake", ignore_result=True)  # type: ignore[untyped-decorator]
 def wake(*, ids: Sequence[int] = (), **_later: object) -> None:
-    """`ids` only says why somebody thinks that there is work."""
+    """`ids` only says where somebody thinks that there is work."""
     for worker in _working:
-        worker.wake()
+        worker.wake(ids)
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]

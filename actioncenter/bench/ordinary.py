@@ -12,10 +12,10 @@ from django.conf import settings
 
 django.setup()
 
-from actioncenter.actions.execution import claiming, stepping  # noqa: E402 - models load only once Django is set up
+from actioncenter.actions.execution import stepping  # noqa: E402 - models load only once Django is set up
 from actioncenter.actions.execution.loop import runner_name  # noqa: E402
 from actioncenter.audit.actor import Actor  # noqa: E402
-from actioncenter.bench import stamps  # noqa: E402 - the slow device
+from actioncenter.bench import stamps, watched  # noqa: E402
 
 QUEUE: Final = "ordinary"
 app = Celery("ordinary", broker=settings.CELERY_BROKER_URL)
@@ -32,6 +32,6 @@ def told(ids: Sequence[int]) -> None:
 def carry_out(ids: Sequence[int]) -> None:
     by = Actor.system("bench")
     for pk in ids:
-        attempt = claiming.claim_one(pk, runner_name(), by=by)
+        attempt = watched.stamped_claim(pk, runner_name(), by=by)
         if attempt is not None:
             stepping.work(attempt, by=by)

@@ -13,12 +13,12 @@ registry.KINDS["simulator"] = "actioncenter.bench.device"
 _claim_one = claiming.claim_one
 
 
-def _stamped_claim(pk: int, *args: Any, **named: Any) -> Attempt | None:
+def stamped_claim(pk: int, *args: Any, **named: Any) -> Attempt | None:
     stamps.put("begun", pk)
     return _claim_one(pk, *args, **named)
 
 
-claiming.claim_one = _stamped_claim
+claiming.claim_one = stamped_claim
 
 
 @task_prerun.connect  # type: ignore[untyped-decorator]

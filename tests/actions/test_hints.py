@@ -1,0 +1,102 @@
+"""A wake-up names where work is. That spares a search, and gives nobody who sends one any power."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from actioncenter.actions import dispatch
+from actioncenter.actions.enums import Execution
+from actioncenter.actions.execution import loop
+from actioncenter.actions.models import Action, Attempt
+from actioncenter.connectors.simulator.estate import Estate
+from tests import factories
+from tests.actions.conftest import RUNNER
+
+pytestmark = pytest.mark.django_db
+
+
+class AtOnce:
+    """Instead of a pool of threads, which would not see what a test has not committed."""
+
+    def submit(self, _: Any, task: Callable[[], None]) -> "Future[None]":
+        task()
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+
+@pytest.fixture
+def runner() -> loop.Runner:
+    return loop.Runner(by=RUNNER)
+
+
+def start(runner: loop.Runner) -> bool:
+    return runner._start_one(AtOnce())  # type: ignore[arg-type]
+
+
+def approved(number: int) -> list[Action]:
+    by = factories.person("mira").actor()
+    return [action.approve(by=by) for action in factories.waiting_actions(number)]
+
+
+def order_of_attempts() -> list[int]:
+    return list(Attempt.objects.order_by("pk").values_list("action", flat=True))
+
+
+def test_what_is_named_is_done_without_a_search(
+    runner: loop.Runner, estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "next_task", lambda *_, **__: None)
+    (action,) = approved(1)
+    assert not start(runner), "nothing named it yet"
+    runner.hint([action.pk])
+    assert start(runner)
+    action.refresh_from_db()
+    assert action.execution == Execution.SUCCEEDED
+
+
+def test_what_is_named_holds_up_nothing_older(runner: loop.Runner, estate: Estate) -> None:
+    oldest, older, *named = [action.pk for action in approved(4)]
+    runner.hint(named)
+    while start(runner):
+        pass
+    assert order_of_attempts() == [named[0], oldest, named[1], older]
+
+
+def test_what_is_named_twice_is_done_once(runner: loop.Runner, estate: Estate) -> None:
+    (action,) = approved(1)
+    runner.hint([action.pk] * 5)
+    for _ in range(12):
+        start(runner)
+    assert order_of_attempts() == [action.pk]
+    assert list(estate.effects().values()) == [1]
+
+
+@pytest.mark.parametrize(
+    "ids", ["nonsense", None, 7, {"a": 1}, [None, "1", 2.5, -1, 0, 2**63, 10**30], [10**12]]
+)
+def test_nonsense_is_no_hint(ids: object, runner: loop.Runner, estate: Estate) -> None:
+    (action,) = approved(1)
+    runner.hint(ids)
+    while start(runner):
+        pass
+    assert order_of_attempts() == [action.pk]
+
+
+def test_naming_what_nobody_allowed_does_nothing(runner: loop.Runner, estate: Estate) -> None:
+    (action,) = factories.waiting_actions(1)
+    runner.hint([action.pk])
+    for _ in range(4):
+        start(runner)
+    action.refresh_from_db()
+    assert (action.execution, estate.effects()) == (Execution.NONE, {})
+
+
+@pytest.mark.parametrize(
+    ("datagram", "named"),
+    [(b"wake", []), (b"wake 7 8", [7, 8]), (b"\xff\x00 x 7", [7]), (b"", []), (b"-1 1e9 \xb2", [])],
+)
+def test_a_datagram_may_name_some(datagram: bytes, named: list[int]) -> None:
+    assert dispatch.named_in(datagram) == named
