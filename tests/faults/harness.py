@@ -18,6 +18,8 @@ from tests import factories
 from tests.actions.stopping import PATIENCE, decided, decided_cluster, simulated, until
 
 __all__ = ["PATIENCE", "Delivery", "Estate", "decided", "decided_cluster", "until"]
+STANDSTILL = 300.0
+"""Seconds without progress after which a machine, however busy, has failed."""
 CHUNK = 5
 """Messages that the target takes at once."""
 PENDING = "/action-center/pending"
@@ -54,7 +56,7 @@ def until_quiet() -> None:
 
     while not is_quiet():
         before = ended()
-        until(lambda before=before: quiet_or_further(before), "it never became quiet")
+        until(lambda before=before: quiet_or_further(before), "it never became quiet", patience=STANDSTILL)
 
 
 @dataclass
