@@ -43,6 +43,8 @@ NO_PAGES = {
     "settings:resume": "only POST",
     "settings:explain": "only POST",
     "live:counts": "a part of other pages",
+    "ops:metrics": "figures for Prometheus",
+    "ops:accept_restored": "only POST",
 }
 """Addresses that draw no page of their own, and why."""
 
