@@ -93,6 +93,7 @@ STOPS: Final = (
     Stop("rule", "settings:rule", RULES, [ROW], who="noa"),
     Stop("rule-read", "settings:rule", RULES, [ROW]),
     Stop("safeguards", "settings:safeguards", "/settings/safeguards", who="noa"),
+    Stop("connectors", "settings:connectors", "/settings/connectors", who="noa"),
     Stop("health", "ops:health", "/settings/health", who="noa"),
     Stop("stops", "settings:stops", "/settings/stops", who="noa"),
     Stop("not-found", "actions:detail", "/action-center/actions/999999999"),

@@ -39,6 +39,8 @@ NO_PAGES = {
     "settings:renew": "only POST",
     "settings:add_rule": "only POST",
     "settings:remove_rule": "only POST",
+    "settings:pace": "only POST",
+    "settings:reset_connector": "only POST",
     "settings:stop": "only POST",
     "settings:resume": "only POST",
     "settings:explain": "only POST",
