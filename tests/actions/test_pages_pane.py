@@ -48,7 +48,7 @@ def test_the_pane_says_why_it_waits(mira: Client) -> None:
     ] == "Finance laptops, Semi – all folders"
     assert [name for name, may in shown["can"].items() if may] == ["approve", "reject"]
     assert shown["comment_required_for"] == [
-        "reject", "undo", "break-glass", "acknowledge", "happened", "not-happened",
+        "reject", "undo", "break-glass", "acknowledge", "seen", "again", "extend", "happened", "not-happened",
     ]  # fmt: skip
 
 
