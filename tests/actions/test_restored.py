@@ -24,7 +24,7 @@ from tests import factories
 from tests.actions.backups import back_up
 from tests.actions.conftest import RUNNER
 from tests.actions.stopping import command, decided, runner, simulated, until
-from tests.actions.test_crashes import effects
+from tests.faults.harness import effects
 
 Restore = Callable[[], None]
 LOOKED = "Compared with the far side"
