@@ -147,6 +147,14 @@ def browser_type_launch_args(browser_service: str) -> dict[str, Any]:
     return {"executable_path": browser_service, "args": flags}
 
 
+@pytest.fixture(autouse=True)
+def _nothing_set_aside() -> None:
+    """What one test made the runner leave alone may have the number of another's action."""
+    from actioncenter.actions.execution import stumbling  # noqa: PLC0415 - after Django is set up
+
+    stumbling.forget()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def flush_past_triggers() -> Iterator[None]:
     """Audit rows refuse deletion, also by the flush after a transactional test."""

@@ -18,6 +18,7 @@ THE_RUNNERS = frozenset(
     {
         "id", "action", "state", "attempt", "not_before", "after", "error_class", "error", "tries", "blocks",
         "read_back_at", "changed_at", "restore", "checked_at", "drifted_at", "drift",
+        "in_force",
     }
 )  # fmt: skip
 """Columns of a target that execution itself writes; what an undo restores has a test of its own."""

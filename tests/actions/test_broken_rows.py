@@ -10,7 +10,6 @@ from actioncenter.actions.enums import Execution
 from actioncenter.actions.execution import binding, claiming, gates
 from actioncenter.actions.execution.binding import Refusal
 from actioncenter.actions.models import Action, Attempt, attempting
-from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.connectors.simulator.estate import Estate
@@ -84,8 +83,8 @@ def test_what_can_t_be_claimed_hides_nothing_behind_it(run: Run, monkeypatch: py
     Action.objects.filter(pk__in=[action.pk for action in held]).update(queued_at=held[0].queued_at)
     claim = claiming.claim_one
 
-    def only_the_last(pk: int, runner: str, *, by: Actor) -> Attempt | None:
-        return claim(pk, runner, by=by) if pk == last.pk else None
+    def only_the_last(pk: int, runner: str, **more: Any) -> Attempt | None:
+        return claim(pk, runner, **more) if pk == last.pk else None
 
     monkeypatch.setattr(claiming, "claim_one", only_the_last)
     run(last)

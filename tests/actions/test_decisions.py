@@ -212,8 +212,8 @@ def test_bulk_needs_the_same_number_of_statements_for_many() -> None:
 
 
 @pytest.mark.postgres
-def test_bulk_needs_five_statements_on_postgresql(on_postgres: str) -> None:
-    assert len(statements_of_bulk(writing.FOLLOWED_AT_ONCE + 1)) == 5
+def test_bulk_needs_four_statements_on_postgresql(on_postgres: str) -> None:
+    assert len(statements_of_bulk(writing.FOLLOWED_AT_ONCE + 1)) == 4
 
 
 def test_bulk_of_two_types_is_refused() -> None:

@@ -20,7 +20,7 @@ from actioncenter.actions.models import (
     Conflict,
     Invalid,
     attempting,
-    deciding,
+    judging,
     settling,
 )
 from actioncenter.actions.permissions import Refused
@@ -254,10 +254,10 @@ def test_a_block_that_nobody_reads_is_noticed(
     if planted == "claims":
         monkeypatch.setattr(attempting, "others_blocking", lambda *_: none)
         monkeypatch.setattr(
-            claiming, "_startable_targets", lambda: ActionTarget.objects.filter(action=OuterRef("pk"))
+            claiming, "_startable_targets", lambda *_: ActionTarget.objects.filter(action=OuterRef("pk"))
         )
     else:
-        monkeypatch.setattr(deciding, "behind_a_failed_undo", lambda: ActionTarget.objects.filter(pk__in=[]))
+        monkeypatch.setattr(judging, "behind_a_failed_undo", lambda: ActionTarget.objects.filter(pk__in=[]))
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         check_blocked(stuck, run)
 

@@ -254,7 +254,7 @@ def test_what_waits_for_its_device_is_cancelled_at_once(estate: Estate) -> None:
 def test_what_waits_behind_another_is_cancelled_at_once(estate: Estate) -> None:
     device = factories.device()
     first = taken(ActionType.ISOLATE_DEVICE, device)
-    second = taken(ActionType.RELEASE_DEVICE, device)
+    second = taken(ActionType.ISOLATE_DEVICE, device)
     assert claiming.claim_one(first.pk, "busy", by=RUNNER) is not None
     cancel(second)
     loop.drain(by=RUNNER)

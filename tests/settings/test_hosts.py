@@ -95,6 +95,7 @@ def test_a_web_server_describes_itself_and_counts_what_was_lost(
     monkeypatch.setattr(dispatch.app, "send_task", broken)
     dispatch.wake([1])
     dispatch.wake(list(range(150)))
+    assert dispatch.courier.rest(30)
     for _ in range(2):
         presence.say("web")
     assert Host.objects.get(part="web").wakes_lost == 3

@@ -310,7 +310,8 @@ def _again(attempt: Attempt, error: Exception) -> tuple[str, float]:
 
 def _not_as_decided(attempt: Attempt, code: str, text: str, *, untouched: bool, by: Actor) -> None:
     """Refused where nothing was touched; otherwise a person has to look at what was."""
-    refusal = Refusal(code, agreed=attempt.action.approved_plan_digest or attempt.action.fingerprint)
+    agreed = attempt.action.approved_plan_digest or attempt.action.fingerprint
+    refusal = Refusal(code, agreed=agreed, forged=code == binding.TAMPERED)
     if untouched:
         gates.refuse_attempt(attempt, refusal, by=by)
     else:

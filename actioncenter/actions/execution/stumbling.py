@@ -69,6 +69,11 @@ def at_the_gate(pk: int, runner: str, fault: Exception, *, by: Actor) -> None:
         _aside[pk] = time.monotonic() + ASIDE
 
 
+def forget() -> None:
+    """Leave nothing alone any more."""
+    _aside.clear()
+
+
 def is_aside(pk: int) -> bool:
     until = _aside.get(pk)
     if until is None:

@@ -59,6 +59,7 @@ def load(drain: Drain, say: Callable[[str], None]) -> None:
         _run(drain)
         story.tell(lambda: _run(drain), simulated)
         _settle_unknown(drain)
+    story.resume()
     housekeeping.tidy(by=story.HOUSEKEEPING)
     _run(drain)
     with transaction.atomic():
