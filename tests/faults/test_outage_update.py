@@ -69,7 +69,7 @@ def test_code_that_waits_for_its_update_says_so(shared_database: str) -> None:
     """Its pages need a column that isn't there yet: come again, not a failure."""
     visitor = Visitor.signed_in(factories.person("mira"))
     with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE actions_action RENAME COLUMN ends_at TO not_yet")
+        cursor.execute("ALTER TABLE actions_action RENAME COLUMN decision TO not_yet")
     with pytest.raises(WrongAnswer, match="answered 500"):
         visitor.get("/action-center/pending")
     MigrationRecorder(connection).record_unapplied("actions", "0012_endurance")

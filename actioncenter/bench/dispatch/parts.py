@@ -122,6 +122,8 @@ def chunks(number: int, rng: random.Random, *, say: Say) -> dict[str, list[float
 def _one_by_one(ids: list[int]) -> None:
     for each in ids:
         dispatch.wake([each])
+        # What piles up is lost.
+        dispatch.courier.rest(dispatch.ANSWERS_WITHIN)
 
 
 def _heard(found: list[stamps.Stamp]) -> int:
