@@ -12,7 +12,7 @@ from actioncenter.accounts.models import User
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType as T
 from actioncenter.actions.enums import Decision, Execution, Source, TargetKind
-from actioncenter.actions.models import Action, Handover, Proposal, TargetDraft
+from actioncenter.actions.models import Action, Handover, Proposal, Surprise, TargetDraft
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.connectors.simulator.faults import Behaviour
@@ -179,5 +179,7 @@ def names() -> Sequence[Named]:
 def resume() -> None:
     """An admin looked at what surprised the product, and lets the rest of its kind go on."""
     jonas = User.objects.get(username="jonas").actor(proved_at=time.time())
+    for surprise in Surprise.objects.filter(looked_at=None).select_related("action"):
+        surprise.action.acknowledge(by=jonas, comment="Looked on the host: the file was in use.")
     for pause in Stop.objects.in_force().filter(source=StopSource.SYSTEM):
-        pause.lift(by=jonas, comment="Looked on the host: the file was in use. The others may go on.")
+        pause.lift(by=jonas, comment="The others of its kind may go on.")
