@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 from pytest_django import Settings
@@ -198,13 +198,13 @@ def test_little_room(free: int, grade: Grade | None, monkeypatch: pytest.MonkeyP
     assert {finding.grade for finding in hosts.disk()} == ({grade} if grade else set())
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite knows no roles")
-def test_a_role_that_could_rewrite_the_log(settings: Settings) -> None:
+@pytest.mark.postgres
+def test_a_role_that_could_rewrite_the_log(on_postgres: str, settings: Settings) -> None:
     settings.ALLOW_SINGLE_ROLE = False
     assert codes(database.roles) == ["roles.owner"]
     settings.ALLOW_SINGLE_ROLE = True
     assert codes(database.roles) == ["roles.single"]
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("CREATE ROLE runs_it NOLOGIN")
         cursor.execute("SET LOCAL ROLE runs_it")
         assert codes(database.roles) == ["roles.sequences"]
@@ -213,6 +213,7 @@ def test_a_role_that_could_rewrite_the_log(settings: Settings) -> None:
         cursor.execute("SET LOCAL ROLE runs_it")
         assert codes(database.roles) == []
         cursor.execute("RESET ROLE")
+        transaction.set_rollback(True)
 
 
 def test_a_broker_that_is_away(settings: Settings) -> None:
