@@ -179,7 +179,7 @@ def names() -> Sequence[Named]:
 def resume() -> None:
     """An admin looked at what surprised the product, and lets the rest of its kind go on."""
     jonas = User.objects.get(username="jonas").actor(proved_at=time.time())
-    for surprise in Surprise.objects.filter(looked_at=None).select_related("action"):
-        surprise.action.acknowledge(by=jonas, comment="Looked on the host: the file was in use.")
+    for action in Action.objects.filter(pk__in=Surprise.objects.filter(looked_at=None).values("action")):
+        action.acknowledge(by=jonas, comment="Looked on the host: the file was in use.")
     for pause in Stop.objects.in_force().filter(source=StopSource.SYSTEM):
         pause.lift(by=jonas, comment="The others of its kind may go on.")
