@@ -14,6 +14,11 @@ from tests.e2e.site import ASSETS, Site, demo_site
 
 pytestmark = pytest.mark.browser
 LIGHT, DARK, NARROW, PHONE = VIEWS
+EVERY_VIEW = pytest.mark.parametrize(
+    "view",
+    [LIGHT, pytest.param(DARK, marks=pytest.mark.long), pytest.param(NARROW, marks=pytest.mark.long), PHONE],
+    ids=lambda view: view.name,
+)
 BY_NAME = {stop.name: stop for stop in STOPS}
 LOOKS = (ASSETS / "looks.js").read_text(encoding="utf-8")
 NO_PAGES = {
@@ -78,7 +83,7 @@ def test_every_address_is_looked_at_or_says_why_not() -> None:
     assert {stop.route for stop in STOPS} | set(NO_PAGES) == set(routes())
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@EVERY_VIEW
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.name)
 def test_page_is_drawn_whole(site: Site, stop: Stop, view: View) -> None:
     page, status = site.visit(stop, view)
@@ -110,7 +115,7 @@ SUBMIT = """([path, fields]) => {
 }"""
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@EVERY_VIEW
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refusal_is_a_page_like_any_other(site: Site, name: str, view: View) -> None:
     who, method, path, fields, status = REFUSALS[name]
@@ -153,7 +158,7 @@ def box(page: Page, selector: str) -> FloatRect:
 
 
 @pytest.mark.oversight("X-8")
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@EVERY_VIEW
 @pytest.mark.parametrize("name", ["pending-open", "action"])
 def test_buttons_equal_weight(site: Site, name: str, view: View) -> None:
     page, _ = site.visit(BY_NAME[name], view)
@@ -168,7 +173,7 @@ def test_buttons_equal_weight(site: Site, name: str, view: View) -> None:
     ).evaluate(looks)
 
 
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@EVERY_VIEW
 def test_many_are_approved_and_rejected_by_equal_buttons_too(site: Site, view: View) -> None:
     page, _ = site.visit(BY_NAME["pending"], view)
     boxes = page.locator("#rows input[data-type=quarantine_file]")
