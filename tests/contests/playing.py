@@ -24,7 +24,7 @@ from django.db.models.functions import Now
 
 from actioncenter.accounts.models import User
 from actioncenter.actions import housekeeping
-from actioncenter.actions.enums import AttemptState, Decision
+from actioncenter.actions.enums import AttemptState, Decision, Execution
 from actioncenter.actions.execution import loop
 from actioncenter.actions.models import Action, Attempt
 from actioncenter.audit.actor import Actor
@@ -131,9 +131,11 @@ def before_expiry(player: Player) -> Iterator[Told]:
 
 
 def undoer(player: Player) -> Iterator[Told]:
-    """Try until it is undone, by whomever: while it runs that is refused."""
+    """Try until it is undone, by whomever: while it runs that is refused. Before, it would only be cancelled."""
     for at, numbers in player.rounds():
         for number in numbers:
+            while Action.objects.filter(pk=number, execution=Execution.QUEUED).exists():
+                time.sleep(0.001)
             told = player.ask(at, number, "undo")
             while told["status"] == 409 and "undone by" not in told["text"]:
                 yield told

@@ -56,6 +56,10 @@ def _candidates(shut: Collection[int] = ()) -> Iterator[int]:
     unwanted = rows.filter(Exists(queued), cancel_requested_at__isnull=False)
     yield from _page_by_page(unwanted.filter(execution__in=gates.STARTABLE).order_by("queued_at", "pk"))
     rows = rows.filter(cancel_requested_at__isnull=True).exclude(under_a_stop())
+    # What its inverse has overtaken is ended, not tried: that waits neither for its next try nor for its
+    # connector. Asked for apart: with an OR below, PostgreSQL compares every target with every other.
+    overtaken = rows.filter(Exists(queued.filter(Exists(overtaking.behind()))), execution__in=gates.STARTABLE)
+    yield from _page_by_page(overtaken.order_by("queued_at", "pk"))
     for state in gates.STARTABLE:
         startable = rows.filter(Exists(_startable_targets(shut)), execution=state)
         yield from _page_by_page(startable.order_by("queued_at", "pk"))
@@ -86,10 +90,8 @@ def _startable_targets(shut: Collection[int]) -> "QuerySet[ActionTarget]":
         action__decision__in=sorted(ALLOWED),
         action__history_at__isnull=True,
     )
-    # What its inverse has overtaken is ended, not tried: that waits neither for its next try nor for its connector.
-    queued = ActionTarget.objects.filter(action=OuterRef("pk"), state=TargetState.QUEUED)
-    to_be_tried = attempting.READY & attempting.to_be_called(shut)
-    ready = queued.filter(to_be_tried | Exists(overtaking.behind()))
+    to_be_called = attempting.to_be_called(shut)
+    ready = ActionTarget.objects.filter(attempting.READY, to_be_called, action=OuterRef("pk"))
     undo_failed = ActionTarget.objects.filter(blocks=True, lane=OuterRef("lane")).exclude(
         action=OuterRef("action")
     )
