@@ -6,7 +6,7 @@ other, queued in one transaction with the link and the end of the timer, so ther
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
@@ -57,16 +57,7 @@ def extend(action: "Action", *, by: Actor, hours: int, comment: str, seen: str |
             )
         entitling.require_proof(row.approval_rule, by)
         until = _moved(row, hours)
-        moved = type(row).objects.filter(pk=row.pk, ends_at=row.ends_at)
-        moved.update(ends_at=until, updated_at=Now())
-        event(
-            row,
-            Kind.ACTION_EXTENDED,
-            by,
-            before={"ends_at": iso(row.ends_at)},
-            after={"ends_at": iso(until)},
-            detail={"comment": comment, "hours": hours},
-        )
+        _move_end(row, until, by=by, detail={"comment": comment, "hours": hours})
         if voting.needs_several(row):
             title = f"{by.name} alone extended {row.label}, which took several people to approve"
             notify_admins("action.extended", title=title, url=_page(row), severity=Severity.WARNING)
@@ -160,16 +151,15 @@ def _leave_to(row: "Action", holding: "list[ActionTarget]", *, by: Actor) -> boo
     until = max(moment for moment in ends if moment is not None)
     if until <= database_now():
         return _take_back(row, by=by)
-    type(row).objects.filter(pk=row.pk).update(ends_at=until, updated_at=Now())
-    event(
-        row,
-        Kind.ACTION_EXTENDED,
-        by,
-        before={"ends_at": iso(row.ends_at)},
-        after={"ends_at": iso(until)},
-        detail={"comment": f"{last.label} asked for it until then."},
-    )
+    _move_end(row, until, by=by, detail={"comment": f"{last.label} asked for it until then."})
     return True
+
+
+def _move_end(row: "Action", until: datetime, *, by: Actor, detail: dict[str, Any]) -> None:
+    """The caller holds the row's lock."""
+    type(row).objects.filter(pk=row.pk, ends_at=row.ends_at).update(ends_at=until, updated_at=Now())
+    before, after = {"ends_at": iso(row.ends_at)}, {"ends_at": iso(until)}
+    event(row, Kind.ACTION_EXTENDED, by, before=before, after=after, detail=detail)
 
 
 def _end_wished(row: "Action", target: ActionTarget) -> datetime | None:
