@@ -28,11 +28,10 @@ def _go_on(part: str) -> None:
 
 def say(part: str) -> None:
     """Never raises: a web server must answer also while its database doesn't."""
-    lost = dispatch.take_lost()
     try:
-        describing.describe(part, by=Actor.system(part), wakes_lost=lost)
+        with dispatch.losses() as lost:
+            describing.describe(part, by=Actor.system(part), wakes_lost=lost)
     except Exception:
-        dispatch.give_back(lost)
         logger.warning("the %s could not describe itself", part, exc_info=True)
     finally:
         connection.close()

@@ -100,12 +100,8 @@ def _run_until(ended: threading.Event, by: Actor) -> None:
 
 def describe(*, by: Actor) -> None:
     """Say what this runner is. Raises django.db.Error."""
-    lost = dispatch.take_lost()
-    try:
+    with dispatch.losses() as lost:
         describing.describe(by.ref.rpartition(":")[2], by=by, wakes_lost=lost)
-    except Error:
-        dispatch.give_back(lost)
-        raise
 
 
 @contextlib.contextmanager
