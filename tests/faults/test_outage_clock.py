@@ -1,5 +1,6 @@
 """A clock that is an hour wrong, or jumps: the database's counts, and where that jumps nothing is doubled or lost."""
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -30,11 +31,15 @@ def database_clock(jump: timedelta) -> Iterator[None]:
     if connection.vendor != "sqlite":
         pytest.skip("the host's clock is not this database's")
 
+    # Another SQLite says what the host's time is: Python's own may be travelling.
+    host = sqlite3.connect(":memory:", check_same_thread=False)
+
     def strftime(jump: timedelta) -> Callable[..., str]:
         def told(form: str, moment: str, *more: Any) -> str:
             assert (moment.lower(), more) == ("now", ()), "another use than Now()"
-            now = datetime.now(UTC) + jump
-            return now.strftime(form.replace("%f", f"{now.second:02}.{now.microsecond // 1000:03}"))
+            seconds = f"{jump.total_seconds()} seconds"
+            now: str = host.execute("SELECT strftime(?, 'now', ?)", [form, seconds]).fetchone()[0]
+            return now
 
         return told
 

@@ -101,5 +101,6 @@ def test_a_web_server_describes_itself_and_counts_what_was_lost(
     assert Host.objects.get(part="web").wakes_lost == 3
     monkeypatch.setattr(describing, "describe", broken)
     dispatch.wake([1])
+    assert dispatch.courier.rest(30)
     presence.say("web")
     assert dispatch.take_lost() == 1, "it is said later"
