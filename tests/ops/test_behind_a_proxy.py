@@ -12,8 +12,10 @@ from tests.architecture.tree import ROOT
 
 ASK = """
 import sys
+from types import SimpleNamespace
 from actioncenter.audit import triggers
 triggers.require = lambda: None
+sys.modules["actioncenter.ops.presence"] = SimpleNamespace(begin=lambda: None)
 from django.core import wsgi
 wsgi.get_wsgi_application = lambda: lambda scope, start: [scope["REMOTE_ADDR"].encode()]
 from actioncenter.wsgi import application
