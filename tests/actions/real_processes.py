@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,14 +47,15 @@ def shared_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
 def in_processes(module: str, url: str, spec: dict[str, Any], *, seconds: float = 180) -> Any:
     """Run the `main` of a module that reads `spec` from its input and answers in JSON on its output."""
     start = f"import django; django.setup(); from {module} import main; main()"
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-c", start],
-        input=json.dumps(spec),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=seconds,
-        check=False,
         cwd=settings.BASE_DIR,
+        # So that those it forked end with it.
+        start_new_session=True,
         env={
             **os.environ,
             "ACTIONCENTER_DATABASE_URL": url,
@@ -61,5 +63,11 @@ def in_processes(module: str, url: str, spec: dict[str, Any], *, seconds: float 
             "DJANGO_SETTINGS_MODULE": "tests.conf",
         },
     )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return json.loads(done.stdout)
+    try:
+        told, errors = process.communicate(json.dumps(spec), timeout=seconds)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    assert process.returncode == 0, errors[-4000:]
+    return json.loads(told)

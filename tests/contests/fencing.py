@@ -26,7 +26,8 @@ from actioncenter.actions.models import Action, Attempt, Conflict, attempting, d
 from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.enums import AutomationLevel, Role, StopKind, StopScope
-from actioncenter.settings.models import DeviceGroup, Stop
+from actioncenter.settings.models import ConnectorInstance, DeviceGroup, Stop
+from actioncenter.settings.models.connectors import MOST_PARALLEL
 from investigations.models import Evidence
 from tests import factories
 
@@ -182,6 +183,9 @@ class Admin:
 def main() -> None:
     spec: dict[str, Any] = json.load(sys.stdin)
     field, fork = Field(), multiprocessing.get_context("fork")
+    # What is claimed here is never done.
+    ConnectorInstance.objects.update(max_parallel=MOST_PARALLEL)
+    connections.close_all()
     # Each process opens a connection of its own: none is open before the fork.
     deciders = [fork.Process(target=work, args=(each, field, spec["plant"])) for each in DECIDERS * 2]
     for each in deciders:
