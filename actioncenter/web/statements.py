@@ -9,10 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache, wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
+
+if TYPE_CHECKING:
+    from django.db.models import Field, QuerySet
 
 KEPT: Final = 500
 """Per maker; some kilobytes each. Texts that people search for are among the arguments."""
@@ -73,6 +78,31 @@ def kept(make: Callable[P, R]) -> Callable[P, R]:
         return found
 
     return find
+
+
+def compiled(rows: "QuerySet[Any, Any]") -> Compiled | None:
+    """The text of a query set, for a maker to give back; None where its set is known to be empty."""
+    try:
+        sql, params = rows.query.sql_with_params()
+    except EmptyResultSet:
+        return None
+    return sql, params
+
+
+def given(at: int, output_field: "Field[Any, Any] | None" = None) -> RawSQL:
+    """What `rows_of` is given at this place, to stand in a query set."""
+    return RawSQL("%s", [Given(at)], output_field=output_field)
+
+
+_IN: Final = {
+    "postgresql": "SELECT value::bigint FROM json_array_elements_text(%s::json) AS value",
+    "sqlite": "SELECT value FROM json_each(%s)",
+}
+
+
+def given_numbers(at: int) -> RawSQL:
+    """What `rows_of` is given at this place, a list of numbers as JSON, for `in`."""
+    return RawSQL(_IN[connection.vendor], [Given(at)])  # noqa: S611 - a constant
 
 
 def rows_of(statement: Compiled | None, given: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

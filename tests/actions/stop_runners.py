@@ -12,9 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from actioncenter.actions import housekeeping
-from actioncenter.actions.execution import beating, claiming, gates, holding, journal, loop
+from actioncenter.actions.execution import beating, candidates, claiming, gates, holding, journal, loop
 from actioncenter.actions.models import attempting
-from actioncenter.actions.queries.stopped import NOTHING
 from actioncenter.audit.actor import Actor
 
 ALONE = threading.RLock()
@@ -71,7 +70,7 @@ def _freezing(call: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
 
 def deaf() -> None:
     """Asks nobody whether anything is stopped."""
-    claiming.under_a_stop = lambda **_: NOTHING
+    candidates.reaches = lambda **_: frozenset()
     gates.stopped = holding.stopped = lambda *_, **__: False
 
 

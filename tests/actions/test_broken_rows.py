@@ -7,7 +7,7 @@ import pytest
 
 from actioncenter.accounts.models import Notice
 from actioncenter.actions.enums import Execution
-from actioncenter.actions.execution import binding, claiming, gates
+from actioncenter.actions.execution import binding, candidates, claiming, gates
 from actioncenter.actions.execution.binding import Refusal
 from actioncenter.actions.models import Action, Attempt, attempting
 from actioncenter.audit.enums import Kind
@@ -69,8 +69,8 @@ def behind_an_unknown(number: int) -> Action:
 
 
 def test_what_waits_behind_an_unknown_is_not_looked_at(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claiming, "LOOKED_AT_ONCE", 1)
-    monkeypatch.setattr(claiming, "PAGES", 1)
+    monkeypatch.setattr(candidates, "LOOKED_AT_ONCE", 1)
+    monkeypatch.setattr(candidates, "PAGES", 1)
     held, free = [behind_an_unknown(number) for number in (1, 2)], approved()
     run(free, *held)
     assert free.execution == Execution.SUCCEEDED
@@ -78,7 +78,7 @@ def test_what_waits_behind_an_unknown_is_not_looked_at(run: Run, monkeypatch: py
 
 
 def test_what_can_t_be_claimed_hides_nothing_behind_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claiming, "LOOKED_AT_ONCE", 2)
+    monkeypatch.setattr(candidates, "LOOKED_AT_ONCE", 2)
     *held, last = [approved() for _ in range(5)]
     Action.objects.filter(pk__in=[action.pk for action in held]).update(queued_at=held[0].queued_at)
     claim = claiming.claim_one

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import OuterRef
 from django.test import Client
 
 from actioncenter.accounts.models import Notice
@@ -253,9 +252,8 @@ def test_a_block_that_nobody_reads_is_noticed(
     none = ActionTarget.objects.none()
     if planted == "claims":
         monkeypatch.setattr(attempting, "others_blocking", lambda *_: none)
-        monkeypatch.setattr(
-            claiming, "_startable_targets", lambda *_: ActionTarget.objects.filter(action=OuterRef("pk"))
-        )
+        queued = Action.objects.running().order_by("queued_at").values_list("pk", flat=True)
+        monkeypatch.setattr(claiming, "candidates", lambda *_: list(queued))
     else:
         monkeypatch.setattr(judging, "behind_a_failed_undo", lambda: ActionTarget.objects.filter(pk__in=[]))
     with pytest.raises((AssertionError, pytest.fail.Exception)):

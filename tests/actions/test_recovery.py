@@ -10,7 +10,7 @@ import pytest
 from django.db.models.functions import Now
 
 from actioncenter.actions.enums import AttemptState, Execution, JobState, TargetState
-from actioncenter.actions.execution import claiming, loop, outside, stepping
+from actioncenter.actions.execution import candidates, claiming, loop, outside, stepping
 from actioncenter.actions.models import Action, ActionTarget, Attempt, Conflict, ConnectorJob, attempting
 from actioncenter.audit.models import Event
 from actioncenter.connectors import base
@@ -235,7 +235,7 @@ def test_a_switch_pulled_after_the_claim_stops_what_was_not_sent(estate: Estate)
 
 
 def test_what_is_held_does_not_hold_up_the_rest(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claiming, "LOOKED_AT_ONCE", 1)
+    monkeypatch.setattr(candidates, "LOOKED_AT_ONCE", 1)
     held = [approved() for _ in range(3)]
     machine, same = factories.device(in_group=factories.group("Kiosks")), "c" * 64
     queued = [

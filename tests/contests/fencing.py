@@ -21,7 +21,7 @@ from actioncenter.accounts import fence
 from actioncenter.accounts.models import User
 from actioncenter.actions import planning
 from actioncenter.actions.enums import Decision
-from actioncenter.actions.execution import claiming
+from actioncenter.actions.execution import candidates, claiming
 from actioncenter.actions.models import Action, Attempt, Conflict, attempting, deciding
 from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.audit.actor import Actor
@@ -84,7 +84,7 @@ def claim(field: Field, plant: bool) -> None:
     if not plant:
         claiming.claim_next("contest", by=RUNNER)
         return
-    for pk in claiming._candidates():
+    for pk in candidates.candidates():
         if Stop.objects.in_force().exists():
             return
         time.sleep(HASTE)

@@ -9,11 +9,9 @@ import threading
 import time
 from typing import Final
 
-from django.db.models import Q
-
 from actioncenter.actions.models import Action
-from actioncenter.actions.queries.stopped import EVERYTHING, covered
-from actioncenter.settings.enums import StopKind
+from actioncenter.actions.queries.stopped import covered
+from actioncenter.settings.enums import StopKind, StopScope
 from actioncenter.settings.models import Stop
 from actioncenter.settings.models.stops import stop_file_reason
 
@@ -21,22 +19,27 @@ CUT_OFF_AFTER: Final = 5.0
 """Seconds without a beat that was written."""
 
 
-def under_a_stop(*, sending: bool = False) -> Q:
-    """Actions that may not begin, as a condition on Action; with `sending` those that may send nothing more.
+Reach = tuple[int, int | None, int | None]
+"""Scope, value and connector of a stop."""
+
+
+def reaches(*, sending: bool = False) -> frozenset[Reach]:
+    """Of the stops in force; the stop file is one of everything. With `sending` without the pauses.
 
     Read it inside `fence.decider` to rely on it.
     """
     if stop_file_reason() is not None:
-        return EVERYTHING
+        return frozenset({(StopScope.ALL.value, None, None)})
     stops = Stop.objects.in_force()
     if sending:
         stops = stops.filter(kind=StopKind.STOP)
-    return covered(stops.values_list("scope", "value", "on_connector"))
+    return frozenset(stops.values_list("scope", "value", "on_connector"))
 
 
 def stopped(action: Action, *, sending: bool = False) -> bool:
     """Whether this action may not begin; with `sending`, whether it may send nothing more."""
-    return Action.objects.filter(under_a_stop(sending=sending), pk=action.pk).exists()
+    found = reaches(sending=sending)
+    return bool(found) and Action.objects.filter(covered(found), pk=action.pk).exists()
 
 
 class Pulse:

@@ -8,12 +8,13 @@ from django.db.models import Exists, Subquery
 from django.db.models.functions import Now
 
 from actioncenter.actions import dispatch
-from actioncenter.actions.enums import TargetState
+from actioncenter.actions.enums import ActionType, TargetState
 from actioncenter.actions.execution import binding
-from actioncenter.actions.models import Action, settling
-from actioncenter.actions.models.overtaking import OVERTAKEN, behind
+from actioncenter.actions.models import Action, ActionTarget, settling
+from actioncenter.actions.models.overtaking import OVERTAKEN, behind, inverses_of
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
+from actioncenter.web.statements import Compiled, compiled, given, kept, rows_of
 
 
 def give_way(action: Action, *, by: Actor) -> bool | None:
@@ -38,9 +39,16 @@ def give_way(action: Action, *, by: Actor) -> bool | None:
 
 def _overtaken(action: Action) -> Mapping[int, int]:
     """Target -> the first inverse behind it."""
-    first = behind().order_by("action__queued_at", "action_id").values("action_id")[:1]
-    queued = action.targets.filter(Exists(behind()), state=TargetState.QUEUED)
-    return dict(queued.annotate(inverse=Subquery(first)).values_list("pk", "inverse"))
+    kind = ActionType(action.type)
+    return dict(rows_of(_first_behind(kind), [action.pk])) if inverses_of(kind) else {}
+
+
+@kept
+def _first_behind(kind: ActionType) -> Compiled | None:
+    later = behind(kind)
+    first = later.order_by("action__queued_at", "action_id").values("action_id")[:1]
+    queued = ActionTarget.objects.filter(Exists(later), action=given(0), state=TargetState.QUEUED)
+    return compiled(queued.annotate(inverse=Subquery(first)).order_by("pk").values_list("pk", "inverse"))
 
 
 def _held(numbers: set[int]) -> dict[int, Action]:

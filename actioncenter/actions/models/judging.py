@@ -27,7 +27,6 @@ from django.db.models import (
     Value,
 )
 from django.db.models.base import ModelState
-from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
 from actioncenter.actions.enums import Choice, TargetKind
@@ -36,7 +35,7 @@ from actioncenter.actions.models.target import ActionTarget, behind_a_failed_und
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.models import Event
-from actioncenter.web.statements import Compiled, Given, kept, rows_of
+from actioncenter.web.statements import Compiled, given, given_numbers, kept, rows_of
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
@@ -51,10 +50,6 @@ BESIDE: Final = (
     "head",
 )  # fmt: skip
 JSON: Final = ("approval_rule", "proposers")
-_IDS: Final = {
-    "postgresql": "SELECT value::bigint FROM json_array_elements_text(%s) AS value",
-    "sqlite": "SELECT value FROM json_each(%s)",
-}
 
 
 def locked_rows(model: "type[Action]", ids: Sequence[int], *, by: Actor) -> "list[Action]":
@@ -90,12 +85,10 @@ def free_rows(model: "type[Action]", ids: Sequence[int], *, by: Actor) -> "list[
 @kept
 def _free(model: "type[Action]") -> Compiled:
     """Takes the person and the numbers of the rows."""
-    wanted = RawSQL(_IDS[connection.vendor], [Given(1)])  # noqa: S611 - a constant
-    rows = model._default_manager.filter(pk__in=wanted)
+    rows = model._default_manager.filter(pk__in=given_numbers(1))
     if connection.features.has_select_for_update:
         rows = rows.select_for_update(of=("self",), no_key=True, skip_locked=True)
-    person = RawSQL("%s", [Given(0)], output_field=CharField())
-    return _judgeable(rows, person).values_list(*_READ).query.sql_with_params()
+    return _judgeable(rows, given(0, CharField())).values_list(*_READ).query.sql_with_params()
 
 
 _READ: Final = (*READ, *BESIDE)

@@ -26,13 +26,18 @@ FORWARDS: Final[Mapping[ActionType, list[ActionType]]] = _forwards()
 """Inverse -> the types it takes back."""
 
 
-def behind() -> "QuerySet[ActionTarget]":
-    """Queued targets of allowed inverses that take an outer target back and were queued after it."""
+def inverses_of(kind: ActionType) -> list[ActionType]:
+    return [inverse for inverse, forwards in FORWARDS.items() if kind in forwards]
+
+
+def behind(kind: ActionType | None = None) -> "QuerySet[ActionTarget]":
+    """Queued targets of allowed inverses that take an outer target back and were queued after it.
+
+    The outer action is of this kind, if one is said: that makes it a far shorter question.
+    """
     mine = OuterRef("action__queued_at")
     later = Q(action__queued_at__gt=mine) | Q(action__queued_at=mine, action__gt=OuterRef("action"))
-    takes_back = Q()
-    for inverse, forwards in FORWARDS.items():
-        takes_back |= Q(action__type=inverse, forward__in=forwards)
+    takes_back = _takes_back() if kind is None else Q(action__type__in=inverses_of(kind))
     forward = ExpressionWrapper(OuterRef("action__type"), output_field=PositiveSmallIntegerField())
     return ActionTarget.objects.annotate(forward=forward).filter(
         later,
@@ -44,3 +49,10 @@ def behind() -> "QuerySet[ActionTarget]":
         action__history_at__isnull=True,
         action__cancel_requested_at__isnull=True,
     )
+
+
+def _takes_back() -> Q:
+    condition = Q()
+    for inverse, forwards in FORWARDS.items():
+        condition |= Q(action__type=inverse, forward__in=forwards)
+    return condition

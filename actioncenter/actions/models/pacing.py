@@ -23,6 +23,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.settings.models import ConnectorInstance, PaceError
 from actioncenter.settings.models.authority import PROOF_NEEDED, has_proved, may_change
+from actioncenter.web.statements import Compiled, compiled, given, kept, rows_of
 
 PAGE: Final = "/settings/connectors"
 FAILURES = 5
@@ -95,7 +96,21 @@ def troubled() -> "QuerySet[ConnectorInstance]":
 
 
 def closed_ids(besides: Collection[int] = ()) -> frozenset[int]:
-    return frozenset(besides).union(closed().order_by().values_list("pk", flat=True))
+    return frozenset(besides).union(pk for (pk,) in rows_of(_closed()))
+
+
+@kept
+def _closed() -> Compiled | None:
+    return compiled(closed().order_by().values_list("pk"))
+
+
+@kept
+def _pace_if_free() -> Compiled | None:
+    """Of the given instance, if a call may begin there now."""
+    shut = closed().order_by().filter(pk=given(0)).values("pk")
+    return compiled(
+        ConnectorInstance.objects.filter(pk=given(0)).exclude(pk__in=shut).values_list("per_minute")
+    )
 
 
 def with_calls() -> "QuerySet[ConnectorInstance]":
@@ -119,10 +134,10 @@ def book(instance_id: int, *, lease: timedelta) -> bool:
     open circuit the call is the probe: nobody else calls until that should long have ended.
     """
     row = _locked(instance_id)
-    free = ConnectorInstance.objects.filter(pk=instance_id).exclude(pk__in=closed().values("pk"))
-    per_minute = free.values_list("per_minute", flat=True).first()
-    if per_minute is None:
+    free = rows_of(_pace_if_free(), [instance_id])
+    if not free:
         return False
+    ((per_minute,),) = free
     changes: dict[str, Any] = {}
     if per_minute:
         changes["paced_until"] = Now() + timedelta(minutes=1) / per_minute
