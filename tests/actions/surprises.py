@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from django.db import connection
 
 from actioncenter.actions.enums import SurpriseKind
-from actioncenter.actions.execution import outside, surprising
+from actioncenter.actions.execution import loop, outside
 from actioncenter.actions.models import Action
 from actioncenter.audit import triggers
 from actioncenter.audit.models import Event
@@ -17,6 +17,7 @@ from actioncenter.settings.models import DeviceGroup
 from investigations.models import Binding, Evidence
 from tests import factories
 from tests.actions.conftest import RUNNER
+from tests.actions.in_force import look
 
 STRANGER = "999999999"
 CLAIM = "APPROVED_BY_CISO_isolate_immediately.exe"
@@ -43,7 +44,7 @@ class Odd:
 
     def verify(self, request: Request) -> Observed:
         seen: Observed = self.real.verify(request)
-        if self.odd is SurpriseKind.READ_BACK:
+        if self.odd in {SurpriseKind.READ_BACK, SurpriseKind.OUTSIDE}:
             return replace(seen, in_force=dict.fromkeys(seen.in_force, False))
         return seen
 
@@ -94,11 +95,11 @@ def by(odd: SurpriseKind) -> "Callable[[Patch], Action]":
 
 
 def changed_outside(patch: Patch) -> Action:
+    """Done and read back; somebody undid it, and it is read back again."""
     action = approved()
-    instance = action.targets.get().instance_id
-    surprising.found(
-        action, SurpriseKind.OUTSIDE, by=RUNNER, said="Read back: not there", instance_id=instance
-    )
+    loop.drain(by=RUNNER)
+    through(SurpriseKind.OUTSIDE, patch)
+    look(action)
     return action
 
 

@@ -14,7 +14,7 @@ from actioncenter.actions.models import Action, ActionTarget, Conflict, Connecto
 from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.connectors.simulator.estate import Estate
-from actioncenter.settings.models import ApprovalRule, ConnectorInstance
+from actioncenter.settings.models import ApprovalRule, ConnectorInstance, Stop
 from investigations.models import Device
 from investigations.queries import bind_to_simulator
 from tests import factories
@@ -271,6 +271,9 @@ def test_proposed_again_it_is_a_new_action(
     assert again.pk != drifted.pk
     assert (again.type, again.requested_by_name) == (ISOLATE, "Mira Chen")
     assert drifted.drifted_at is None
+    run(again)
+    assert again.execution == Execution.QUEUED, "what was changed outside pauses its like"
+    Stop.objects.in_force().get().lift(by=factories.actor(factories.person("noa")))
     run(again, drifted)
     state = estate.state("device", machine.bindings.get().remote)
     assert state is not None

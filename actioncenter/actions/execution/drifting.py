@@ -13,8 +13,8 @@ from django.db.models.functions import Now
 
 from actioncenter.accounts.models import User
 from actioncenter.accounts.notices import admins, notify
-from actioncenter.actions.enums import JobKind, JobState
-from actioncenter.actions.execution import outside
+from actioncenter.actions.enums import JobKind, JobState, SurpriseKind
+from actioncenter.actions.execution import outside, surprising
 from actioncenter.actions.models import Action, ActionTarget, ConnectorJob, drifting
 from actioncenter.actions.models.drifting import Reading
 from actioncenter.actions.models.proposing import database_now
@@ -27,6 +27,8 @@ AT_ONCE: Final = 4
 TARGETS: Final = 50
 """Targets of one reading."""
 SECONDS: Final = 60.0
+NAMED: Final = 5
+"""Targets that a surprise names."""
 STILL: Final = timedelta(days=3)
 """After so long, and again after as long, people are asked whether a device still has to be held."""
 
@@ -96,7 +98,11 @@ def look(job: ConnectorJob, action: Action, connector: base.Connector, by: Actor
     wanted = [number for number in job.request.get("targets", []) if isinstance(number, int)]
     targets = list(action.targets.filter(pk__in=wanted, in_force=True).order_by("pk"))
     readings = _read(connector, action, targets) if targets else {}
-    drifting.note(action, readings, asked_at=asked_at, by=by)
+    with transaction.atomic():
+        gone = drifting.note(action, readings, asked_at=asked_at, by=by)
+        if gone:
+            said = f"No longer so: {', '.join(target.name for target in gone[:NAMED])}"
+            surprising.found(action, SurpriseKind.OUTSIDE, by=by, said=said, instance_id=job.instance_id)
     return {"in_force": {str(number): reading.holds for number, reading in readings.items()}}
 
 

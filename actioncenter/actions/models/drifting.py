@@ -45,8 +45,13 @@ class Reading:
     shows: Mapping[str, Any] = field(default_factory=dict)
 
 
-def note(action: "Action", readings: Mapping[int, Reading], *, asked_at: datetime, by: Actor) -> None:
-    """Compare what was seen with what should be. What was changing meanwhile says nothing."""
+def note(
+    action: "Action", readings: Mapping[int, Reading], *, asked_at: datetime, by: Actor
+) -> list[ActionTarget]:
+    """Compare what was seen with what should be; returns the targets that differ since now.
+
+    What was changing meanwhile says nothing.
+    """
     with transaction.atomic():
         row = locked(action)
         targets = list(_comparable(row, readings, asked_at))
@@ -54,6 +59,7 @@ def note(action: "Action", readings: Mapping[int, Reading], *, asked_at: datetim
         held = [each for each in targets if readings[each.pk].holds]
         _write_gone(row, gone, readings, by=by)
         _write_held(row, held, by=by)
+    return gone
 
 
 def _comparable(
