@@ -53,7 +53,7 @@ class User(AbstractUser):
     display_name = models.CharField(max_length=150, blank=True)
     time_zone = models.CharField(max_length=64, blank=True)
     """IANA name; empty shows UTC."""
-    notices_by_mail = models.BooleanField(default=True)
+    notices_by_mail = models.BooleanField(default=True, db_default=True)
     theme = models.PositiveSmallIntegerField(
         choices=[(theme.value, theme.name.capitalize()) for theme in Theme], default=Theme.SYSTEM.value
     )
@@ -250,8 +250,8 @@ class Notice(models.Model):
     mail_after = models.DateTimeField(null=True)
     """When it is (tried again) to be mailed; None when it was, or never will be."""
     mailed_at = models.DateTimeField(null=True)
-    mail_tries = models.PositiveSmallIntegerField(default=0)
-    mail_error = models.CharField(max_length=300, blank=True)
+    mail_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+    mail_error = models.CharField(max_length=300, blank=True, default="", db_default="")
 
     objects = NoticeQuerySet.as_manager()
 

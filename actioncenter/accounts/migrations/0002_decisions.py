@@ -37,12 +37,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="notice",
             name="mail_error",
-            field=models.CharField(blank=True, max_length=300),
+            field=models.CharField(blank=True, max_length=300, default="", db_default=""),
         ),
         migrations.AddField(
             model_name="notice",
             name="mail_tries",
-            field=models.PositiveSmallIntegerField(default=0),
+            field=models.PositiveSmallIntegerField(default=0, db_default=0),
         ),
         migrations.AddField(
             model_name="notice",
@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="user",
             name="notices_by_mail",
-            field=models.BooleanField(default=True),
+            field=models.BooleanField(default=True, db_default=True),
         ),
         migrations.AddIndex(
             model_name="notice",

@@ -85,12 +85,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="action",
             name="acknowledged_by_name",
-            field=models.CharField(blank=True, max_length=200),
+            field=models.CharField(blank=True, max_length=200, default="", db_default=""),
         ),
         migrations.AddField(
             model_name="action",
             name="approved_plan_digest",
-            field=models.CharField(blank=True, max_length=64),
+            field=models.CharField(blank=True, max_length=64, default="", db_default=""),
         ),
         migrations.AddField(
             model_name="action",
@@ -105,12 +105,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="action",
             name="assigned_to_name",
-            field=models.CharField(blank=True, max_length=200),
+            field=models.CharField(blank=True, max_length=200, default="", db_default=""),
         ),
         migrations.AddField(
             model_name="action",
             name="break_glass",
-            field=models.BooleanField(default=False),
+            field=models.BooleanField(default=False, db_default=False),
         ),
         migrations.AddField(
             model_name="action",
@@ -125,12 +125,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="actiontarget",
             name="blocks",
-            field=models.BooleanField(default=False),
+            field=models.BooleanField(default=False, db_default=False),
         ),
         migrations.AddField(
             model_name="vote",
             name="mode",
-            field=models.CharField(blank=True, max_length=20),
+            field=models.CharField(blank=True, max_length=20, default="", db_default=""),
         ),
         migrations.AlterField(
             model_name="vote",

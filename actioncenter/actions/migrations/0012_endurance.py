@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="actiontarget",
             name="drift",
-            field=models.JSONField(default=dict),
+            field=models.JSONField(default=dict, db_default={}),
         ),
         migrations.AddField(
             model_name="actiontarget",
@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="plan",
             name="first_seal",
-            field=models.CharField(blank=True, max_length=64),
+            field=models.CharField(blank=True, max_length=64, default="", db_default=""),
         ),
         migrations.AddIndex(
             model_name="action",

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="connectorstate",
             name="error",
-            field=models.CharField(blank=True, max_length=500),
+            field=models.CharField(blank=True, max_length=500, default="", db_default=""),
         ),
         migrations.AddField(
             model_name="connectorstate",

@@ -56,7 +56,7 @@ class ConnectorState(models.Model):
     """Since when nothing new is sent because calls kept failing; null while the circuit is closed."""
     probe_at = models.DateTimeField(null=True)
     """When one call may try again."""
-    error = models.CharField(max_length=500, blank=True)
+    error = models.CharField(max_length=500, blank=True, default="", db_default="")
     """What the last failure of the connector itself said."""
     error_at = models.DateTimeField(null=True)
     changed_at = models.DateTimeField(db_default=Now())

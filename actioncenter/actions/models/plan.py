@@ -16,7 +16,7 @@ class Plan(models.Model):
     revision = models.PositiveIntegerField()
     digest = models.CharField(max_length=64)
     body = models.JSONField(default=dict)
-    first_seal = models.CharField(max_length=64, blank=True)
+    first_seal = models.CharField(max_length=64, blank=True, default="", db_default="")
     """Its seal when it was made; an approval keeps this one, execution computes it again."""
     made_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
@@ -63,7 +63,7 @@ class Vote(models.Model):
     plan = models.ForeignKey(
         Plan, null=True, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
     )
-    mode = models.CharField(max_length=20, blank=True)
+    mode = models.CharField(max_length=20, blank=True, default="", db_default="")
     """How it was cast: `click`, `key`, `bulk`, `typed`, `break_glass`."""
     cast_at = models.DateTimeField(db_default=Now())
 

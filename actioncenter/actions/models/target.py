@@ -93,7 +93,7 @@ class ActionTarget(models.Model):
     error_class = models.CharField(max_length=40, blank=True)
     error = models.CharField(max_length=500, blank=True)
     tries = models.PositiveIntegerField(default=0)
-    blocks = models.BooleanField(default=False)
+    blocks = models.BooleanField(default=False, db_default=False)
     """An undo that failed: its lane is closed until somebody acknowledges that."""
     read_back_at = models.DateTimeField(null=True)
     in_force = models.BooleanField(default=False, db_default=False)
@@ -101,7 +101,7 @@ class ActionTarget(models.Model):
     checked_at = models.DateTimeField(null=True)
     """When it was last its turn to be looked at, whether it is still in force."""
     drifted_at = models.DateTimeField(null=True)
-    drift = models.JSONField(default=dict)
+    drift = models.JSONField(default=dict, db_default={})
     """What the target showed instead; empty while it shows what was done."""
     changed_at = models.DateTimeField(db_default=Now())
 

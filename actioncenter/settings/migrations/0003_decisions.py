@@ -86,27 +86,29 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="approvalrule",
             name="comment_on_undo",
-            field=models.BooleanField(default=True),
+            field=models.BooleanField(default=True, db_default=True),
         ),
         migrations.AddField(
             model_name="approvalrule",
             name="reauthenticate",
-            field=models.BooleanField(default=False),
+            field=models.BooleanField(default=False, db_default=False),
         ),
         migrations.AddField(
             model_name="approvalrule",
             name="second_person",
-            field=models.BooleanField(default=False),
+            field=models.BooleanField(default=False, db_default=False),
         ),
         migrations.AddField(
             model_name="stop",
             name="kind",
-            field=models.PositiveSmallIntegerField(choices=[(1, "STOP"), (2, "PAUSE")], default=1),
+            field=models.PositiveSmallIntegerField(
+                choices=[(1, "STOP"), (2, "PAUSE")], default=1, db_default=1
+            ),
         ),
         migrations.AddField(
             model_name="stop",
             name="pulled_by_ref",
-            field=models.CharField(blank=True, max_length=60),
+            field=models.CharField(blank=True, max_length=60, default="", db_default=""),
         ),
         migrations.AddField(
             model_name="stop",
@@ -122,7 +124,7 @@ class Migration(migrations.Migration):
             model_name="stop",
             name="source",
             field=models.PositiveSmallIntegerField(
-                choices=[(1, "PAGE"), (2, "COMMAND"), (3, "FILE"), (4, "SYSTEM")], default=1
+                choices=[(1, "PAGE"), (2, "COMMAND"), (3, "FILE"), (4, "SYSTEM")], default=1, db_default=1
             ),
         ),
         migrations.AddField(
@@ -133,7 +135,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="stop",
             name="value_name",
-            field=models.CharField(blank=True, max_length=200),
+            field=models.CharField(blank=True, max_length=200, default="", db_default=""),
         ),
         migrations.AlterField(
             model_name="stop",

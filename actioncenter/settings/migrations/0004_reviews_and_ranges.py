@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="folderexclusion",
             name="reviewed_by_name",
-            field=models.CharField(blank=True, max_length=200),
+            field=models.CharField(blank=True, max_length=200, default="", db_default=""),
         ),
         migrations.AddField(
             model_name="indicator",
@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="indicator",
             name="reviewed_by_name",
-            field=models.CharField(blank=True, max_length=200),
+            field=models.CharField(blank=True, max_length=200, default="", db_default=""),
         ),
         migrations.AddField(
             model_name="safeguards",

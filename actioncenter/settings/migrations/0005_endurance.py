@@ -33,18 +33,20 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="connectorinstance",
             name="max_parallel",
-            field=models.PositiveSmallIntegerField(default=8),
+            field=models.PositiveSmallIntegerField(default=8, db_default=8),
         ),
         migrations.AddField(
             model_name="connectorinstance",
             name="per_minute",
-            field=models.PositiveIntegerField(default=0),
+            field=models.PositiveIntegerField(default=0, db_default=0),
         ),
         migrations.AlterField(
             model_name="stop",
             name="source",
             field=models.PositiveSmallIntegerField(
-                choices=[(1, "PAGE"), (2, "COMMAND"), (3, "FILE"), (4, "SYSTEM"), (5, "RESTORE")], default=1
+                choices=[(1, "PAGE"), (2, "COMMAND"), (3, "FILE"), (4, "SYSTEM"), (5, "RESTORE")],
+                default=1,
+                db_default=1,
             ),
         ),
         migrations.CreateModel(

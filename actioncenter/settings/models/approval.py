@@ -79,12 +79,12 @@ class ApprovalRule(models.Model):
     quorum = models.PositiveSmallIntegerField(default=1)
     deny_quorum = models.PositiveSmallIntegerField(default=1)
     four_eyes = models.BooleanField(default=False)
-    second_person = models.BooleanField(default=False)
+    second_person = models.BooleanField(default=False, db_default=False)
     """Two people at least, the proposer counted; also when the proposer has the right to act alone."""
-    reauthenticate = models.BooleanField(default=False)
+    reauthenticate = models.BooleanField(default=False, db_default=False)
     comment_on_approve = models.BooleanField(default=False)
     comment_on_reject = models.BooleanField(default=True)
-    comment_on_undo = models.BooleanField(default=True)
+    comment_on_undo = models.BooleanField(default=True, db_default=True)
     expiry_days = models.PositiveSmallIntegerField(default=7)
     answer_within_minutes = models.PositiveIntegerField(null=True, blank=True)
 

@@ -33,9 +33,9 @@ class ConnectorInstance(models.Model):
     simulated = models.BooleanField(default=False)
     dry_run = models.BooleanField(default=False)
     priority = models.PositiveIntegerField(default=100)
-    max_parallel = models.PositiveSmallIntegerField(default=8)
+    max_parallel = models.PositiveSmallIntegerField(default=8, db_default=8)
     """Calls at once, over all runners."""
-    per_minute = models.PositiveIntegerField(default=0)
+    per_minute = models.PositiveIntegerField(default=0, db_default=0)
     """Calls begun per minute, over all runners; 0 is no limit."""
     groups = models.ManyToManyField(DeviceGroup, blank=True, related_name="connectors")
     settings = models.JSONField(default=dict)

@@ -70,7 +70,7 @@ class Reviewed(models.Model):
     SUPPRESSES: ClassVar[Q] = Q()
 
     reviewed_at = models.DateTimeField(db_default=Now())
-    reviewed_by_name = models.CharField(max_length=200, blank=True)
+    reviewed_by_name = models.CharField(max_length=200, blank=True, default="", db_default="")
     reminded_at = models.DateTimeField(null=True)
     lapsed_at = models.DateTimeField(null=True)
 

@@ -79,20 +79,20 @@ class Stop(models.Model):
     """
 
     kind = models.PositiveSmallIntegerField(
-        choices=[(x.value, x.name) for x in StopKind], default=StopKind.STOP.value
+        choices=[(x.value, x.name) for x in StopKind], default=StopKind.STOP.value, db_default=1
     )
     scope = models.PositiveSmallIntegerField(choices=[(x.value, x.name) for x in StopScope])
     value = models.BigIntegerField(null=True, blank=True)
     on_connector = models.BigIntegerField(null=True)
-    value_name = models.CharField(max_length=200, blank=True)
+    value_name = models.CharField(max_length=200, blank=True, default="", db_default="")
     source = models.PositiveSmallIntegerField(
-        choices=[(x.value, x.name) for x in StopSource], default=StopSource.PAGE.value
+        choices=[(x.value, x.name) for x in StopSource], default=StopSource.PAGE.value, db_default=1
     )
     reason = models.CharField(max_length=LONGEST_REASON, blank=True)
-    pulled_by_ref = models.CharField(max_length=60, blank=True)
+    pulled_by_ref = models.CharField(max_length=60, blank=True, default="", db_default="")
     pulled_by_name = models.CharField(max_length=200)
     pulled_at = models.DateTimeField(db_default=Now())
-    not_by = models.JSONField(default=list)
+    not_by = models.JSONField(default=list, db_default=[])
     """References of people who had a hand in what made the product stop: somebody else resumes."""
     until = models.DateTimeField(null=True)
     quiet_at = models.DateTimeField(null=True)
