@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
-from django.db.models import DateTimeField, Exists, OuterRef, Q, QuerySet
+from django.db.models import DateTimeField, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from actioncenter.actions.enums import ALLOWED, Execution, TargetState
 from actioncenter.actions.execution.gates import STARTABLE
 from actioncenter.actions.execution.holding import Reach, reaches
 from actioncenter.actions.models import Action, ActionTarget, attempting, overtaking
+from actioncenter.actions.queries.rowwise import none, some
 from actioncenter.actions.queries.stopped import covered
 from actioncenter.web.statements import Compiled, compiled, given, given_numbers, kept, rows_of
 
@@ -60,7 +61,7 @@ def _queued() -> "QuerySet[ActionTarget]":
 
 
 def _unwanted(stops: Stops) -> "QuerySet[Action]":
-    wished = _allowed().filter(Exists(_queued()), cancel_requested_at__isnull=False)
+    wished = _allowed().filter(some(_queued()), cancel_requested_at__isnull=False)
     return wished.filter(execution__in=STARTABLE)
 
 
@@ -69,21 +70,18 @@ def _wanted(stops: Stops) -> "QuerySet[Action]":
 
 
 def _overtaken(stops: Stops) -> "QuerySet[Action]":
-    """What its inverse has overtaken is ended, not tried: that waits neither for its next try nor its connector.
-
-    Asked for apart: with an OR, PostgreSQL compares every target with every other.
-    """
-    rows = _wanted(stops).filter(Exists(_queued().filter(Exists(overtaking.behind()))))
+    """What its inverse has overtaken is ended, not tried: that waits neither for its next try nor its connector."""
+    rows = _wanted(stops).filter(some(_queued().filter(some(overtaking.behind()))))
     return rows.filter(execution__in=STARTABLE)
 
 
 def _begun(stops: Stops) -> "QuerySet[Action]":
     """What was begun goes on first."""
-    return _wanted(stops).filter(Exists(_startable_targets()), execution=Execution.IN_PROGRESS)
+    return _wanted(stops).filter(some(_startable_targets()), execution=Execution.IN_PROGRESS)
 
 
 def _new(stops: Stops) -> "QuerySet[Action]":
-    return _wanted(stops).filter(Exists(_startable_targets()), execution=Execution.QUEUED)
+    return _wanted(stops).filter(some(_startable_targets()), execution=Execution.QUEUED)
 
 
 QUESTIONS: Final[tuple[Question, ...]] = (_unwanted, _overtaken, _begun, _new)
@@ -110,4 +108,4 @@ def _startable_targets() -> "QuerySet[ActionTarget]":
     unknown = others.filter(state=TargetState.UNKNOWN, action__decision__in=sorted(ALLOWED)).exclude(
         action=Coalesce(OuterRef("action__undo_of"), 0)
     )
-    return ready.filter(~Exists(unknown), ~Exists(busy), ~Exists(ahead), ~Exists(undo_failed))
+    return ready.filter(none(unknown), none(busy), none(ahead), none(undo_failed))
