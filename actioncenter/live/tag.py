@@ -61,6 +61,7 @@ def _stops() -> list[Compiled | None]:
         figure(runners.present(), Sum("acknowledged")),
         figure(runners.present(), Count("pk")),
         figure(runners.silent(), Count("pk")),
+        figure(runners.present().exclude(unfit=""), Count("pk")),
     ]
 
 

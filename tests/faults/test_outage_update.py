@@ -54,6 +54,8 @@ def test_a_runner_begins_nothing_on_a_newer_database_and_pages_go_on(
         action.refresh_from_db()
         assert (action.decision, action.execution) == (Decision.APPROVED, Execution.QUEUED)
         assert not effects(estate)
+        until(lambda: "begins nothing" in visitor.get("/settings/stops").decode(), "nobody is told")
+        assert "1 runner begins nothing" in visitor.get("/action-center/pending").decode()
         MigrationRecorder(connection).record_unapplied(*LATER)
         until(all_over, "it doesn't go on by itself once it knows the database")
     assert sum(effects(estate).values()) == 1

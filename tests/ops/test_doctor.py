@@ -119,6 +119,10 @@ def claimed() -> Action:
     return action
 
 
+def runner_unfit(settings: Settings) -> None:
+    RunnerBeat.objects.create(name="odd:1", unfit="The database is newer than this version.")
+
+
 def lease_long_over(settings: Settings) -> None:
     claimed()
     Attempt.objects.update(lease_until=Now() - LONG_AGO)
@@ -161,6 +165,7 @@ WRONG: list[tuple[Callable[[Settings], None], Check, str]] = [
     (two_versions, hosts.versions, "version.mixed"),
     (nothing, work.alive, "runner.none"),
     (runner_silent, work.alive, "runner.silent"),
+    (runner_unfit, work.alive, "runner.unfit"),
     (lease_long_over, work.stuck, "work.stuck"),
     (outcome_unknown, work.unknown, "work.unknown"),
     (queued_for_long, work.queue, "queue.old"),

@@ -38,6 +38,7 @@ class Beats:
         self.pulse = pulse
         self.in_flight = in_flight
         self.acknowledged = -1
+        self.said = ""
         self.written = 0.0
         self.examined = -EXAMINE_EVERY
 
@@ -60,20 +61,22 @@ class Beats:
         now = time.monotonic()
         stops = list(Stop.objects.in_force().order_by("pk").values_list("pk", flat=True))
         newest = max(stops, default=0)
-        if newest == self.acknowledged and now - self.written < WRITE_EVERY:
+        unchanged = (newest, self.pulse.unfit) == (self.acknowledged, self.said)
+        if unchanged and now - self.written < WRITE_EVERY:
             return
+        unfit = self.pulse.unfit
         with transaction.atomic():
-            self._write(newest)
+            self._write(newest, unfit)
             for number in stops:
                 if number > self.acknowledged >= 0:
                     self._note(number)
-        self.acknowledged, self.written = newest, now
+        self.acknowledged, self.said, self.written = newest, unfit, now
         self.pulse.heard(now)
 
-    def _write(self, newest: int) -> None:
+    def _write(self, newest: int, unfit: str) -> None:
         state: dict[str, object] = {
             "seen_at": Now(), "in_flight": self.in_flight(), "acknowledged": newest,
-            "alarmed_at": None, "ended_at": None,
+            "alarmed_at": None, "ended_at": None, "unfit": unfit[:500],
         }  # fmt: skip
         if newest != self.acknowledged:
             state["acknowledged_at"] = Now()

@@ -70,6 +70,8 @@ class RunnerBeat(models.Model):
     acknowledged_at = models.DateTimeField(null=True)
     alarmed_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    unfit = models.CharField(max_length=500, blank=True, default="", db_default="")
+    """Why it begins nothing, although it lives."""
 
     def __str__(self) -> str:
         return self.name

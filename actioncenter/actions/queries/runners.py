@@ -23,6 +23,8 @@ class Runner:
     seen_at: datetime
     in_flight: int
     acknowledged: int
+    unfit: str
+    """Why it begins nothing, although it lives."""
     silent: bool
 
 
@@ -31,7 +33,8 @@ def known() -> list[Runner]:
     silent = ExpressionWrapper(Q(seen_at__lt=Now() - SILENT_AFTER), output_field=BooleanField())
     rows = present().annotate(silent=silent).order_by("name")
     return [
-        Runner(*row) for row in rows.values_list("name", "seen_at", "in_flight", "acknowledged", "silent")
+        Runner(*row)
+        for row in rows.values_list("name", "seen_at", "in_flight", "acknowledged", "unfit", "silent")
     ]
 
 

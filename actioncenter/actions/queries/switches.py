@@ -55,6 +55,7 @@ class RunnerShown(TypedDict):
     seen_iso: str
     in_flight: int
     acknowledged: int
+    unfit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Board:
     silent: tuple[str, ...]
     heard: int
     """How many runners are."""
+    unfit: int
+    """How many of them begin nothing, because something isn't as they need it."""
     file: str
     file_reason: str
     may_stop: bool
@@ -81,6 +84,7 @@ def board_for(viewer: Viewer) -> Board:
         stops=stops,
         silent=tuple(beat.name for beat in beats if beat.silent),
         heard=sum(not beat.silent for beat in beats),
+        unfit=sum(bool(beat.unfit) for beat in beats if not beat.silent),
         file="" if reason is None else str(stop_file()),
         file_reason=reason or "",
         may_stop=bool(viewer.rights.roles & MAY_STOP),
@@ -147,6 +151,7 @@ def runner_shown(beat: runners.Runner) -> RunnerShown:
         "seen_iso": iso(beat.seen_at),
         "in_flight": beat.in_flight,
         "acknowledged": beat.acknowledged,
+        "unfit": beat.unfit,
     }
 
 

@@ -28,6 +28,11 @@ def alive() -> Iterator[Finding]:
                 "runner.silent", f"Runner {row.name} has not been heard of since {row.seen_at:%Y-%m-%d %H:%M:%S} UTC",
                 "It hangs, or its host is gone. What it was at is taken over when its lease ends.", "Look at that host and restart the runner.",
             )  # fmt: skip
+        elif row.unfit:
+            yield error(
+                "runner.unfit", f"Runner {row.name} begins nothing: {row.unfit}",
+                "It lives, and leaves to others what waits.", "Mend that; it goes on by itself within seconds.",
+            )  # fmt: skip
     if all(row.silent for row in known):
         yield error(
             "runner.none", "No runner is working", "Decisions are taken and wait; nothing is sent, no mail, no notices.",
