@@ -18,6 +18,7 @@ from actioncenter.environment import flag
 from actioncenter.estate.services import Postgres, RabbitMQ, Redis, Service, ServiceMissing
 from actioncenter.settings import installation
 from tests.outcomes import Outcomes
+from tests.sampling import Sampling
 
 SERVICES_REQUIRED = flag("ACTIONCENTER_REQUIRE_SERVICES")
 MISSING_PACKAGES = pytest.StashKey[dict[str, int]]()
@@ -35,6 +36,7 @@ settings.load_profile("patient")
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MISSING_PACKAGES] = {}
     config.pluginmanager.register(Outcomes(), "outcomes")
+    config.pluginmanager.register(Sampling(), "sampling")
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:

@@ -89,6 +89,7 @@ def acks(stop: Stop) -> list[bool]:
 @pytest.mark.parametrize(
     "rounds", [4, pytest.param(100, marks=[pytest.mark.long])], ids=["few rounds", "100 rounds"]
 )
+@pytest.mark.sampled(1)
 def test_pause_and_stop_2s(shared_database: str, tmp_path: Path, rounds: int) -> None:
     """Of each scope in turn, with either kind."""
     estate = simulated(tmp_path, slow=0.1)
@@ -187,6 +188,7 @@ def test_pause_survives_kill(shared_database: str, tmp_path: Path) -> None:
 @SQLITE
 @pytest.mark.oversight("HO-008")
 @pytest.mark.parametrize("place", [place for place in PLACES if place != "inside the fence"])
+@pytest.mark.sampled(2)
 def test_silent_runner_alarms(
     shared_database: str, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +221,7 @@ def test_silent_runner_alarms(
 
 @SQLITE
 @pytest.mark.parametrize("place", ["within the intent", "before the touch"])
+@pytest.mark.sampled(1)
 def test_a_runner_that_does_not_look_again_is_seen(shared_database: str, tmp_path: Path, place: str) -> None:
     estate = simulated(tmp_path)
     decided(1)
@@ -277,6 +280,7 @@ def by_file(url: str, file: Path) -> None:
 @SQLITE
 @pytest.mark.oversight("HO-008", "A01")
 @pytest.mark.parametrize("way", [by_page, by_command, by_command_without_database, by_file])
+@pytest.mark.sampled(2)
 def test_stop_channels_independent(
     shared_database: str, tmp_path: Path, stop_file: Path, way: Callable[[str, Path], None]
 ) -> None:

@@ -46,6 +46,7 @@ def test_nothing_is_decided_on_what_no_longer_holds(shared_database: str, rounds
 
 
 @pytest.mark.parametrize("change", [pytest.param(each, marks=SELDOM.get(each, ())) for each in CHANGES])
+@pytest.mark.sampled(2)
 def test_a_plain_read_before_the_fence_is_seen(shared_database: str, change: str) -> None:
     told = contest(shared_database, 40, [change], plant=True)
 

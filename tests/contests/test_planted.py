@@ -10,6 +10,7 @@ from tests.contests.test_contests import parts
 ACTIONS = 10
 
 
+@pytest.mark.sampled(1)
 def test_a_stale_instance(shared_database: str) -> None:
     numbers = waiting(ACTIONS)
     told = hold(shared_database, ["approve"] * 8, singly(numbers), planted="stale instance")
@@ -17,6 +18,7 @@ def test_a_stale_instance(shared_database: str) -> None:
     assert any("was won by" in text for text in checks.decisions(told, numbers))
 
 
+@pytest.mark.sampled(1)
 def test_votes_counted_before_the_lock(shared_database: str) -> None:
     ApprovalRule.objects.create(quorum=2)
     numbers = waiting(ACTIONS)
@@ -26,6 +28,7 @@ def test_votes_counted_before_the_lock(shared_database: str) -> None:
     assert any("is PENDING after" in text or "was won by" in text for text in found)
 
 
+@pytest.mark.sampled(1)
 def test_an_approval_of_any_revision(shared_database: str) -> None:
     numbers = changeable(ACTIONS)
     told = hold(shared_database, ["edit", "approve"] * 4, singly(numbers), planted="any revision")
@@ -33,6 +36,7 @@ def test_an_approval_of_any_revision(shared_database: str) -> None:
     assert any("revision 1 was used by" in text for text in checks.edits(told, numbers))
 
 
+@pytest.mark.sampled(1)
 def test_an_undo_of_a_stale_instance(shared_database: str) -> None:
     numbers = succeeded(ACTIONS)
     told = hold(shared_database, ["undo"] * 8, singly(numbers), planted="undo of a stale instance")
@@ -40,6 +44,7 @@ def test_an_undo_of_a_stale_instance(shared_database: str) -> None:
     assert len(checks.undone(told, numbers)) >= ACTIONS
 
 
+@pytest.mark.sampled(1)
 def test_expiry_left_to_the_sweeper(shared_database: str) -> None:
     numbers = waiting(ACTIONS)
     told = hold(
@@ -52,6 +57,7 @@ def test_expiry_left_to_the_sweeper(shared_database: str) -> None:
     assert any("after it had expired" in text for text in checks.decisions(told, numbers))
 
 
+@pytest.mark.sampled(1)
 def test_an_undo_of_what_still_runs(shared_database: str) -> None:
     numbers = approved(ACTIONS)
     told = hold(shared_database, ["runner", *["undoer"] * 5], singly(numbers), planted="undo while it runs")
@@ -68,6 +74,7 @@ def test_rows_locked_one_by_one(on_postgres: str) -> None:
     assert any(" got 50" in text for text in checks.decisions(told, numbers))
 
 
+@pytest.mark.sampled(1)
 def test_a_key_looked_up_before_it_is_inserted(shared_database: str) -> None:
     numbers = waiting(ACTIONS)
     told = hold(

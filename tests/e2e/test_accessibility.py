@@ -64,6 +64,7 @@ def test_the_checker_is_what_was_reviewed(entry: dict[str, Any]) -> None:
 
 @pytest.mark.oversight("X-8")
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.name)
+@pytest.mark.sampled(13)
 def test_page_breaks_no_rule(site: Site, stop: Stop) -> None:
     page, _ = site.visit(stop, LIGHT)
 
@@ -190,6 +191,7 @@ LOOK = """() => {
     "name",
     ["sign-in", "dashboard", "pending-open", "history", "group", "rules", "safeguards", "stops", "handover"],
 )
+@pytest.mark.sampled(4)
 def test_focus_is_always_seen(site: Site, name: str) -> None:
     page, _ = site.visit(next(stop for stop in STOPS if stop.name == name), LIGHT)
     page.emulate_media(reduced_motion="reduce")

@@ -205,6 +205,7 @@ VISITS = ["action", "investigation", "group", "pane", "stop", "notice", "assign"
 
 
 @pytest.mark.parametrize("kind", VISITS)
+@pytest.mark.sampled(2)
 def test_names_on_pages_of_their_own(world: World, kind: str) -> None:
     seeing = (see_actions, see_investigation, see_group, see_pane, see_stop, see_notice, see_assign)
     visits = dict(zip(VISITS, seeing, strict=True))

@@ -85,6 +85,7 @@ def test_every_address_is_looked_at_or_says_why_not() -> None:
 
 @EVERY_VIEW
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.name)
+@pytest.mark.sampled(26)
 def test_page_is_drawn_whole(site: Site, stop: Stop, view: View) -> None:
     page, status = site.visit(stop, view)
 
@@ -117,6 +118,7 @@ SUBMIT = """([path, fields]) => {
 
 @EVERY_VIEW
 @pytest.mark.parametrize("name", REFUSALS)
+@pytest.mark.sampled(4)
 def test_refusal_is_a_page_like_any_other(site: Site, name: str, view: View) -> None:
     who, method, path, fields, status = REFUSALS[name]
     page = site.windows(view).page_of(who)
@@ -230,6 +232,7 @@ def ask_for_the_comment(page: Page) -> None:
     "way", [click_row, open_by_key, walk_inside, open_by_address, look_at_the_page, ask_for_the_comment]
 )
 @pytest.mark.parametrize("view", [LIGHT, PHONE], ids=lambda view: view.name)
+@pytest.mark.sampled(6)
 def test_focus_never_on_approve(site: Site, way: Callable[[Page], None], view: View) -> None:
     """However an action is opened, a stray Enter or space decides nothing."""
     page, _ = site.visit(BY_NAME["pending"], view)

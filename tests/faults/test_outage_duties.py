@@ -50,6 +50,7 @@ def status_of(pid: int) -> str:
 
 @pytest.mark.parametrize("place", ["taken", "about to write"])
 @pytest.mark.parametrize("name", WORK)
+@pytest.mark.sampled(3)
 def test_it_is_done_once(shared_database: str, name: str, place: str) -> None:
     told = WORK[name]()
     chore = next(chore for chore in housekeeping.CHORES if chore.name == name)

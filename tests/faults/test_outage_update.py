@@ -37,6 +37,7 @@ def newer() -> Iterator[None]:
     MigrationRecorder(connection).record_unapplied(*LATER)
 
 
+@pytest.mark.sampled(1)
 def test_a_runner_begins_nothing_on_a_newer_database_and_pages_go_on(
     shared_database: str, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ call_command("migrate", verbosity=0)
 
 
 @pytest.mark.parametrize("moment", ["before it is noted", "before the triggers come back"])
+@pytest.mark.sampled(2)
 def test_an_update_that_was_killed_is_run_again(shared_database: str, moment: str) -> None:
     call_command("migrate", "actions", "0011", verbosity=0)
     call_command("migrate", "settings", "0004", verbosity=0)

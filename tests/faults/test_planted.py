@@ -12,6 +12,7 @@ pytestmark = pytest.mark.parametrize("shared_database", ["sqlite"], indirect=Tru
 
 
 @pytest.mark.parametrize("plant", ["no intent mark", "key of the try"])
+@pytest.mark.sampled(1)
 def test_a_second_sending_is_seen(shared_database: str, tmp_path: Path, plant: str) -> None:
     verdict = deaths(shared_database, tmp_path, Delivery.KEYED, [Point.ANSWERED], times=1, plant=plant)
 

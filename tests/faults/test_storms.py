@@ -11,6 +11,7 @@ from tests.faults.harness_storms import storm
 
 
 @pytest.mark.parametrize("runners", [1, 2])
+@pytest.mark.sampled(2)
 def test_nothing_is_lost_doubled_or_stuck(shared_database: str, tmp_path: Path, runners: int) -> None:
     verdict, blown = storm(shared_database, tmp_path, Delivery.KEYED, runners=runners, deaths=8, freezes=2)
 
@@ -21,6 +22,7 @@ def test_nothing_is_lost_doubled_or_stuck(shared_database: str, tmp_path: Path, 
 
 @pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("delivery", [Delivery.QUERYABLE, Delivery.BLIND])
+@pytest.mark.sampled(1)
 def test_what_may_not_be_sent_twice_is_not(shared_database: str, tmp_path: Path, delivery: Delivery) -> None:
     verdict, blown = storm(shared_database, tmp_path, delivery, runners=2, deaths=8, freezes=2)
 
