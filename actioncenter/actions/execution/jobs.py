@@ -123,11 +123,11 @@ def _hold(job: ConnectorJob) -> None:
 def _finish(
     job: ConnectorJob, state: JobState, *, result: dict[str, Any] | None = None, error: str = ""
 ) -> None:
-    if state is JobState.FAILED and job.kind == JobKind.CHECK:
-        _feels(job, {"ok": False, "detail": error})
-    ConnectorJob.objects.filter(pk=job.pk, token=job.token).update(
+    ours = ConnectorJob.objects.filter(pk=job.pk, token=job.token).update(
         state=state, result=result or {}, error=error[:1000], finished_at=Now(), lease_until=None
     )
+    if ours and state is JobState.FAILED and job.kind == JobKind.CHECK:
+        _feels(job, {"ok": False, "detail": error})
 
 
 def _feels(job: ConnectorJob, health: dict[str, Any]) -> None:
@@ -212,7 +212,9 @@ def _capabilities(job: ConnectorJob, connector: base.Connector, by: Actor) -> di
             for kind, capability in said.items()
         }
         binding.read_at = database_now()
-        binding.save(update_fields=["capabilities", "read_at"])
+        with transaction.atomic():
+            _hold(job)
+            binding.save(update_fields=["capabilities", "read_at"])
         count += 1
     return {"read": count}
 
@@ -228,7 +230,9 @@ def _check(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str,
     result: dict[str, Any] = outside.cleaned(
         {"ok": health.ok, "detail": health.detail, "facts": health.facts}
     )
-    _feels(job, result)
+    with transaction.atomic():
+        _hold(job)
+        _feels(job, result)
     return result
 
 
