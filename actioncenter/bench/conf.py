@@ -10,4 +10,9 @@ STORAGES = {
     **STORAGES,
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
 }
-LOGGING = {**LOGGING, "root": {"handlers": ["stderr"], "level": "WARNING"}}
+LOGGING = {
+    **LOGGING,
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    # Thousands lose on purpose; each would be told of.
+    "loggers": {**LOGGING["loggers"], "django.request": {"level": "ERROR"}},
+}
