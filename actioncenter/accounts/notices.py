@@ -62,6 +62,12 @@ def notify_admins(
     notify(admins(), kind, title=title, params=params, url=url, severity=severity)
 
 
+def no_longer_urgent(kind: str, params: Mapping[str, Any]) -> None:
+    """What they told of is over: unread ones stay in the list, and above no page any more."""
+    told = Notice.objects.unread().filter(kind=kind, params=dict(params), severity=Severity.URGENT)
+    told.update(severity=Severity.WARNING)
+
+
 def admins() -> "QuerySet[User]":
     """Everyone who is an admin now."""
     return User.objects.filter(pk__in=RoleGrant.objects.in_force().filter(role=Role.ADMIN).values("user_id"))

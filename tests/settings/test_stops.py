@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.db.models import F
 from django.utils import timezone
 
+from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.models import Notice
 from actioncenter.actions.enums import ActionType
 from actioncenter.actions.execution import watching
@@ -173,6 +174,22 @@ def test_everybody_concerned_is_told() -> None:
     pull(who="kim").lift(by=factories.actor(factories.person("noa")))
 
     assert told("switch.pulled") == told("switch.released") == {"noa", "mira", "aiko", "sam", "kim"}
+
+
+def test_what_was_lifted_is_urgent_no_more() -> None:
+    noa = factories.person("noa")
+    runner = Actor.system("runner")
+    first, second = (
+        Stop.pull_by_itself(StopKind.PAUSE, StopScope.TYPE, kind.value, by=runner, reason="Odd")
+        for kind in (ActionType.ISOLATE_DEVICE, ActionType.QUARANTINE_FILE)
+    )
+    urgent = Notice.objects.unread().filter(user=noa, kind="switch.pulled", severity=Severity.URGENT)
+    assert urgent.count() == 2
+
+    first.lift(by=factories.actor(noa))
+
+    assert [notice.params for notice in urgent] == [{"stop": second.pk}]
+    assert Notice.objects.unread().filter(user=noa, kind="switch.pulled").count() == 2
 
 
 @pytest.mark.parametrize(("comment", "said"), [("Mail is right again", ": Mail is right again"), ("", "")])

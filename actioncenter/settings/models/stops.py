@@ -14,7 +14,7 @@ from django.utils import timezone
 from actioncenter.accounts import fence
 from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.models import RoleGrant, User
-from actioncenter.accounts.notices import notify
+from actioncenter.accounts.notices import no_longer_urgent, notify
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType
 from actioncenter.audit import log
@@ -226,6 +226,7 @@ class Stop(models.Model):
             now.lifted_at, now.lifted_by_name = Now(), by.name
             now.save(update_fields=["lifted_at", "lifted_by_name"])
             now._record(Kind.SWITCH_RELEASED, by=by, before=before, comment=comment)
+            no_longer_urgent("switch.pulled", now._params)
             now._tell(
                 "switch.released", f"{now.what} was resumed by {by.name}", Severity.WARNING, said=comment
             )
@@ -287,7 +288,11 @@ class Stop(models.Model):
         """`said` is what whoever did it wrote; by default the reason for the stop."""
         said = self.reason if said is None else _short(said)
         title = in_plain_text(f"{title}: {said}" if said else title)
-        notify(self._concerned(), kind, title=title, url=PAGE, severity=severity)
+        notify(self._concerned(), kind, title=title, params=self._params, url=PAGE, severity=severity)
+
+    @property
+    def _params(self) -> dict[str, int]:
+        return {"stop": self.pk}
 
     def _concerned(self) -> "models.QuerySet[User]":
         """Admins, and who may decide and sees what is covered."""
