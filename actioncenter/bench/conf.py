@@ -14,5 +14,8 @@ LOGGING = {
     **LOGGING,
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     # Thousands lose on purpose; each would be told of.
-    "loggers": {**LOGGING["loggers"], "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django": {"handlers": [], "level": "WARNING", "propagate": True},
+        "django.request": {"level": "ERROR"},
+    },
 }
