@@ -60,11 +60,10 @@ class Beats:
         """Look what is stopped; write when that has changed or the last beat is old. Raises django.db.Error."""
         now = time.monotonic()
         stops = list(Stop.objects.in_force().order_by("pk").values_list("pk", flat=True))
-        newest = max(stops, default=0)
-        unchanged = (newest, self.pulse.unfit) == (self.acknowledged, self.said)
+        newest, unfit = max(stops, default=0), self.pulse.unfit
+        unchanged = (newest, unfit) == (self.acknowledged, self.said)
         if unchanged and now - self.written < WRITE_EVERY:
             return
-        unfit = self.pulse.unfit
         with transaction.atomic():
             self._write(newest, unfit)
             for number in stops:

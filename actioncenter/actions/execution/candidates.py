@@ -66,7 +66,7 @@ def _unwanted(stops: Stops) -> "QuerySet[Action]":
 
 
 def _wanted(stops: Stops) -> "QuerySet[Action]":
-    return _allowed().filter(cancel_requested_at__isnull=True).exclude(covered(sorted(stops, key=repr)))
+    return _allowed().filter(cancel_requested_at__isnull=True).exclude(covered(stops))
 
 
 def _overtaken(stops: Stops) -> "QuerySet[Action]":
@@ -99,8 +99,8 @@ def _startable_targets() -> "QuerySet[ActionTarget]":
         action__decision__in=sorted(ALLOWED),
         action__history_at__isnull=True,
     )
-    may_be_called = Q(instance__isnull=True) | ~Q(instance__in=given_numbers(0))
-    ready = ActionTarget.objects.filter(attempting.READY, may_be_called, action=OuterRef("pk"))
+    to_be_called = attempting.to_be_called(given_numbers(0))
+    ready = ActionTarget.objects.filter(attempting.READY, to_be_called, action=OuterRef("pk"))
     undo_failed = ActionTarget.objects.filter(blocks=True, lane=OuterRef("lane")).exclude(
         action=OuterRef("action")
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Max, Q, QuerySet
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce, Now
 
 from actioncenter import vault
@@ -95,7 +96,7 @@ def _booked(instance_id: int | None, lease: timedelta) -> bool:
     return instance_id is None or pacing.book(instance_id, lease=lease)
 
 
-def to_be_called(shut: Collection[int]) -> Q:
+def to_be_called(shut: Collection[int] | RawSQL) -> Q:
     """Of targets or attempts: those whose connector isn't among these."""
     return Q(instance__isnull=True) | ~Q(instance__in=shut)
 

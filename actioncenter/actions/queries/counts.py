@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Max, QuerySet, Value
+from django.db.models import Max, QuerySet
 
 from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.models import Notice
@@ -12,7 +12,7 @@ from actioncenter.actions.queries.listing import Listing, Shape, Tab
 from actioncenter.settings.access import Scope, within
 from actioncenter.settings.models import ConnectorInstance
 from actioncenter.web.keyset import as_text, beside, compiled, counted, figure
-from actioncenter.web.statements import Compiled, Given, kept, rows_of
+from actioncenter.web.statements import Compiled, given, kept, rows_of
 
 HISTORY_CAP: Final = 10_000
 SORT_CAP: Final = 50_000
@@ -65,8 +65,8 @@ def live_counts(scope: Scope, user_id: int) -> LiveCounts:
 def _live(scope: Scope) -> Compiled:
     waiting = within(Action.objects.waiting(), scope)
     soonest = waiting.order_by("expires_at", "id").annotate(soonest=as_text("expires_at"))
-    unread = Notice.objects.unread().filter(user=Value(Given(0)))
-    urgent = Notice.objects.unread().filter(user=Value(Given(1)), severity=Severity.URGENT)
+    unread = Notice.objects.unread().filter(user=given(0))
+    urgent = Notice.objects.unread().filter(user=given(1), severity=Severity.URGENT)
     return beside(
         [
             _number(waiting),

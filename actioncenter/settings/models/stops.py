@@ -79,14 +79,18 @@ class Stop(models.Model):
     """
 
     kind = models.PositiveSmallIntegerField(
-        choices=[(x.value, x.name) for x in StopKind], default=StopKind.STOP.value, db_default=1
+        choices=[(x.value, x.name) for x in StopKind],
+        default=StopKind.STOP.value,
+        db_default=StopKind.STOP.value,
     )
     scope = models.PositiveSmallIntegerField(choices=[(x.value, x.name) for x in StopScope])
     value = models.BigIntegerField(null=True, blank=True)
     on_connector = models.BigIntegerField(null=True)
     value_name = models.CharField(max_length=200, blank=True, default="", db_default="")
     source = models.PositiveSmallIntegerField(
-        choices=[(x.value, x.name) for x in StopSource], default=StopSource.PAGE.value, db_default=1
+        choices=[(x.value, x.name) for x in StopSource],
+        default=StopSource.PAGE.value,
+        db_default=StopSource.PAGE.value,
     )
     reason = models.CharField(max_length=LONGEST_REASON, blank=True)
     pulled_by_ref = models.CharField(max_length=60, blank=True, default="", db_default="")
