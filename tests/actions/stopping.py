@@ -137,7 +137,7 @@ def decided_cluster(messages: int) -> Action:
 
 def moments(estate: Estate) -> list[float]:
     """When something was really done, in seconds since the epoch."""
-    with sqlite3.connect(estate.path) as sql:
+    with sqlite3.connect(estate.path, timeout=30) as sql:
         has_any = sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'effects'").fetchone()
         found = [row[0] for row in sql.execute("SELECT at FROM effects ORDER BY id")] if has_any else []
     sql.close()

@@ -32,10 +32,11 @@ def estate_of(folder: Path, delivery: Delivery = Delivery.KEYED, *, slow: float 
 
 def effects(estate: Estate) -> Counter[str]:
     """How often each target was really acted on, under whatever request."""
-    if not estate.path.exists():
-        return Counter()
     with sqlite3.connect(estate.path, timeout=30) as sql:
-        counted = Counter(dict(sql.execute("SELECT key, COUNT(*) FROM effects GROUP BY key")))
+        # Whoever makes it makes the file first.
+        has_any = sql.execute("SELECT 1 FROM sqlite_master WHERE name = 'effects'").fetchone()
+        rows = sql.execute("SELECT key, COUNT(*) FROM effects GROUP BY key") if has_any else ()
+        counted = Counter(dict(rows))
     sql.close()
     return counted
 
