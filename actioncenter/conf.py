@@ -16,6 +16,8 @@ SNAPSHOTS_DIR = environment.folder("ACTIONCENTER_SNAPSHOTS_DIR", DATA_DIR / "sna
 KEYS_DIR = environment.folder("ACTIONCENTER_KEYS_DIR", DATA_DIR / "keys")
 # What tells a restored database from the one that was last worked with must not be restored with it.
 ANCHOR_DIR = environment.folder("ACTIONCENTER_ANCHOR_DIR", DATA_DIR / "anchor")
+# Copies of the seals of the audit log: the further from the database, the more they prove.
+CHECKPOINTS_DIR = environment.folder("ACTIONCENTER_CHECKPOINTS_DIR", DATA_DIR / "checkpoints")
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 DEBUG = environment.flag("ACTIONCENTER_DEBUG")
@@ -55,6 +57,7 @@ INSTALLED_APPS = [
     "actioncenter.settings",
     "investigations",
     "actioncenter.actions",
+    "actioncenter.auditor",
     "actioncenter.live",
     "actioncenter.ops",
 ]

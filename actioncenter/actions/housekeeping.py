@@ -21,7 +21,9 @@ from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution, Jo
 from actioncenter.actions.execution import auditing, drifting, heartbeat, snapshots, timers, watching
 from actioncenter.actions.execution.loop import runner_name
 from actioncenter.actions.models import Action, ConnectorJob, Duty, following
+from actioncenter.audit import sealing
 from actioncenter.audit.actor import Actor
+from actioncenter.settings import checkpoints
 from actioncenter.settings.models import (
     ConnectorInstance,
     FolderExclusion,
@@ -233,12 +235,18 @@ CHORES: Sequence[Chore] = (
 )
 
 
+SEALS: Sequence[Chore] = (
+    Chore("seal", 0.5, sealing.is_waiting, lambda by: sealing.seal()),
+    Chore("checkpoints", 0.5, checkpoints.is_behind, lambda by: checkpoints.keep()),
+)
+"""In a thread of their own too: what isn't sealed yet could be dropped unseen."""
 OUTWARD: Sequence[Chore] = (Chore("mail", 5.0, mail.is_due, mail.deliver),)
 """What waits for servers of others, in a thread of its own: a slow one must hold up nothing."""
 # A little earlier than it is looked at, or every second look would come just too soon.
 _BEAT: Final = float(settings.WATCHER_SECONDS)
 HEARTBEAT: Sequence[Chore] = (Chore("heartbeat", 0.7 * _BEAT, heartbeat.is_on, heartbeat.send, look=_BEAT),)
 """In another: a slow mail server is no reason to be taken for dead."""
+THREADS: Final = {"housekeeping": CHORES, "seals": SEALS, "outward": OUTWARD, "heartbeat": HEARTBEAT}
 
 
 def tidy(*, by: Actor, chores: Sequence[Chore] = CHORES) -> int:
@@ -298,7 +306,7 @@ def beside(stopping: threading.Event, *, by: Actor) -> Iterator[None]:
     """Keep house in threads of its own as long as the block lasts, which sets `stopping` at its end."""
     threads = [
         threading.Thread(target=run_until, args=(stopping,), kwargs={"by": by, "chores": chores}, name=name)
-        for name, chores in (("housekeeping", CHORES), ("outward", OUTWARD), ("heartbeat", HEARTBEAT))
+        for name, chores in THREADS.items()
     ]
     for thread in threads:
         thread.start()

@@ -1,4 +1,4 @@
-"""The audit log: one append-only row per change.
+"""The audit log: one append-only row per change, and the seals that put many of them in one order.
 
 Nothing here refers to another table, so that an event outlives whatever it speaks of. The
 columns are final: triggers forbid filling a new one later.
@@ -54,6 +54,42 @@ class Event(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["stream", "seq"], name="audit_event_stream_seq"),
         ]
+        indexes: ClassVar = [
+            # The sealer follows it. On SQLite it is never filled in, and the index is empty.
+            models.Index(fields=["xid"], name="audit_event_xid", condition=models.Q(xid__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.stream} {self.seq} {self.kind}"
+
+
+class Seal(models.Model):
+    """A signed batch of events (audit/seals.py). Written by `sealing` alone."""
+
+    number = models.PositiveBigIntegerField(unique=True)
+    at = models.DateTimeField()
+    first_event = models.BigIntegerField()
+    """Lowest id that it holds, and the highest; 0 when it holds none."""
+    last_event = models.BigIntegerField()
+    watermark = models.BigIntegerField()
+    """What lies below it is sealed: on PostgreSQL a transaction id, on SQLite and while `since` is set the id
+    of an event."""
+    cluster = models.TextField(blank=True)
+    """The PostgreSQL cluster whose transaction ids these are; another one counts anew."""
+    floor = models.BigIntegerField(default=0)
+    """Highest event when this cluster was first met, and its next transaction then (`until`): what was there
+    already and has another transaction id got it elsewhere."""
+    until = models.BigIntegerField(default=0)
+    since = models.BigIntegerField(null=True)
+    """Set while what was there is gone through by id: the oldest transaction open when that began."""
+    text = models.TextField()
+    """The truth; number and time are read from it."""
+    digest = models.TextField()
+    key_id = models.TextField()
+    signature = models.TextField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["last_event"], name="audit_seal_last_event")]
+
+    def __str__(self) -> str:
+        return f"Seal {self.number}"

@@ -66,7 +66,10 @@ class Guarded:
             $$ BEGIN RAISE EXCEPTION '{self.refusal}' USING ERRCODE = 'integrity_constraint_violation'; END $$"""
 
 
-_GUARDED: Final = [Guarded(TABLE, "the audit log", ("old.stream = NEW.stream AND old.seq = NEW.seq",))]
+_GUARDED: Final = [
+    Guarded(TABLE, "the audit log", ("old.stream = NEW.stream AND old.seq = NEW.seq",)),
+    Guarded("audit_seal", "what seals the audit log", ("old.number = NEW.number",)),
+]
 
 
 def guard(table: Guarded) -> None:

@@ -16,10 +16,13 @@ from actioncenter.actions.execution import (
 )
 from actioncenter.actions.execution.failpoints import Point
 from actioncenter.actions.models import Attempt, LeaseLost, attempting
+from actioncenter.audit import sealing
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors import base
 
 STOP_POLL = 5.0
+SEAL_POLL, SEAL_PATIENCE = 0.5, 1.0
+"""Seconds: until it is tried again, and how long it is waited for, which others' short transactions take."""
 STALE = 1.0
 """Seconds after which it is looked again whether anything is stopped."""
 
@@ -44,6 +47,7 @@ class Port:
         self._cleared_at = self._cleared()
         if not gates.still_agreed(self.attempt.action):
             raise base.Permanent(binding.TAMPERED, "The action is no longer what was decided on.")
+        self._sealed()
         try:
             attempting.intend(self.attempt, claiming.LEASE)
         except LeaseLost as lost:
@@ -52,6 +56,12 @@ class Port:
         self.touching()
         self._touched_before, self.touched = self.touched, True
         self._renew()
+
+    def _sealed(self) -> None:
+        """Nobody may be able to drop, unseen, who wanted something dangerous. Raises Transient."""
+        action = self.attempt.action
+        if action.entry.dangerous and not sealing.seal_stream(f"action:{action.pk}", patience=SEAL_PATIENCE):
+            raise faring.Stopped("Its decision waits for its seal.", retry_after=SEAL_POLL)
 
     def touching(self) -> None:
         """Frozen or starved since it was asked: meanwhile a switch may have been pulled."""

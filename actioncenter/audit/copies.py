@@ -1,0 +1,103 @@
+"""Seals kept outside of the database, in a file that others can take away (docs/adr/0020).
+
+Only a copy shows that the log was emptied, that an older state was put back, or that somebody with all keys
+wrote it anew. One JSON object per line, in the order of their numbers; nothing is ever changed in it.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final, Self
+
+from actioncenter.audit.models import Seal
+
+AT_ONCE: Final = 200
+_TAIL: Final = 1 << 20
+"""Bytes in which the last line begins; a seal has a tenth of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    number: int
+    digest: str
+    text: str
+    key: str
+    signature: str
+
+    @classmethod
+    def of(cls, seal: Seal) -> Self:
+        return cls(seal.number, seal.digest, seal.text, seal.key_id, seal.signature)
+
+    @classmethod
+    def read(cls, line: str) -> Self:
+        """Raises ValueError."""
+        try:
+            said = json.loads(line)
+            number, *texts = (
+                said["number"],
+                said["digest"],
+                said["text"],
+                said["key"],
+                said["signature"],
+            )
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(f"not a copy of a seal: {error}") from error
+        if type(number) is not int or not all(isinstance(text, str) for text in texts):
+            raise ValueError("not a copy of a seal: a field has another type")
+        return cls(number, *texts)
+
+    def line(self) -> str:
+        said = {name: getattr(self, name) for name in ("number", "digest", "text", "key", "signature")}
+        return json.dumps(said, sort_keys=True, separators=(",", ":")) + "\n"
+
+
+def keep(path: Path) -> int:
+    """Write down the seals that the file doesn't have yet; how many that were. Raises OSError, ValueError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        written = 0
+        while missing := list(Seal.objects.filter(number__gt=_last(file)).order_by("number")[:AT_ONCE]):
+            file.write("".join(Copy.of(seal).line() for seal in missing).encode())
+            file.flush()
+            os.fsync(file.fileno())
+            written += len(missing)
+        return written
+
+
+def is_behind(path: Path) -> bool:
+    """Raises OSError, ValueError."""
+    newest = Seal.objects.order_by("-number").values_list("number", flat=True).first() or 0
+    if not newest or not path.exists():
+        return newest > 0
+    with path.open("rb") as file:
+        return _last(file) < newest
+
+
+def read(path: Path) -> Iterator[Copy]:
+    """Raises OSError, ValueError with the line."""
+    with path.open(encoding="utf-8") as file:
+        yield from _read(file)
+
+
+def _read(lines: Iterable[str]) -> Iterator[Copy]:
+    for at, line in enumerate(lines, start=1):
+        try:
+            yield Copy.read(line)
+        except ValueError as error:
+            raise ValueError(f"line {at}: {error}") from error
+
+
+def _last(file: IO[bytes]) -> int:
+    """The number in its last line; half a line, of a host that lost its power, is cut off."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - _TAIL, 0))
+    tail = file.read()
+    whole = tail.rfind(b"\n") + 1
+    if whole < len(tail) and file.writable():
+        file.truncate(size - len(tail) + whole)
+    *_, last = tail[:whole].splitlines() or [b""]
+    return Copy.read(last.decode()).number if last else 0

@@ -1,0 +1,246 @@
+"""Putting committed events under signed seals, one sealer at a time (docs/adr/0020).
+
+On PostgreSQL ids are taken before a transaction ends, so whoever follows them loses events. The sealer
+follows transaction ids: everything below the oldest one still open is final. Another cluster, as after a
+dump was restored, counts its transactions anew; then everything is gone through once, by id. SQLite has one
+writer, so there ids follow commits.
+"""
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Max, Q, QuerySet
+
+from actioncenter.audit import seals
+from actioncenter.audit.models import Event, Seal
+
+AT_ONCE: Final = 2000
+LOCK: Final = 0x0AC7_10CE_5EA1
+_SQLITE_CLOCK: Final = "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"
+_HORIZON: Final = """
+    SELECT clock_timestamp(), pg_snapshot_xmin(now)::text::bigint, pg_snapshot_xmax(now)::text::bigint,
+    (SELECT system_identifier::text FROM pg_control_system()) FROM pg_current_snapshot() AS now"""
+Row = tuple[int, str, str]
+"""Id, chain value and canonical text of an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Where the database stands: its time, its oldest open transaction and its next, and whose count that is."""
+
+    at: datetime
+    xmin: int = 0
+    xmax: int = 0
+    cluster: str = ""
+
+    @classmethod
+    def now(cls) -> "Horizon":
+        with connection.cursor() as cursor:
+            if connection.vendor == "sqlite":
+                cursor.execute(_SQLITE_CLOCK)
+                return cls(datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC))
+            cursor.execute(_HORIZON)
+            at, *rest = cursor.fetchone()
+            return cls(at.astimezone(UTC), *rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a seal reaches; see the columns of the same names."""
+
+    watermark: int
+    cluster: str = ""
+    floor: int = 0
+    until: int = 0
+    since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    rows: Sequence[Row]
+    mark: Mark
+    more: bool = False
+    """Whether there is more to seal."""
+
+
+def seal() -> int:
+    """Seal what is final; how many events that were. Not within another transaction."""
+    sealed, more = 0, True
+    while more:
+        done, more = _seal_once()
+        sealed += done
+    return sealed
+
+
+def is_waiting() -> bool:
+    """Whether anything final is in no seal yet."""
+    last = newest()
+    if connection.vendor == "sqlite":
+        return after(last).exists()
+    horizon = Horizon.now()
+    if _goes_on(last, horizon):
+        return _fresh(after(last).filter(xid__lt=horizon.xmin), last)
+    return last is not None or Event.objects.exists()
+
+
+def seal_stream(stream: str, *, patience: float) -> bool:
+    """Seal at once what this stream holds; False when older transactions stay open for so many seconds."""
+    over = time.monotonic() + patience
+    while not covers(stream):
+        if seal():
+            continue
+        if time.monotonic() > over:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def covers(stream: str) -> bool:
+    """Whether a seal of this cluster holds every event of this stream."""
+    last = newest()
+    if last is None or (connection.vendor == "postgresql" and last.cluster != Horizon.now().cluster):
+        return False
+    return not _fresh(after(last).filter(stream=stream), last)
+
+
+def newest() -> Seal | None:
+    return Seal.objects.order_by("-number").first()
+
+
+def after(last: Seal | None) -> "QuerySet[Event]":
+    """What this seal and those before it leave out, and few that they hold."""
+    if last is None:
+        return Event.objects.all()
+    if connection.vendor == "sqlite":
+        return Event.objects.filter(pk__gt=last.watermark)
+    if last.since is not None:
+        return Event.objects.filter(Q(pk__gt=last.watermark) | Q(xid__gte=last.since))
+    ours = Q(pk__gt=last.floor) | Q(xid__lt=last.until)
+    return Event.objects.filter(ours, xid__gte=last.watermark)
+
+
+def held(ids: Collection[int]) -> frozenset[int]:
+    """Those of these events that a seal holds."""
+    if not ids:
+        return frozenset()
+    around = Seal.objects.filter(first_event__lte=max(ids), last_event__gte=min(ids))
+    wanted = frozenset(ids)
+    found: set[int] = set()
+    for text in around.values_list("text", flat=True).iterator(chunk_size=50):
+        found.update(wanted.intersection(seals.SealText.read(text).ids))
+    return frozenset(found)
+
+
+def _seal_once() -> tuple[int, bool]:
+    with transaction.atomic():
+        _alone()
+        horizon, last = Horizon.now(), newest()
+        batch = _next_batch(last, horizon)
+        if batch is None:
+            return 0, False
+        _write(last, batch, horizon.at)
+        return len(batch.rows), batch.more
+
+
+def _next_batch(last: Seal | None, horizon: Horizon) -> Batch | None:
+    if connection.vendor == "sqlite":
+        rows = _rows(after(last).order_by("pk")[:AT_ONCE])
+        return Batch(rows, Mark(rows[-1][0]), len(rows) == AT_ONCE) if rows else None
+    return _following(last, horizon) if last and _goes_on(last, horizon) else _meeting(last, horizon)
+
+
+def _goes_on(last: Seal | None, horizon: Horizon) -> bool:
+    """Whether transaction ids still mean what they meant at the last seal."""
+    if last is None or last.since is not None:
+        return False
+    return last.cluster == horizon.cluster and last.watermark <= horizon.xmin
+
+
+def _following(last: Seal, horizon: Horizon) -> Batch | None:
+    below = _next_watermark(last, horizon.xmin)
+    found = after(last).filter(xid__lt=below)
+    rows = _rows(found.exclude(pk__in=held(_low(found, last))).order_by("pk"))
+    mark = Mark(below, last.cluster, last.floor, last.until)
+    return Batch(rows, mark, below < horizon.xmin) if rows else None
+
+
+def _next_watermark(last: Seal, xmin: int) -> int:
+    """So far that about AT_ONCE events lie below it: transactions are sealed whole."""
+    later = after(last).filter(xid__lt=xmin).order_by("xid").values_list("xid", flat=True)
+    found = [xid for xid in later[: AT_ONCE + 1] if xid is not None]
+    if len(found) <= AT_ONCE:
+        return xmin
+    return found[-1] if found[-1] > found[0] else found[0] + 1
+
+
+def _meeting(last: Seal | None, horizon: Horizon) -> Batch | None:
+    """Events of whatever transaction that no seal holds, by id: this cluster's ids aren't known yet."""
+    under_way = last is not None and last.since is not None and last.cluster == horizon.cluster
+    if last is not None and under_way:
+        start = Mark(last.watermark, last.cluster, last.floor, last.until, last.since)
+    else:
+        highest = Event.objects.aggregate(highest=Max("pk"))["highest"] or 0
+        start = Mark(0, horizon.cluster, highest, horizon.xmax, horizon.xmin)
+    ids, at = _unheld(start.watermark, start.floor)
+    if last is None and not ids:
+        return None
+    rows = _rows(Event.objects.filter(pk__in=ids).order_by("pk"))
+    if at < start.floor:
+        return Batch(rows, Mark(at, start.cluster, start.floor, start.until, start.since), more=True)
+    return Batch(rows, Mark(start.since or 0, start.cluster, start.floor, start.until), more=True)
+
+
+def _unheld(start: int, floor: int) -> tuple[list[int], int]:
+    """The next events above `start` that no seal holds, and how far that went."""
+    while start < floor:
+        there = Event.objects.filter(pk__gt=start, pk__lte=floor).order_by("pk").values_list("pk", flat=True)
+        ids = list(there[:AT_ONCE])
+        start = ids[-1] if len(ids) == AT_ONCE else floor
+        if left := sorted(set(ids) - held(ids)):
+            return left, start
+    return [], floor
+
+
+def _fresh(rows: "QuerySet[Event]", last: Seal | None) -> bool:
+    """Whether any of these is in no seal."""
+    if last is None or connection.vendor == "sqlite":
+        return rows.exists()
+    if last.since is None and rows.filter(pk__gt=last.floor).exists():
+        return True
+    low = _low(rows, last)
+    return len(held(low)) < len(low)
+
+
+def _low(rows: "QuerySet[Event]", last: Seal) -> list[int]:
+    """Those that were there when the cluster was met, which a seal may hold or not."""
+    return list(rows.filter(pk__lte=last.floor).values_list("pk", flat=True))
+
+
+def _rows(events: "QuerySet[Event]") -> list[Row]:
+    return list(events.values_list("pk", "chain", "canonical"))
+
+
+def _alone() -> None:
+    """One sealer at a time. SQLite's transactions are alone anyhow."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+
+
+def _write(last: Seal | None, batch: Batch, at: datetime) -> None:
+    ids = [pk for pk, _, _ in batch.rows]
+    leaves = [seals.leaf(chain, text) for _, chain, text in batch.rows]
+    number, previous = (last.number + 1, last.digest) if last else (1, "")
+    text = seals.SealText(number, at, previous, ids, leaves).render()
+    mark = batch.mark
+    Seal.objects.create(
+        number=number, at=at, first_event=min(ids, default=0), last_event=max(ids, default=0),
+        watermark=mark.watermark, cluster=mark.cluster, floor=mark.floor, until=mark.until, since=mark.since,
+        text=text, digest=seals.digest(text), key_id=seals.key_id(seals.public_key(settings.SIGNING_KEY)),
+        signature=seals.sign(settings.SIGNING_KEY, text),
+    )  # fmt: skip
