@@ -1,11 +1,9 @@
 """Whoever can write to the table, but hasn't the key, is found out."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -161,32 +159,3 @@ def test_log_is_read_once_in_chunks(lives: None) -> None:
     assert len(queries) == 1
     assert (verification.events, verification.streams) == (7, 2)
     assert CHUNK < 10_000
-
-
-def test_command_says_that_all_is_well(lives: None, capsys: pytest.CaptureFixture[str]) -> None:
-    call_command("audit", "verify")
-
-    assert capsys.readouterr().out == "7 events in 2 streams are as written.\n"
-
-
-def test_command_names_the_first_bad_row(lives: None, capsys: pytest.CaptureFixture[str]) -> None:
-    edit(2, actor_name="Tom Reyes")
-
-    with pytest.raises(SystemExit) as stop:
-        call_command("audit", "verify")
-
-    assert stop.value.code == 1
-    assert capsys.readouterr().out == (
-        f"edited: action:1 number 2 (row {row(2).pk}): columns differ from the text: actor_name.\n"
-    )
-
-
-def test_command_answers_programs(lives: None, capsys: pytest.CaptureFixture[str]) -> None:
-    call_command("audit", "verify", "--json")
-    edit(2, actor_name="Tom Reyes")
-    with pytest.raises(SystemExit):
-        call_command("audit", "verify", "--json")
-
-    well, bad = map(json.loads, capsys.readouterr().out.splitlines())
-    assert well == {"ok": True, "events": 7, "streams": 2, "first_bad": None}
-    assert (bad["ok"], bad["first_bad"]["fault"], bad["first_bad"]["seq"]) == (False, "edited", 2)

@@ -1,11 +1,19 @@
-"""`manage.py audit verify`: is the log as it was written?"""
+"""`manage.py audit`: is the log as it was written, and a file of it that others can check."""
 
+import argparse
 import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from actioncenter.audit.verify import BadRow, Verification
+from actioncenter.audit import seals, standalone
+from actioncenter.audit.actor import Actor
+from actioncenter.auditor import exporting
+from actioncenter.auditor.verification.whole import Audit, UnreadableCopies, Wrong
+from actioncenter.settings import checkpoints
 
 
 class Command(BaseCommand):
@@ -13,29 +21,133 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
-        verify = verbs.add_parser("verify", help="Recompute every chain; exit 1 and name the first bad row.")
-        verify.add_argument("--json", action="store_true", help="Print one JSON object.")
+        verify = verbs.add_parser(
+            "verify", help="Recompute chains and seals; exit 1 and name the first bad row."
+        )
+        verify.add_argument(
+            "--file", type=Path, metavar="EXPORT", help="Check this export instead of the database."
+        )
+        verify.add_argument(
+            "--against",
+            action="append",
+            type=Path,
+            default=[],
+            metavar="FILE",
+            help="Copies of seals kept elsewhere.",
+        )
+        verify.add_argument(
+            "--public-key", action="append", type=public_key, default=[], metavar="HEX|FILE",
+            help="Trust seals signed with this key, instead of this installation's.",
+        )  # fmt: skip
+        export = verbs.add_parser("export", help="Write the log as a file that anybody can check.")
+        export.add_argument(
+            "--out", type=Path, required=True, metavar="FILE", help="Made anew; never overwritten."
+        )
+        key = verbs.add_parser("key", help="Print the public key that seals are signed with.")
+        for each in (verify, export, key):
+            each.add_argument("--json", action="store_true", help="Print one JSON object.")
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
-        verification = Verification()
-        bad = next(verification.bad_rows(), None)
-        self._print_json(verification, bad) if options["json"] else self._print(verification, bad)
-        if bad is not None:
+        as_json = bool(options["json"])
+        if verb == "key":
+            self._say(
+                {"key": seals.key_id(own_key()), "public_key": own_key().hex()},
+                own_key().hex(),
+                as_json=as_json,
+            )
+        elif verb == "export":
+            self._export(options["out"], as_json=as_json)
+        elif options["file"]:
+            self._verify_file(options["file"], options["public_key"], options["against"], as_json=as_json)
+        else:
+            self._verify(options["public_key"], options["against"], as_json=as_json)
+
+    def _say(self, said: dict[str, Any], text: str, *, as_json: bool) -> None:
+        self.stdout.write(json.dumps(said) if as_json else text)
+
+    def _verify(self, given: Sequence[bytes], against: Sequence[Path], *, as_json: bool) -> None:
+        own = checkpoints.path()
+        trusted = given or [own_key()]
+        audit = Audit(
+            {seals.key_id(key): key for key in trusted}, [*([own] if own.exists() else []), *against]
+        )
+        try:
+            wrong = next(audit.wrong(), None)
+        except UnreadableCopies as error:
+            raise CommandError(str(error), returncode=2) from error
+        self._say(_as_json(audit, wrong), "\n".join(_told(audit, wrong)), as_json=as_json)
+        if wrong is not None:
             raise SystemExit(1)
 
-    def _print_json(self, verification: Verification, bad: BadRow | None) -> None:
-        answer = {
-            "ok": bad is None,
-            "events": verification.events,
-            "streams": verification.streams,
-            "first_bad": bad and bad.as_json(),
-        }
-        self.stdout.write(json.dumps(answer))
-
-    def _print(self, verification: Verification, bad: BadRow | None) -> None:
-        if bad is None:
-            self.stdout.write(
-                f"{verification.events} events in {verification.streams} streams are as written."
+    def _verify_file(
+        self, file: Path, given: Sequence[bytes], against: Sequence[Path], *, as_json: bool
+    ) -> None:
+        """A file of others is checked without our audit key, which says nothing of it."""
+        if len(against) > 1:
+            raise CommandError("--file is compared with one --against at a time.", returncode=2)
+        audit_key = None if given else settings.AUDIT_KEY
+        try:
+            result = standalone.verify_file(
+                file, public_keys=given or [own_key()], audit_key=audit_key, against=next(iter(against), None)
             )
-        else:
-            self.stdout.write(f"{bad.fault}: {bad.stream} number {bad.seq} (row {bad.id}): {bad.message}.")
+        except standalone.Unusable as error:
+            raise CommandError(f"{file}: {error}", returncode=2) from error
+        self._say(result.as_json(), "\n".join(standalone.sentences(result)), as_json=as_json)
+        if result.problem:
+            raise SystemExit(1)
+
+    def _export(self, out: Path, *, as_json: bool) -> None:
+        try:
+            counted = exporting.write(out, by=Actor.command("audit export"))
+        except OSError as error:
+            raise CommandError(f"{out} can't be written: {error}", returncode=2) from error
+        text = f"{counted['events']} events and {counted['seals']} seals written to {out}."
+        self._say({"file": str(out), **counted}, text, as_json=as_json)
+
+
+def own_key() -> bytes:
+    return seals.public_key(settings.SIGNING_KEY)
+
+
+def public_key(text: str) -> bytes:
+    """32 bytes in hex, or a file of that."""
+    try:
+        said = Path(text).read_text(encoding="ascii") if Path(text).is_file() else text
+        key = bytes.fromhex(said.split()[-1])
+    except (OSError, ValueError, IndexError) as error:
+        raise argparse.ArgumentTypeError(f"{text} is no public key: {error}") from error
+    if len(key) != 32:
+        raise argparse.ArgumentTypeError(f"{text} has {len(key)} bytes, a public key has 32")
+    return key
+
+
+def _as_json(audit: Audit, wrong: Wrong | None) -> dict[str, Any]:
+    return {
+        "ok": wrong is None,
+        "events": audit.chains.events,
+        "streams": audit.chains.streams,
+        "seals": audit.sealing.seals,
+        "sealed": audit.sealing.sealed,
+        "copies": audit.copies,
+        "untrusted_copies": audit.unproved,
+        "first_bad": wrong and wrong.as_json(),
+    }
+
+
+def _told(audit: Audit, wrong: Wrong | None) -> Iterator[str]:
+    if wrong is not None:
+        yield str(wrong)
+        return
+    yield f"{audit.chains.events} events in {audit.chains.streams} streams are as written."
+    waiting = f", {audit.sealing.pending} wait for one" if audit.sealing.pending else ""
+    yield f"{audit.sealing.sealed} of them are held by {audit.sealing.seals} seals{waiting}."
+    if audit.copies:
+        yield (
+            f"{audit.copies} copies of seals agree."
+            if not audit.unproved
+            else (
+                f"{audit.copies - audit.unproved} copies of seals agree; {audit.unproved} aren't signed with a trusted key."
+            )
+        )
+    else:
+        yield "No copy of a seal was compared: whether the log was cut back as a whole can't be told."

@@ -1,0 +1,56 @@
+"""The whole log as a file; taking it is itself an event."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from actioncenter.audit import export, log, sealing, seals
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
+from actioncenter.audit.models import Event, Seal
+from actioncenter.settings import checkpoints
+
+
+def write(path: Path, *, by: Actor) -> dict[str, int]:
+    """How many seals and events it has. Raises OSError, also when the file is there already."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        with transaction.atomic():
+            log.record(Kind.EXPORT_MADE, by=by, subject="audit", detail={"file": path.name})
+        last = ""
+        for line in lines():
+            file.write(line)
+            last = line
+        os.fsync(file.fileno())
+    counted: dict[str, int] = json.loads(last)["end"]
+    return counted
+
+
+def lines() -> Iterator[str]:
+    """What was final when it began; sealed first, so that copies kept elsewhere know no more than the file."""
+    sealing.seal()
+    checkpoints.keep()
+    last = sealing.newest()
+    number = last.number if last else 0
+    return export.lines(
+        _events,
+        Seal.objects.filter(number__lte=number).order_by("number").iterator(chunk_size=50),
+        unsealed=_unsealed(last),
+        public_keys={seals.key_id(key): key for key in [seals.public_key(settings.SIGNING_KEY)]},
+        at=sealing.Horizon.now().at,
+    )
+
+
+def _events(ids: Sequence[int]) -> Iterable[Event]:
+    return Event.objects.filter(pk__in=ids).order_by("pk").only("pk", "chain", "canonical")
+
+
+def _unsealed(last: Seal | None) -> Iterator[Event]:
+    floor = last.floor if last else 0
+    for event in sealing.after(last).order_by("pk").only("pk", "chain", "canonical").iterator(chunk_size=500):
+        if event.pk > floor or not sealing.held([event.pk]):
+            yield event
