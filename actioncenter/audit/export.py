@@ -1,0 +1,92 @@
+"""The log as a file that anybody can check later without the product (docs/audit/format.md).
+
+JSON lines in ASCII, keys sorted, no white space; written and read with memory for one seal.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+
+from actioncenter.audit.seals import SealText
+
+FORMAT: Final = "actioncenter-audit-export 1"
+AT_ONCE: Final = 500
+"""Events asked for at a time."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Written(Protocol):
+    """What an export needs of an event."""
+
+    @property
+    def pk(self) -> Any: ...
+    @property
+    def chain(self) -> str: ...
+    @property
+    def canonical(self) -> str: ...
+
+
+class Sealed(Protocol):
+    """What an export needs of a seal."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def key_id(self) -> str: ...
+    @property
+    def signature(self) -> str: ...
+
+
+def lines(
+    events: Callable[[Sequence[int]], Iterable[Written]],
+    seals: Iterable[Sealed],
+    *,
+    unsealed: Iterable[Written],
+    public_keys: Mapping[str, bytes],
+    at: datetime,
+    product: str = "",
+) -> Iterator[str]:
+    """Seals in the order of their numbers, unsealed events in that of their ids.
+
+    `events` gives those of these ids in rising order. What is missing or unreadable is left out, so that an
+    export of a damaged log shows the damage.
+    """
+    yield _line(_header(public_keys, at, product))
+    sealed = written = 0
+    for seal in seals:
+        sealed += 1
+        yield _line({"seal": seal.text, "key": seal.key_id, "signature": seal.signature})
+        for event in _events_of(seal, events):
+            written += 1
+            yield _event(event)
+    yield _line({"unsealed": True})
+    for event in unsealed:
+        written += 1
+        yield _event(event)
+    yield _line({"end": {"seals": sealed, "events": written}})
+
+
+def _header(public_keys: Mapping[str, bytes], at: datetime, product: str) -> dict[str, object]:
+    keys = {key_id: public.hex() for key_id, public in public_keys.items()}
+    made = (at - _EPOCH) // timedelta(microseconds=1)
+    return {"format": FORMAT, "made_at_us": made, "public_keys": keys} | (
+        {"product": product} if product else {}
+    )
+
+
+def _events_of(seal: Sealed, events: Callable[[Sequence[int]], Iterable[Written]]) -> Iterator[Written]:
+    try:
+        ids = SealText.read(seal.text).ids
+    except ValueError:
+        return
+    for start in range(0, len(ids), AT_ONCE):
+        yield from events(ids[start : start + AT_ONCE])
+
+
+def _event(event: Written) -> str:
+    return _line({"event": event.pk, "chain": event.chain, "text": event.canonical})
+
+
+def _line(said: Mapping[str, object]) -> str:
+    return json.dumps(said, sort_keys=True, separators=(",", ":")) + "\n"
