@@ -237,7 +237,7 @@ CHORES: Sequence[Chore] = (
 
 SEALS: Sequence[Chore] = (
     Chore("seal", 0.5, sealing.is_waiting, lambda by: sealing.seal()),
-    Chore("checkpoints", 0.5, checkpoints.is_behind, lambda by: checkpoints.keep()),
+    Chore("checkpoints", 0.5, lambda: checkpoints.missing().exists(), lambda by: checkpoints.keep()),
 )
 """In a thread of their own too: what isn't sealed yet could be dropped unseen."""
 OUTWARD: Sequence[Chore] = (Chore("mail", 5.0, mail.is_due, mail.deliver),)

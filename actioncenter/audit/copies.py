@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Self
 
+from django.db.models import QuerySet
+
 from actioncenter.audit.models import Seal
 
 AT_ONCE: Final = 200
@@ -60,21 +62,20 @@ def keep(path: Path) -> int:
     with path.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         written = 0
-        while missing := list(Seal.objects.filter(number__gt=_last(file)).order_by("number")[:AT_ONCE]):
-            file.write("".join(Copy.of(seal).line() for seal in missing).encode())
+        while more := list(Seal.objects.filter(number__gt=_last(file)).order_by("number")[:AT_ONCE]):
+            file.write("".join(Copy.of(seal).line() for seal in more).encode())
             file.flush()
             os.fsync(file.fileno())
-            written += len(missing)
+            written += len(more)
         return written
 
 
-def is_behind(path: Path) -> bool:
-    """Raises OSError, ValueError."""
-    newest = Seal.objects.order_by("-number").values_list("number", flat=True).first() or 0
-    if not newest or not path.exists():
-        return newest > 0
+def missing(path: Path) -> "QuerySet[Seal]":
+    """Seals that the file doesn't have yet. Raises OSError, ValueError."""
+    if not path.exists():
+        return Seal.objects.all()
     with path.open("rb") as file:
-        return _last(file) < newest
+        return Seal.objects.filter(number__gt=_last(file))
 
 
 def read(path: Path) -> Iterator[Copy]:

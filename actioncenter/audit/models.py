@@ -77,8 +77,8 @@ class Seal(models.Model):
     cluster = models.TextField(blank=True)
     """The PostgreSQL cluster whose transaction ids these are; another one counts anew."""
     floor = models.BigIntegerField(default=0)
-    """Highest event when this cluster was first met, and its next transaction then (`until`): what was there
-    already and has another transaction id got it elsewhere."""
+    """Highest event when this cluster was first met, and a transaction id that nobody had by then (`until`):
+    what was there already and has a higher one got it elsewhere."""
     until = models.BigIntegerField(default=0)
     since = models.BigIntegerField(null=True)
     """Set while what was there is gone through by id: the oldest transaction open when that began."""

@@ -9,17 +9,19 @@ writer, so there ids follow commits.
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Max, Q, QuerySet
+from django.db.models.functions import Now
 
 from actioncenter.audit import seals
 from actioncenter.audit.models import Event, Seal
 
 AT_ONCE: Final = 2000
+SLACK: Final = 1000
 LOCK: Final = 0x0AC7_10CE_5EA1
 _SQLITE_CLOCK: Final = "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"
 _HORIZON: Final = """
@@ -86,6 +88,12 @@ def is_waiting() -> bool:
     if _goes_on(last, horizon):
         return _fresh(after(last).filter(xid__lt=horizon.xmin), last)
     return last is not None or Event.objects.exists()
+
+
+def is_late(after_so_long: timedelta) -> bool:
+    """Whether an event has waited for its seal that long."""
+    last = newest()
+    return _fresh(after(last).filter(at__lte=Now() - after_so_long), last)
 
 
 def seal_stream(stream: str, *, patience: float) -> bool:
@@ -185,7 +193,9 @@ def _meeting(last: Seal | None, horizon: Horizon) -> Batch | None:
         start = Mark(last.watermark, last.cluster, last.floor, last.until, last.since)
     else:
         highest = Event.objects.aggregate(highest=Max("pk"))["highest"] or 0
-        start = Mark(0, horizon.cluster, highest, horizon.xmax, horizon.xmin)
+        # Asked afterwards: who has taken a lower id has a transaction id by now, or gets one this moment.
+        until = Horizon.now().xmax + SLACK
+        start = Mark(0, horizon.cluster, highest, until, horizon.xmin)
     ids, at = _unheld(start.watermark, start.floor)
     if last is None and not ids:
         return None

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from actioncenter.audit import copies
+from actioncenter.audit.models import Seal
 from actioncenter.settings.models import Installation
 
 
@@ -14,8 +16,8 @@ def path() -> Path:
     return Path(settings.CHECKPOINTS_DIR) / f"{installation.public_id}-{installation.epoch}.jsonl"
 
 
-def is_behind() -> bool:
-    return copies.is_behind(path())
+def missing() -> "QuerySet[Seal]":
+    return copies.missing(path())
 
 
 def keep() -> int:

@@ -13,8 +13,7 @@ from actioncenter.audit import log, sealing, seals
 from actioncenter.audit.models import Event, Seal
 from actioncenter.audit.sealing import Horizon
 from actioncenter.audit.verify_seals import SealCheck
-from tests.actions.stopping import until
-from tests.audit.drafts import draft
+from tests.audit.drafts import draft, seal
 from tests.services.database import as_default
 
 KEYS = {seals.key_id(key): key for key in [seals.public_key(b"s" * 32)]}
@@ -31,15 +30,6 @@ def key(settings: Any) -> None:
 def write(*streams: str) -> None:
     with transaction.atomic():
         log.record_many([draft(stream) for stream in streams])
-
-
-def seal() -> int:
-    """When nothing is open any more, not even what the server itself does now and then."""
-    if connection.vendor == "postgresql":
-        until(
-            lambda: not Event.objects.filter(xid__gte=Horizon.now().xmin, xid__lt=Horizon.now().xmax).exists()
-        )
-    return sealing.seal()
 
 
 def sealed() -> list[list[int]]:
@@ -290,3 +280,29 @@ def test_a_seal_cannot_be_changed(shared_database: str) -> None:
         with pytest.raises(Exception, match="append-only"):
             change()
     assert Seal.objects.aggregate(number=Max("number")) == {"number": 1}
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("shared_database", ["postgres"], indirect=True)
+def test_what_begins_while_a_cluster_is_met_is_not_lost(
+    shared_database: str, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes its id after the horizon was read, and before the highest id is."""
+    slow, real, threads = Slow(), Horizon.now, []
+
+    def now() -> Horizon:
+        here = real()
+        if not threads:
+            threads.append(other(slow))
+            assert slow.wrote.wait(60)
+            write("action:2")
+        return here
+
+    monkeypatch.setattr(Horizon, "now", now)
+    write("action:0")
+    sealing.seal()
+    slow.end.set()
+    threads[0].join()
+    seal()
+
+    assert check() == ([], 0)

@@ -9,11 +9,11 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
-from actioncenter.audit import copies, log, sealing, seals, standalone, triggers
+from actioncenter.audit import copies, log, seals, standalone, triggers
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.settings import checkpoints
-from tests.audit.drafts import MIRA, draft
+from tests.audit.drafts import MIRA, draft, seal
 
 FOREIGN = seals.public_key(b"f" * 32).hex()
 
@@ -51,7 +51,7 @@ def test_all_is_well(lives: None, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_all_is_sealed_and_copied(lives: None, capsys: pytest.CaptureFixture[str]) -> None:
-    sealing.seal()
+    seal()
     checkpoints.keep()
 
     assert verify() == 0
@@ -73,7 +73,7 @@ def test_the_first_bad_row_is_named(lives: None, capsys: pytest.CaptureFixture[s
 
 
 def test_programs_are_answered(lives: None, capsys: pytest.CaptureFixture[str]) -> None:
-    sealing.seal()
+    seal()
     verify("--json")
     edit(actor_name="Tom Reyes")
     assert verify("--json") == 1
@@ -89,7 +89,7 @@ def test_programs_are_answered(lives: None, capsys: pytest.CaptureFixture[str]) 
 def test_an_emptied_log_is_seen_by_a_copy(
     lives: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sealing.seal()
+    seal()
     copies.keep(tmp_path / "kept.jsonl")
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM audit_event")
@@ -101,7 +101,7 @@ def test_an_emptied_log_is_seen_by_a_copy(
 
 
 def test_a_key_of_somebody_else_is_not_trusted(lives: None, capsys: pytest.CaptureFixture[str]) -> None:
-    sealing.seal()
+    seal()
 
     assert verify("--public-key", FOREIGN) == 1
 
@@ -111,7 +111,7 @@ def test_a_key_of_somebody_else_is_not_trusted(lives: None, capsys: pytest.Captu
 def test_the_public_key_can_be_kept_elsewhere(
     lives: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sealing.seal()
+    seal()
     call_command("audit", "key")
     line = capsys.readouterr().out
     (tmp_path / "key").write_text(line)

@@ -12,7 +12,7 @@ from actioncenter.audit.enums import Kind
 from actioncenter.auditor.verification.whole import Audit, Wrong
 from actioncenter.settings.enums import Role
 from tests import factories
-from tests.audit.test_sealing import seal
+from tests.audit.drafts import seal
 from tests.auditor.tampering import KIT, NEVER, ONLY_BY_COPY, World
 
 KEY = seals.public_key(settings.SIGNING_KEY)

@@ -21,12 +21,13 @@ from actioncenter.accounts.models import Notice
 from actioncenter.actions.enums import TargetState
 from actioncenter.actions.execution import anchoring, claiming
 from actioncenter.actions.models import Action, ActionTarget, Attempt, RunnerBeat
+from actioncenter.audit import sealing as sealer
 from actioncenter.audit import triggers
 from actioncenter.estate.services import Redis
-from actioncenter.ops.doctor import broker, checking, database, hosts, work
+from actioncenter.ops.doctor import broker, checking, database, hosts, sealing, work
 from actioncenter.ops.doctor.finding import Check, Grade
 from actioncenter.settings import anchoring as anchors
-from actioncenter.settings import describing
+from actioncenter.settings import checkpoints, describing
 from actioncenter.settings.models import Host, Installation
 from tests import factories
 from tests.actions.conftest import RUNNER
@@ -46,6 +47,7 @@ def codes(check: Check) -> list[str]:
 @pytest.fixture(autouse=True)
 def own_folders(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.KEYS_DIR, settings.ANCHOR_DIR = tmp_path / "keys", tmp_path / "anchor"
+    settings.CHECKPOINTS_DIR = tmp_path / "checkpoints"
     settings.CELERY_BROKER_URL = None
     settings.ANCHOR_DIR.mkdir()
     monkeypatch.setattr(anchors, "_files", {})
@@ -191,7 +193,8 @@ def test_what_is_wrong_is_found(
 
 def test_every_check_is_tried() -> None:
     tried = {check for _, check, _ in WRONG}
-    assert set(checking.CHECKS) - tried == {database.roles, hosts.disk, broker.broker}
+    apart = {database.roles, hosts.disk, broker.broker, sealing.sealed, sealing.copied}
+    assert set(checking.CHECKS) - tried == apart
 
 
 @pytest.mark.parametrize(
@@ -268,3 +271,27 @@ def test_it_works_without_a_database(tmp_path: Path) -> None:
     done = command("postgres://nobody@127.0.0.1:1/nothing", "doctor", "--json")
     told = json.loads(done.stdout)
     assert (done.returncode, [finding["code"] for finding in told["findings"]]) == (1, ["database.away"])
+
+
+def test_events_that_nobody_seals_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.person("noa")
+    monkeypatch.setattr(sealing, "LATE", timedelta(0))
+
+    assert codes(sealing.sealed) == ["seals.behind"]
+    sealer.seal()
+    assert codes(sealing.sealed) == []
+
+
+def test_seals_that_nobody_copies_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.person("noa")
+    sealer.seal()
+    monkeypatch.setattr(sealing, "LATE", timedelta(0))
+    assert codes(sealing.copied) == [], "a host without a runner keeps none"
+    checkpoints.path().parent.mkdir()
+    checkpoints.path().touch()
+
+    assert codes(sealing.copied) == ["seals.not_copied"]
+    checkpoints.keep()
+    assert codes(sealing.copied) == []
+    checkpoints.path().write_text("something else\n")
+    assert codes(sealing.copied) == ["seals.not_copied"]

@@ -6,12 +6,12 @@ from typing import Final
 
 from django.db import Error, connection
 
-from actioncenter.ops.doctor import broker, database, hosts, work
+from actioncenter.ops.doctor import broker, database, hosts, sealing, work
 from actioncenter.ops.doctor.finding import Check, Finding, Grade, error
 
 logger = logging.getLogger(__name__)
 CHECKS: Final[Sequence[Check]] = (
-    database.schema, database.append_only, database.roles, database.restored,
+    database.schema, database.append_only, database.roles, database.restored, sealing.sealed, sealing.copied,
     hosts.key_files, hosts.same_keys, hosts.clocks, hosts.versions, hosts.disk,
     work.alive, work.stuck, work.unknown, work.queue, work.stops, work.mail,
     broker.broker,
