@@ -62,6 +62,11 @@ def render(values: Mapping[str, Any]) -> str:
     return Pen().write(tuple(values[name] for name in FIELDS))[0]
 
 
+def render_in_order(values: Sequence[Any]) -> str:
+    """As `render`, of values in the order of `FIELDS`. For one event after another that have little in common."""
+    return HEADER + _lines(_ALL, values)[0]
+
+
 class Pen:
     """Writes events one after another; what they have in common is written once.
 
@@ -110,10 +115,14 @@ class _Run(NamedTuple):
     alone: bool
 
 
+def _field(name: str) -> _Field:
+    return _Field(f"{name}:{FIELDS[name]}:", FIELDS[name], f"{name}:n:0:\n")
+
+
 def _runs() -> list[_Run]:
     runs, start = [], 0
     for alone, names in groupby(FIELDS, _ALONE.__contains__):
-        fields = [_Field(f"{name}:{FIELDS[name]}:", FIELDS[name], f"{name}:n:0:\n") for name in names]
+        fields = [_field(name) for name in names]
         end = start + len(fields)
         scalars = sum(field.type != "j" for field in fields)
         runs.append(_Run(fields, slice(start, end), scalars, alone))
@@ -210,6 +219,7 @@ def _microseconds(value: datetime) -> str:
 
 
 _RUNS: Final = tuple(_runs())
+_ALL: Final = tuple(map(_field, FIELDS))
 _WRITERS: Final[Mapping[str, Callable[[Any], str]]] = {
     "s": str,
     "i": "{:d}".format,
