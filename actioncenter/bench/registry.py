@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from actioncenter.bench.asked import Asked
+from actioncenter.bench.audit import run as audit
 from actioncenter.bench.chaos import run as chaos
 from actioncenter.bench.decide import run as decide
 from actioncenter.bench.dispatch import run as dispatch
@@ -12,6 +13,7 @@ from actioncenter.bench.policy import run as policy
 from actioncenter.bench.report import Report
 
 BENCHMARKS: Final[Mapping[str, Callable[[Asked], Report]]] = {
+    "audit": audit,
     "chaos": chaos,
     "decide": decide,
     "dispatch": dispatch,

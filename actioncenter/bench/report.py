@@ -43,6 +43,12 @@ TARGETS: Mapping[tuple[str, int], Mapping[str, Target]] = {
         "threads_vs_prefork": Target(10, at_least=True),
         "embedded_p50_ms": Target(5),
     },
+    ("audit", 10_000): {
+        "chained_vs_plain": Target(0.65, at_least=True),
+        "sealed_per_s": Target(20_000, at_least=True),
+        "seal_lag_p99_s": Target(2),
+        "verified_per_s": Target(30_000, at_least=True),
+    },
     ("chaos", ANY_SIZE): NOTHING_LOST,
     # In a shorter one much is still being used for the first time.
     ("chaos", 30): {**NOTHING_LOST, "memory_growth": Target(0.1)},

@@ -72,6 +72,16 @@ def test_pages_on_a_server_of_its_own(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_audit_is_written_sealed_and_verified(tmp_path: Path, database: str) -> None:
+    open_to_all(tmp_path)
+    arguments = ["--rows", "160", "--rounds", "1", "--json", "--database", database]
+    result = found(bench(tmp_path, "audit", *arguments))
+    assert (result["bench"], result["database"], result["held"]) == ("audit", database, None)
+    assert set(result["ratios"]) == set(TARGETS["audit", 10_000])
+    assert all(value > 0 for value in result["ratios"].values())
+
+
 def test_policy_needs_no_table(tmp_path: Path) -> None:
     result = found(bench(tmp_path, "policy", "--rows", "1000", "--json"))
     assert (result["bench"], result["held"]) == ("policy", None)

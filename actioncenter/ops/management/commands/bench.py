@@ -20,7 +20,7 @@ from actioncenter.bench.serving import OWN_SERVERS
 from actioncenter.estate.services import ServiceFailed, ServiceMissing
 
 # Known here by name only: their modules need the settings of the run.
-NAMES = ("chaos", "decide", "dispatch", "pages", "policy")
+NAMES = ("audit", "chaos", "decide", "dispatch", "pages", "policy")
 
 
 class Command(BaseCommand):

@@ -1,0 +1,177 @@
+"""The benchmark `audit`: what the keyed chain and the seals cost, and how fast a log is verified."""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Barrier, Semaphore
+from typing import Any, Final
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from actioncenter.audit import canonical, log, sealing, seals
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
+from actioncenter.audit.log import COLUMNS, Draft
+from actioncenter.audit.models import Event, Seal
+from actioncenter.audit.triggers import TABLE
+from actioncenter.audit.verify import Verification
+from actioncenter.audit.verify_seals import SealCheck
+from actioncenter.bench.asked import Asked
+from actioncenter.bench.decide.crowd import PATIENCE, at_once
+from actioncenter.bench.measuring import percentile
+from actioncenter.bench.report import Report, Table, ratio
+
+WRITERS: Final = 16
+AT_ONCE: Final = 500
+SEALED_EVERY: Final = 0.25
+BY: Final = Actor.command("bench")
+FORK: Final = multiprocessing.get_context("fork")
+Way = Callable[[int, str, int], None]
+"""One writer's event of a stream, with its number there, in a transaction of its own."""
+
+
+def run(asked: Asked) -> Report:
+    """Write `rows` events with 16 processes, each in a transaction that also changes a row; then seal and verify.
+
+    *Chained* writes as the product does: it reads the head of the stream, renders the canonical text and
+    computes the keyed value, while another process seals every quarter of a second. *Plain* inserts the same
+    columns without head, text and key. Wall time of all writers together, in turns, medians. The lag of an
+    event is the time between its own and that of its seal. Then as many events are written in bulk; sealing
+    them and verifying them (chains, columns, seals) is measured in CPU time of one process.
+    """
+    each = max(1, asked.rows // WRITERS)
+    taken: dict[str, list[float]] = {"chained": [], "plain": []}
+    _make_rows()
+    for turn in range(max(1, min(asked.rounds, 5))):
+        asked.say(f"{WRITERS} writers, {each} events each, round {turn + 1} ...")
+        taken["chained"].append(_seconds(_chained, each))
+        taken["plain"].append(_seconds(_plain, each))
+    sealing.seal()
+    lags = sorted(_lags())
+    asked.say(f"Sealing and verifying {asked.rows:,} events ...")
+    sealed, verified = _per_second(asked.rows)
+    chained, plain = (percentile(taken[name], 0.5) for name in ("chained", "plain"))
+    ratios = {
+        "chained_vs_plain": ratio(plain, chained),
+        "sealed_per_s": float(f"{sealed:.3g}"),
+        "seal_lag_p99_s": float(f"{percentile(lags, 0.99):.3g}"),
+        "verified_per_s": float(f"{verified:.3g}"),
+    }
+    total = each * WRITERS
+    lines = [
+        [
+            f"{total / chained:,.0f}",
+            f"{total / plain:,.0f}",
+            f"{percentile(lags, 0.5):.2f}",
+            f"{lags[-1]:.2f}",
+        ]
+    ]
+    head = ["chained, events/s", "plain, events/s", "lag s, median", "max"]
+    return Report("audit", asked.rows, asked.database, ratios, [Table("16 writers", head, lines)])
+
+
+def _make_rows() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE bench_row (id integer PRIMARY KEY, revision integer NOT NULL)")
+        for at in range(WRITERS):
+            cursor.execute("INSERT INTO bench_row VALUES (%s, 0)", [at])
+
+
+def _seconds(way: Way, each: int) -> float:
+    """From the moment when all begin until the last has ended. One more process seals meanwhile."""
+    name, over = uuid4().hex[:8], FORK.Semaphore(0)
+
+    def play(at: int, gate: Barrier) -> Iterator[tuple[float, float]]:
+        connection.ensure_connection()
+        gate.wait(PATIENCE)
+        if at == WRITERS:
+            _seal_until(over)
+            return
+        began = time.perf_counter()
+        for number in range(1, each + 1):
+            way(at, f"{name}-{at}", number)
+        yield began, time.perf_counter()
+        over.release()
+
+    spans = at_once(play, WRITERS + 1)
+    return float(max(end for _, end in spans) - min(begin for begin, _ in spans))
+
+
+def _seal_until(over: Semaphore) -> None:
+    """All writers are done."""
+    done = 0
+    while done < WRITERS:
+        done += over.acquire(timeout=SEALED_EVERY)
+        sealing.seal()
+
+
+def _draft(stream: str) -> Draft:
+    return Draft(
+        kind=Kind.ACTION_APPROVED, by=BY, subject=stream, subject_name="Quarantine invoice.exe on lap-berlin-00001",
+        before={"decision": "pending", "revision": 1},
+        after={"decision": "approved", "execution": "queued", "revision": 1, "fingerprint": "ab" * 32},
+        detail={"comment": "Known bad, seen on three machines.", "mode": "click"},
+    )  # fmt: skip
+
+
+def _change(at: int) -> None:
+    """What the event tells of: a row of each writer's own."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE bench_row SET revision = revision + 1 WHERE id = %s AND revision >= 0", [at])
+
+
+def _chained(at: int, stream: str, number: int) -> None:
+    with transaction.atomic():
+        _change(at)
+        # As an action's: the row that was changed is its lock.
+        log.record_many([_draft(f"action:{stream}")])
+
+
+def _plain(at: int, stream: str, number: int) -> None:
+    draft = _draft(f"plain:{stream}")
+    jsons = [canonical.canonical_json(value) for value in (draft.before, draft.after, draft.detail)]
+    values: list[Any] = [
+        draft.subject, number, draft.kind.value, BY.ref, BY.name, BY.via.value, draft.subject, draft.subject_name,
+        draft.area, draft.group_id, "", *jsons, "", "",
+    ]  # fmt: skip
+    with transaction.atomic():
+        _change(at)
+        with connection.cursor() as cursor:
+            cursor.execute(_PLAIN, values)
+
+
+_OWN: Final = [name for name in COLUMNS if name != "at"]
+_PLAIN: Final = (
+    f"INSERT INTO {TABLE} (at, {', '.join(_OWN)})"
+    f" VALUES (CURRENT_TIMESTAMP, {', '.join('%s' for _ in _OWN)})"
+)
+
+
+def _lags() -> Iterator[float]:
+    """Seconds, of every chained event that was sealed beside its writer."""
+    for text in Seal.objects.values_list("text", flat=True).iterator(chunk_size=50):
+        said = seals.SealText.read(text)
+        rows = Event.objects.filter(pk__in=said.ids, stream__startswith="action:")
+        yield from ((said.at - at).total_seconds() for at in rows.values_list("at", flat=True))
+
+
+def _per_second(rows: int) -> tuple[float, float]:
+    """Events sealed and verified per second of CPU."""
+    for start in range(0, rows, AT_ONCE):
+        with transaction.atomic():
+            log.record_many(
+                [_draft(f"action:bulk-{start}-{at % 100}") for at in range(min(AT_ONCE, rows - start))]
+            )
+    began = time.process_time()
+    sealed = sealing.seal()
+    sealing_took = time.process_time() - began
+    key = seals.public_key(settings.SIGNING_KEY)
+    chains, check = Verification(), SealCheck({seals.key_id(key): key})
+    ours = Event.objects.filter(stream__startswith="action:").order_by("stream", "seq")
+    began = time.process_time()
+    bad = [*chains.bad_rows(ours), *check.bad_seals()]
+    if bad:
+        raise RuntimeError(str(bad[0]))
+    return sealed / sealing_took, chains.events / (time.process_time() - began)
