@@ -7,7 +7,7 @@ wrote it anew. One JSON object per line, in the order of their numbers; nothing 
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Self
@@ -79,17 +79,15 @@ def missing(path: Path) -> "QuerySet[Seal]":
 
 
 def read(path: Path) -> Iterator[Copy]:
-    """Raises OSError, ValueError with the line."""
+    """But for a last line that is still being written. Raises OSError, ValueError with the line."""
     with path.open(encoding="utf-8") as file:
-        yield from _read(file)
-
-
-def _read(lines: Iterable[str]) -> Iterator[Copy]:
-    for at, line in enumerate(lines, start=1):
-        try:
-            yield Copy.read(line)
-        except ValueError as error:
-            raise ValueError(f"line {at}: {error}") from error
+        for at, line in enumerate(file, start=1):
+            if not line.endswith("\n"):
+                return
+            try:
+                yield Copy.read(line)
+            except ValueError as error:
+                raise ValueError(f"line {at}: {error}") from error
 
 
 def _last(file: IO[bytes]) -> int:

@@ -173,8 +173,9 @@ def _following(last: Seal, horizon: Horizon) -> Batch | None:
     below = _next_watermark(last, horizon.xmin)
     found = after(last).filter(xid__lt=below)
     rows = _rows(found.exclude(pk__in=held(_low(found, last))).order_by("pk"))
-    mark = Mark(below, last.cluster, last.floor, last.until)
-    return Batch(rows, mark, below < horizon.xmin) if rows else None
+    more = below < horizon.xmin
+    # One without events where a seal holds all of so many already: only so the next come in sight.
+    return Batch(rows, Mark(below, last.cluster, last.floor, last.until), more) if rows or more else None
 
 
 def _next_watermark(last: Seal, xmin: int) -> int:

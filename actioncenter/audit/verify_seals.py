@@ -62,12 +62,12 @@ class SealCheck:
 
     def bad_seals(self) -> Iterator[BadSeal]:
         """In order of number, in bounded memory; then what no seal holds."""
-        previous, covered = "", Covered()
+        last, previous, covered = None, "", Covered()
         for seal in Seal.objects.order_by("number").iterator(chunk_size=CHUNK):
             self.seals += 1
             if fault := self._fault_of(seal, previous):
                 yield BadSeal(SealFault.BROKEN, seal.number, fault)
-            previous = seal.digest
+            last, previous = seal, seal.digest
             try:
                 said = SealText.read(seal.text)
             except ValueError:
@@ -76,7 +76,8 @@ class SealCheck:
             if not covered.add(said.ids):
                 yield BadSeal(SealFault.BROKEN, seal.number, "it holds events of an earlier one")
             yield from islice(_bad_events(said), 1)
-        yield from self._left_out(covered)
+        # Not the newest: whatever is sealed meanwhile was still waiting.
+        yield from self._left_out(covered, last)
 
     def _fault_of(self, seal: Seal, previous: str) -> str:
         """What is wrong with the seal itself; empty for nothing."""
@@ -95,9 +96,8 @@ class SealCheck:
             return f"its key {seal.key_id} isn't trusted"
         return "" if seals.is_signed(key, seal.text, seal.signature) else "its signature is wrong"
 
-    def _left_out(self, covered: "Covered") -> Iterator[BadSeal]:
+    def _left_out(self, covered: "Covered", last: Seal | None) -> Iterator[BadSeal]:
         """An event in no seal must still be waiting for one."""
-        last = sealing.newest()
         for pk in Event.objects.order_by("pk").values_list("pk", flat=True).iterator(chunk_size=CHUNK * 100):
             if pk in covered:
                 continue

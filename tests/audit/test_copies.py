@@ -62,6 +62,7 @@ def test_half_a_line_of_a_host_that_lost_its_power_is_written_again(path: Path, 
     whole = path.read_bytes()
     os.truncate(path, len(whole) - lost)
 
+    assert numbers(path) == [1, 2]
     assert copies.keep(path) == 1
     assert path.read_bytes() == whole
 
