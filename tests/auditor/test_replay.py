@@ -15,7 +15,7 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 from actioncenter.actions.enums import ActionType, Decision, Execution, TargetState
 from actioncenter.actions.models import Action, ActionTarget, standing
 from actioncenter.actions.models.proposing import database_now
-from actioncenter.audit import log
+from actioncenter.audit import canonical, log, triggers
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.auditor.verification import Difference, comparing, differences
@@ -327,3 +327,29 @@ def test_an_event_that_says_nothing_is_named_and_the_others_are_read_on(run: Run
     Action.objects.filter(pk=sound.pk).update(revision=9)
     assert named(differences()) == {(odd.pk, "log"), (sound.pk, "revision")}
     assert Event.objects.filter(stream="action:none").exists()
+
+
+# Logs of earlier versions
+
+
+def forget(action: Action, kind: Kind, *keys: str) -> None:
+    """Its event as a version wrote it that didn't tell these."""
+    event = Event.objects.get(stream=f"action:{action.pk}", kind=kind)
+    values = canonical.read(event.canonical)
+    values["detail"] = {key: value for key, value in values["detail"].items() if key not in keys}
+    Event.objects.filter(pk=event.pk).update(detail=values["detail"], canonical=canonical.render(values))
+
+
+@pytest.mark.parametrize("execution", [Execution.SUCCEEDED, Execution.IN_PROGRESS, Execution.QUEUED])
+def test_what_an_earlier_version_did_not_tell_is_not_compared(
+    execution: Execution, run: Run, estate: Estate
+) -> None:
+    action = CARRIED_OUT[execution](run, estate)
+    triggers.remove(connection)
+    forget(action, Kind.ACTION_PROPOSED, "rule", "proposers")
+    forget(action, Kind.ACTION_APPROVED, "fingerprint", "plan", "sealed")
+    Event.objects.filter(stream=f"action:{action.pk}", kind=Kind.ACTION_QUEUED).delete()
+
+    assert list(differences()) == []
+    Action.objects.filter(pk=action.pk).update(decided_by_name="Tom Reyes")
+    assert named(differences()) == {(action.pk, "decided_by_name")}

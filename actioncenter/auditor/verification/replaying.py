@@ -78,18 +78,16 @@ def _replay(said: Said, event: Told) -> None:
 def _proposed(said: Said, event: Told) -> None:
     after, detail = event["after"], event["detail"]
     said |= BEGINNING
-    said |= {name: event[name] for name in ("area", GROUP)}
+    said |= {"area": event["area"], GROUP: event[GROUP], "created_at": Near(event["at"])}
     said |= {name: after[name] for name in PROPOSED}
     said |= {
         "reason_code": after["reason"],
         "policy": detail["policy"],
-        "approval_rule": detail["rule"],
-        "quorum": detail["rule"]["quorum"],
         "level": detail["policy"].get("level"),
-        "proposers": detail["proposers"],
-        "requested_comment": detail["comment"],
-        "created_at": Near(event["at"]),
     }
+    said |= {"requested_comment": detail["comment"]}
+    _take(said, detail, approval_rule="rule", proposers="proposers")
+    _take(said, detail.get("rule") or {}, quorum="quorum")
     if not event["actor"].startswith("system:"):
         # The runner asks again in the name of whoever asked first, whom the event doesn't name.
         said["requested_by_name"] = event["actor_name"]
@@ -100,6 +98,14 @@ def _proposed(said: Said, event: Told) -> None:
     if after["decision"] == Decision.NOT_REQUIRED.name:
         _decided(said, event, Near(event["at"]))
         said |= {"execution": Execution.QUEUED.name, "queued_at": Near(event["at"])}
+
+
+def _take(said: Said, told: Told, **names: str) -> None:
+    """Field = key: what an event of an earlier version doesn't tell can't be compared from there on."""
+    for name, key in names.items():
+        said.pop(name, None)
+        if key in told:
+            said[name] = told[key]
 
 
 def _decided(said: Said, event: Told, moment: datetime | Near) -> None:
@@ -127,21 +133,19 @@ def _edited(said: Said, event: Told) -> None:
 
 def _approved(said: Said, event: Told) -> None:
     detail = event["detail"]
-    _decided(said, event, event["at"])
+    _decided(said, event, Near(event["at"]))
     said |= {
         "decision": Decision.APPROVED.name,
         "execution": Execution.QUEUED.name,
-        "queued_at": event["at"],
-        "approved_fingerprint": detail["fingerprint"],
-        "plan": detail["plan"],
-        "approved_plan_digest": detail["sealed"],
+        "queued_at": Near(event["at"]),
     }
+    _take(said, detail, approved_fingerprint="fingerprint", plan="plan", approved_plan_digest="sealed")
 
 
 def _rejected(said: Said, event: Told) -> None:
-    _decided(said, event, event["at"])
+    _decided(said, event, Near(event["at"]))
     said["decision"] = Decision.REJECTED.name
-    said |= dict.fromkeys(("history_at", "finished_at"), event["at"])
+    said |= dict.fromkeys(("history_at", "finished_at"), Near(event["at"]))
 
 
 def _closed(said: Said, event: Told) -> None:
@@ -160,6 +164,10 @@ def _broken_glass(said: Said, event: Told) -> None:
 def _started(said: Said, event: Told) -> None:
     said["execution"] = Execution.IN_PROGRESS.name
     said["started_at"] = said["started_at"] or Near(event["at"])
+    if "approval_rule" not in said:
+        # Proposed by the first version, which wrote no event when something went back to the queue.
+        for name in ("execution", "code", "status_detail"):
+            said.pop(name, None)
 
 
 def _settled(said: Said, event: Told) -> None:
