@@ -19,6 +19,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.audit.verify import first_bad_row
+from actioncenter.auditor.verification import differences
 from actioncenter.ops import demo_people
 from actioncenter.ops.demo import story
 from actioncenter.settings.enums import AutomationLevel, Role
@@ -90,6 +91,7 @@ def test_the_story_speaks_only_of_actions_that_exist(demo: str) -> None:
 
 def test_everything_stands_in_an_audit_log_that_verifies(demo: str) -> None:
     assert first_bad_row() is None
+    assert list(differences()) == []
     assert Event.objects.filter(kind=Kind.DEMO_LOADED).count() == 1
 
 
