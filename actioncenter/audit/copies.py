@@ -17,8 +17,8 @@ from django.db.models import QuerySet
 from actioncenter.audit.models import Seal
 
 AT_ONCE: Final = 200
-_TAIL: Final = 1 << 20
-"""Bytes in which the last line begins; a seal has a tenth of it."""
+TAIL: Final = 1 << 18
+"""Bytes in which the last line is looked for first; most seals are far smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,15 @@ def read(path: Path) -> Iterator[Copy]:
 
 def _last(file: IO[bytes]) -> int:
     """The number in its last line; half a line, of a host that lost its power, is cut off."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(size - _TAIL, 0))
-    tail = file.read()
-    whole = tail.rfind(b"\n") + 1
+    size, window = file.seek(0, os.SEEK_END), TAIL
+    while True:
+        file.seek(max(size - window, 0))
+        tail = file.read(window)
+        whole = tail.rfind(b"\n") + 1
+        begin = tail.rfind(b"\n", 0, max(whole - 1, 0)) + 1
+        if begin or window >= size:
+            break
+        window *= 2
     if whole < len(tail) and file.writable():
         file.truncate(size - len(tail) + whole)
-    *_, last = tail[:whole].splitlines() or [b""]
-    return Copy.read(last.decode()).number if last else 0
+    return Copy.read(tail[begin:whole].decode()).number if whole else 0

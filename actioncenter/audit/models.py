@@ -89,7 +89,7 @@ class Seal(models.Model):
     signature = models.TextField()
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["last_event"], name="audit_seal_last_event")]
+        indexes: ClassVar = [models.Index(fields=["last_event", "first_event"], name="audit_seal_events")]
 
     def __str__(self) -> str:
         return f"Seal {self.number}"

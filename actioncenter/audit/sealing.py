@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from django.conf import settings
@@ -21,6 +22,8 @@ from actioncenter.audit import seals
 from actioncenter.audit.models import Event, Seal
 
 AT_ONCE: Final = 2000
+LOOKS: Final = 50
+"""So many times AT_ONCE events are looked through in one transaction."""
 SLACK: Final = 1000
 LOCK: Final = 0x0AC7_10CE_5EA1
 _SQLITE_CLOCK: Final = "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"
@@ -97,14 +100,17 @@ def is_late(after_so_long: timedelta) -> bool:
 
 
 def seal_stream(stream: str, *, patience: float) -> bool:
-    """Seal at once what this stream holds; False when older transactions stay open for so many seconds."""
+    """Seal at once what this stream holds.
+
+    False after so many seconds: another transaction stays open, or much else is to be sealed first.
+    """
     over = time.monotonic() + patience
     while not covers(stream):
-        if seal():
-            continue
         if time.monotonic() > over:
             return False
-        time.sleep(0.01)
+        done, _ = _seal_once(wait=False)
+        if not done:
+            time.sleep(0.01)
     return True
 
 
@@ -144,9 +150,11 @@ def held(ids: Collection[int]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _seal_once() -> tuple[int, bool]:
+def _seal_once(*, wait: bool = True) -> tuple[int, bool]:
+    """How many events were sealed, and whether there are more. None while another seals and `wait` is false."""
     with transaction.atomic():
-        _alone()
+        if not _alone(wait=wait):
+            return 0, False
         horizon, last = Horizon.now(), newest()
         batch = _next_batch(last, horizon)
         if batch is None:
@@ -172,7 +180,7 @@ def _goes_on(last: Seal | None, horizon: Horizon) -> bool:
 def _following(last: Seal, horizon: Horizon) -> Batch | None:
     below = _next_watermark(last, horizon.xmin)
     found = after(last).filter(xid__lt=below)
-    rows = _rows(found.exclude(pk__in=held(_low(found, last))).order_by("pk"))
+    rows = _rows(found.exclude(pk__in=held(list(_low(found, last)))).order_by("pk"))
     more = below < horizon.xmin
     # One without events where a seal holds all of so many already: only so the next come in sight.
     return Batch(rows, Mark(below, last.cluster, last.floor, last.until), more) if rows or more else None
@@ -207,40 +215,50 @@ def _meeting(last: Seal | None, horizon: Horizon) -> Batch | None:
 
 
 def _unheld(start: int, floor: int) -> tuple[list[int], int]:
-    """The next events above `start` that no seal holds, and how far that went."""
-    while start < floor:
+    """The next events above `start` that no seal holds, perhaps none, and how far that went."""
+    for _ in range(LOOKS):
+        if start >= floor:
+            break
         there = Event.objects.filter(pk__gt=start, pk__lte=floor).order_by("pk").values_list("pk", flat=True)
         ids = list(there[:AT_ONCE])
         start = ids[-1] if len(ids) == AT_ONCE else floor
         if left := sorted(set(ids) - held(ids)):
             return left, start
-    return [], floor
+    return [], start
 
 
 def _fresh(rows: "QuerySet[Event]", last: Seal | None) -> bool:
     """Whether any of these is in no seal."""
     if last is None or connection.vendor == "sqlite":
         return rows.exists()
-    if last.since is None and rows.filter(pk__gt=last.floor).exists():
+    if rows.filter(pk__gt=last.floor).exists():
         return True
-    low = _low(rows, last)
-    return len(held(low)) < len(low)
+    low = _low(rows, last).order_by("pk").iterator(chunk_size=AT_ONCE)
+    while some := list(islice(low, AT_ONCE)):
+        if len(held(some)) < len(some):
+            return True
+    return False
 
 
-def _low(rows: "QuerySet[Event]", last: Seal) -> list[int]:
-    """Those that were there when the cluster was met, which a seal may hold or not."""
-    return list(rows.filter(pk__lte=last.floor).values_list("pk", flat=True))
+def _low(rows: "QuerySet[Event]", last: Seal) -> "QuerySet[Event, int]":
+    """Numbers of those that were there when the cluster was met, which a seal may hold or not."""
+    return rows.filter(pk__lte=last.floor).values_list("pk", flat=True)
 
 
 def _rows(events: "QuerySet[Event]") -> list[Row]:
     return list(events.values_list("pk", "chain", "canonical"))
 
 
-def _alone() -> None:
+def _alone(*, wait: bool) -> bool:
     """One sealer at a time. SQLite's transactions are alone anyhow."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
+    if connection.vendor == "sqlite":
+        return True
+    with connection.cursor() as cursor:
+        if wait:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            return True
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+        return bool(cursor.fetchone()[0])
 
 
 def _write(last: Seal | None, batch: Batch, at: datetime) -> None:

@@ -149,6 +149,9 @@ def _may_wait(pk: int, last: Seal | None) -> bool:
         return False
     if connection.vendor == "sqlite" or last is None:
         return True
+    if last.since is not None and last.watermark < pk <= last.floor:
+        # Of another cluster: it is still being gone through.
+        return True
     horizon = sealing.Horizon.now()
     xid = Event.objects.values_list("xid", flat=True).get(pk=pk)
     return last.cluster != horizon.cluster or (xid is not None and xid < horizon.xmax)
@@ -156,7 +159,7 @@ def _may_wait(pk: int, last: Seal | None) -> bool:
 
 def compare(copies: Iterable[Copy], keys: Keys) -> Iterator[BadSeal]:
     """What copies kept elsewhere know otherwise. A copy that isn't signed by a trusted key proves nothing."""
-    trusted = (copy for copy in copies if _is_true(copy, keys))
+    trusted = (copy for copy in copies if is_trusted(copy, keys))
     while some := list(islice(trusted, CHUNK)):
         here = Seal.objects.filter(number__in=[copy.number for copy in some])
         found = {seal.number: seal for seal in here}
@@ -165,12 +168,7 @@ def compare(copies: Iterable[Copy], keys: Keys) -> Iterator[BadSeal]:
                 yield bad
 
 
-def untrusted(copies: Iterable[Copy], keys: Keys) -> int:
-    """How many of them prove nothing."""
-    return sum(not _is_true(copy, keys) for copy in copies)
-
-
-def _is_true(copy: Copy, keys: Keys) -> bool:
+def is_trusted(copy: Copy, keys: Keys) -> bool:
     key = keys.get(copy.key)
     if key is None or seals.digest(copy.text) != copy.digest or not _is_readable(copy.text):
         return False

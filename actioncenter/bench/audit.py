@@ -144,8 +144,7 @@ def _plain(at: int, stream: str, number: int) -> None:
 
 _OWN: Final = [name for name in COLUMNS if name != "at"]
 _PLAIN: Final = (
-    f"INSERT INTO {TABLE} (at, {', '.join(_OWN)})"
-    f" VALUES (CURRENT_TIMESTAMP, {', '.join('%s' for _ in _OWN)})"
+    f"INSERT INTO {TABLE} (at, {', '.join(_OWN)}) VALUES (CURRENT_TIMESTAMP, {', '.join('%s' for _ in _OWN)})"
 )
 
 

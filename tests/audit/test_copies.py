@@ -10,7 +10,7 @@ from django.db import transaction
 from actioncenter.audit import copies, log, seals
 from actioncenter.audit.copies import Copy
 from actioncenter.audit.models import Seal
-from actioncenter.audit.verify_seals import SealFault, compare, untrusted
+from actioncenter.audit.verify_seals import SealFault, compare, is_trusted
 from tests.audit.drafts import draft, seal
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -55,8 +55,22 @@ def test_many_are_written_a_few_at_a_time(path: Path, monkeypatch: pytest.Monkey
     assert numbers(path) == [1, 2, 3, 4, 5]
 
 
+def test_a_line_may_be_longer_than_is_looked_at_first(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "TAIL", 7)
+    sealed(2)
+
+    assert [copies.keep(path), copies.keep(path)] == [2, 0]
+    sealed(1)
+    assert copies.keep(path) == 1
+    assert numbers(path) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("tail", [7, copies.TAIL])
 @pytest.mark.parametrize("lost", [1, 40])
-def test_half_a_line_of_a_host_that_lost_its_power_is_written_again(path: Path, lost: int) -> None:
+def test_half_a_line_of_a_host_that_lost_its_power_is_written_again(
+    path: Path, lost: int, tail: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copies, "TAIL", tail)
     sealed(3)
     copies.keep(path)
     whole = path.read_bytes()
@@ -89,7 +103,8 @@ def test_a_copy_that_is_not_signed_with_a_trusted_key_proves_nothing(path: Path)
     foreign = Copy(8, seal.digest, seal.text, "another", seal.signature)
     other_text = Copy(9, seal.digest, seal.text + " ", seal.key_id, seal.signature)
 
-    assert untrusted([forged, foreign, other_text, Copy.of(seal)], KEYS) == 3
+    assert [is_trusted(copy, KEYS) for copy in (forged, foreign, other_text)] == [False] * 3
+    assert is_trusted(Copy.of(seal), KEYS)
     assert list(compare([forged, foreign, other_text], KEYS)) == []
 
 

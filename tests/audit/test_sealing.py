@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -327,3 +328,88 @@ def test_what_is_sealed_while_it_is_checked_is_no_fault(
     monkeypatch.setattr(verify_seals, "_bad_events", meanwhile)
 
     assert check()[0] == []
+
+
+def meet_a_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten events, three of which were gone through for the first time."""
+    monkeypatch.setattr(sealing, "AT_ONCE", 3)
+    write(*["action:1"] * 10)
+    assert sealing._seal_once() == (3, True)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("shared_database", ["postgres"], indirect=True)
+def test_while_a_cluster_is_being_met_nothing_counts_as_sealed_that_is_not(
+    shared_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet_a_little(monkeypatch)
+    write("action:77")
+
+    assert not sealing.covers("action:77")
+    assert not sealing.covers("action:1")
+    assert sealing.is_late(timedelta(0))
+    assert sealing.seal_stream("action:77", patience=60)
+    assert sealing.held(ids()) == frozenset(ids())
+    assert sealing.covers("action:77")
+    assert not sealing.is_late(timedelta(0))
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("shared_database", ["postgres"], indirect=True)
+def test_while_a_cluster_is_being_met_what_waits_is_no_fault(
+    shared_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("action:2")
+    _as_of_transaction(10_000_000)
+    meet_a_little(monkeypatch)
+
+    assert check() == ([], 8)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("shared_database", ["postgres"], indirect=True)
+@pytest.mark.parametrize("looks", [1, 2])
+def test_a_long_log_that_is_sealed_is_gone_through_in_parts(
+    shared_database: str, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    monkeypatch.setattr(sealing, "AT_ONCE", 2)
+    monkeypatch.setattr(sealing, "LOOKS", looks)
+    write(*["action:1"] * 9)
+    seal()
+    elsewhere(monkeypatch, back=0)
+    write("action:3")
+
+    assert seal() == 1
+    assert sorted(pk for batch in sealed() for pk in batch) == ids()
+    assert check() == ([], 0)
+
+
+class Sealing:
+    """Somebody who seals and doesn't get on."""
+
+    def __init__(self) -> None:
+        self.holds, self.end = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        with transaction.atomic():
+            sealing._alone(wait=True)
+            self.holds.set()
+            self.end.wait(60)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("shared_database", ["postgres"], indirect=True)
+@pytest.mark.parametrize("stand", [Slow, Sealing])
+def test_who_waits_for_a_seal_gives_up_in_time(shared_database: str, other: Any, stand: Any) -> None:
+    """Whatever stands in its way: a transaction that stays open, or another sealer."""
+    write("action:0")
+    seal()
+    in_the_way = stand()
+    thread = other(in_the_way)
+    assert (in_the_way.wrote if stand is Slow else in_the_way.holds).wait(60)
+    write("action:2")
+
+    assert not sealing.seal_stream("action:2", patience=0.1)
+    in_the_way.end.set()
+    thread.join()
+    assert sealing.seal_stream("action:2", patience=60)

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.models import F
 
 from actioncenter.actions.models import Action
-from actioncenter.audit import canonical, seals
+from actioncenter.audit import canonical, sealing, seals
 from actioncenter.audit.models import Event, Seal
 from actioncenter.audit.seals import SealText
 
@@ -267,6 +267,25 @@ def with_both_keys(world: World) -> set[int]:
     return found
 
 
+def cut_off_seals(world: World) -> set[int]:
+    """The sealer would make them anew."""
+    Seal.objects.all().delete()
+    return set()
+
+
+def with_the_audit_key_and_no_seals(world: World) -> set[int]:
+    cut_off_seals(world)
+    with_the_audit_key(world)
+    sealing.seal()
+    return set()
+
+
+def append_with_the_audit_key(world: World) -> set[int]:
+    """As true as any other event."""
+    last = world.of(world.second)[-1]
+    return _append(last, seq=last.seq + 1, key=settings.AUDIT_KEY, actor_name="Tom Reyes")
+
+
 KIT: Final[Mapping[str, Attack]] = {
     "edit": edit,
     "edit and rehash": edit_and_rehash,
@@ -298,6 +317,14 @@ KIT: Final[Mapping[str, Attack]] = {
     "audit key stolen": with_the_audit_key,
     "both keys stolen": with_both_keys,
 }
-NEVER: Final = {"drop unsealed"}
-ONLY_BY_COPY: Final = {"roll back", "empty", "both keys stolen"}
+BEYOND: Final[Mapping[str, Attack]] = {
+    "cut off the seals": cut_off_seals,
+    "audit key stolen, seals cut off": with_the_audit_key_and_no_seals,
+    "append with the audit key": append_with_the_audit_key,
+}
+"""Not among the 29, and worth knowing."""
+NEVER: Final = {"drop unsealed", "append with the audit key"}
+ONLY_BY_COPY: Final = {
+    "roll back", "empty", "both keys stolen", "cut off the seals", "audit key stolen, seals cut off",
+}  # fmt: skip
 """What stays in itself as it should be."""

@@ -80,7 +80,7 @@ def test_programs_are_answered(lives: None, capsys: pytest.CaptureFixture[str]) 
 
     well, bad = map(json.loads, capsys.readouterr().out.splitlines())
     assert well == {
-        "ok": True, "events": 7, "streams": 2, "seals": 1, "sealed": 7, "copies": 0, "untrusted_copies": 0,
+        "ok": True, "events": 7, "streams": 2, "seals": 1, "sealed": 7, "unsealed": 0, "copies": 0, "untrusted_copies": 0,
         "first_bad": None,
     }  # fmt: skip
     assert (bad["ok"], bad["first_bad"]["fault"], bad["first_bad"]["seq"]) == (False, "edited", 2)

@@ -43,6 +43,8 @@ ASK_AGAIN = 2.0
 ASK_AT_LEAST_EVERY = 60.0
 TRY_AT_LEAST_EVERY = 1800.0
 """Seconds between tries of a target that is offline; doubled each time up to here."""
+GO_ON_WITHIN = 10.0
+"""As above, of what we hold back ourselves."""
 TRY_CONNECTOR_AGAIN = 30.0
 """Seconds until a connector that isn't let in is tried again; soon its circuit opens anyway."""
 LONGEST_PATIENCE = pacing.HELD_AT_MOST.total_seconds()
@@ -304,7 +306,9 @@ def _again(attempt: Attempt, error: Exception) -> tuple[str, float]:
         return "connector", TRY_CONNECTOR_AGAIN
     if error.throttled:
         return "throttled", min(max(error.retry_after, 1.0), LONGEST_PATIENCE)
-    wait = min(error.retry_after * 2.0 ** min(attempt.number - 1, 10), TRY_AT_LEAST_EVERY)
+    # Our own doing is over from one moment to the next; the far side is spared nothing by waiting longer.
+    longest = GO_ON_WITHIN if isinstance(error, faring.Stopped) else TRY_AT_LEAST_EVERY
+    wait = min(error.retry_after * 2.0 ** min(attempt.number - 1, 10), longest)
     return "device_offline" if error.offline else "transient", wait
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from actioncenter.audit import copies
+from actioncenter.audit.copies import Copy
 from actioncenter.audit.verify import Verification
-from actioncenter.audit.verify_seals import BadSeal, Keys, SealCheck, compare, untrusted
+from actioncenter.audit.verify_seals import BadSeal, Keys, SealCheck, compare, is_trusted
 from actioncenter.auditor.verification.comparing import differences
 
 
@@ -58,13 +59,18 @@ class Audit:
 
     def _compared(self, path: Path) -> Iterator[Wrong]:
         try:
-            known = list(copies.read(path))
+            for odd in compare(self._trusted(path), self.keys):
+                yield _of_seal(odd)
         except (OSError, ValueError) as error:
             raise UnreadableCopies(f"{path} can't be read: {error}") from error
-        self.copies += len(known)
-        self.unproved += untrusted(known, self.keys)
-        for odd in compare(known, self.keys):
-            yield _of_seal(odd)
+
+    def _trusted(self, path: Path) -> Iterator[Copy]:
+        for copy in copies.read(path):
+            self.copies += 1
+            if is_trusted(copy, self.keys):
+                yield copy
+            else:
+                self.unproved += 1
 
 
 def _of_seal(odd: BadSeal) -> Wrong:

@@ -128,6 +128,7 @@ def _as_json(audit: Audit, wrong: Wrong | None) -> dict[str, Any]:
         "streams": audit.chains.streams,
         "seals": audit.sealing.seals,
         "sealed": audit.sealing.sealed,
+        "unsealed": audit.sealing.pending,
         "copies": audit.copies,
         "untrusted_copies": audit.unproved,
         "first_bad": wrong and wrong.as_json(),
