@@ -2,7 +2,8 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from actioncenter.audit import seals, standalone
 from actioncenter.audit.actor import Actor
-from actioncenter.auditor import exporting
+from actioncenter.auditor import exporting, packs
 from actioncenter.auditor.verification.whole import Audit, UnreadableCopies, Wrong
 from actioncenter.settings import checkpoints
 
@@ -43,8 +44,19 @@ class Command(BaseCommand):
         export.add_argument(
             "--out", type=Path, required=True, metavar="FILE", help="Made anew; never overwritten."
         )
+        pack = verbs.add_parser(
+            "pack", help="Write what the log tells of something, to be read and checked elsewhere."
+        )
+        what = pack.add_mutually_exclusive_group(required=True)
+        what.add_argument("--action", type=int, metavar="N", help="A-N, and its undo.")
+        what.add_argument("--investigation", type=int, metavar="N", help="With its actions.")
+        what.add_argument("--since", type=moment, metavar="TIME", help="All events of a time, with --until.")
+        pack.add_argument("--until", type=moment, metavar="TIME", help="Just before this moment.")
+        pack.add_argument(
+            "--out", type=Path, required=True, metavar="FILE", help="Made anew; never overwritten."
+        )
         key = verbs.add_parser("key", help="Print the public key that seals are signed with.")
-        for each in (verify, export, key):
+        for each in (verify, export, pack, key):
             each.add_argument("--json", action="store_true", help="Print one JSON object.")
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
@@ -57,6 +69,8 @@ class Command(BaseCommand):
             )
         elif verb == "export":
             self._export(options["out"], as_json=as_json)
+        elif verb == "pack":
+            self._pack(options["out"], options, as_json=as_json)
         elif options["file"]:
             self._verify_file(options["file"], options["public_key"], options["against"], as_json=as_json)
         else:
@@ -103,6 +117,37 @@ class Command(BaseCommand):
             raise CommandError(f"{out} can't be written: {error}", returncode=2) from error
         text = f"{counted['events']} events and {counted['seals']} seals written to {out}."
         self._say({"file": str(out), **counted}, text, as_json=as_json)
+
+    def _pack(self, out: Path, asked: Mapping[str, Any], *, as_json: bool) -> None:
+        if bool(asked["since"]) != bool(asked["until"]):
+            raise CommandError("--since and --until go together.", returncode=2)
+        try:
+            counted = packs.write(out, _scope(asked), by=Actor.command("audit pack"))
+        except packs.NothingThere as nothing:
+            raise CommandError(str(nothing), returncode=2) from nothing
+        except OSError as error:
+            raise CommandError(f"{out} can't be written: {error}", returncode=2) from error
+        text = f"{counted['events']} events and {counted['seals']} seals written to {out}."
+        self._say({"file": str(out), **counted}, text, as_json=as_json)
+
+
+def _scope(asked: Mapping[str, Any]) -> packs.Scope:
+    if asked["action"]:
+        return packs.of_action(asked["action"])
+    if asked["investigation"]:
+        return packs.of_investigation(asked["investigation"])
+    return packs.of_period(asked["since"], asked["until"])
+
+
+def moment(text: str) -> datetime:
+    """A day or a moment in ISO 8601; without a zone it is UTC."""
+    try:
+        said = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text} is no time such as 2026-11-29 or 2026-11-29T03:00"
+        ) from error
+    return said if said.tzinfo else said.replace(tzinfo=UTC)
 
 
 def own_key() -> bytes:
