@@ -74,7 +74,8 @@ def _decided(row: Action, winners: Sequence[Told], quorum: int) -> Iterator[str]
         action=row
     ).count() != len(names):
         yield f"has the votes of {list(Vote.objects.filter(action=row).values_list('user_name', flat=True))}, won by {names}"
-    if choice and (row.decided_at is None or row.expires_at is None or row.decided_at >= row.expires_at):
+    # SQLite's clock counts milliseconds: the one in which it expires may still be before that.
+    if choice and (row.decided_at is None or row.expires_at is None or row.decided_at > row.expires_at):
         yield f"was decided at {row.decided_at}, after it had expired at {row.expires_at}"
     if row.execution != execution or (choice and row.decided_by_name not in names):
         yield f"is {Execution(row.execution).name}, decided by {row.decided_by_name!r}, won by {names}"
