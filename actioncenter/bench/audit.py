@@ -169,8 +169,15 @@ def _per_second(rows: int) -> tuple[float, float]:
     key = seals.public_key(settings.SIGNING_KEY)
     chains, check = Verification(), SealCheck({seals.key_id(key): key})
     ours = Event.objects.filter(stream__startswith="action:").order_by("stream", "seq")
+    chained_took, sealed_took = _whole(chains.bad_rows(ours)), _whole(check.bad_seals())
+    # Seals hold the plain events too, so each is counted for itself.
+    of_one = chained_took / chains.events + sealed_took / check.sealed
+    return sealed / sealing_took, 1 / of_one
+
+
+def _whole(bad: Iterator[Any]) -> float:
+    """CPU seconds until all was found in order."""
     began = time.process_time()
-    bad = [*chains.bad_rows(ours), *check.bad_seals()]
-    if bad:
-        raise RuntimeError(str(bad[0]))
-    return sealed / sealing_took, chains.events / (time.process_time() - began)
+    if found := next(bad, None):
+        raise RuntimeError(str(found))
+    return time.process_time() - began
