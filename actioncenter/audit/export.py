@@ -52,19 +52,19 @@ def lines(
     `events` gives those of these ids in rising order. What is missing or unreadable is left out, so that an
     export of a damaged log shows the damage.
     """
-    yield _line(_header(public_keys, at, product))
+    yield line(_header(public_keys, at, product))
     sealed = written = 0
     for seal in seals:
         sealed += 1
-        yield _line({"seal": seal.text, "key": seal.key_id, "signature": seal.signature})
+        yield seal_line(seal)
         for event in _events_of(seal, events):
             written += 1
-            yield _event(event)
-    yield _line({"unsealed": True})
+            yield event_line(event.pk, event.chain, event.canonical)
+    yield line({"unsealed": True})
     for event in unsealed:
         written += 1
-        yield _event(event)
-    yield _line({"end": {"seals": sealed, "events": written}})
+        yield event_line(event.pk, event.chain, event.canonical)
+    yield line({"end": {"seals": sealed, "events": written}})
 
 
 def _header(public_keys: Mapping[str, bytes], at: datetime, product: str) -> dict[str, object]:
@@ -84,9 +84,13 @@ def _events_of(seal: Sealed, events: Callable[[Sequence[int]], Iterable[Written]
         yield from events(ids[start : start + AT_ONCE])
 
 
-def _event(event: Written) -> str:
-    return _line({"event": event.pk, "chain": event.chain, "text": event.canonical})
+def event_line(pk: int, chain: str, text: str) -> str:
+    return line({"event": pk, "chain": chain, "text": text})
 
 
-def _line(said: Mapping[str, object]) -> str:
+def seal_line(seal: Sealed) -> str:
+    return line({"seal": seal.text, "key": seal.key_id, "signature": seal.signature})
+
+
+def line(said: Mapping[str, object]) -> str:
     return json.dumps(said, sort_keys=True, separators=(",", ":")) + "\n"

@@ -6,10 +6,10 @@ sealed, and, where a copy was kept elsewhere, that all of it was emptied, put ba
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from django.db import connection
 
@@ -46,9 +46,6 @@ class BadSeal:
     event: int | None = None
     """Of which it is known that it is wrong."""
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(slots=True)
 class SealCheck:
@@ -65,13 +62,14 @@ class SealCheck:
         last, previous, covered = None, "", Covered()
         for seal in Seal.objects.order_by("number").iterator(chunk_size=CHUNK):
             self.seals += 1
-            if fault := self._fault_of(seal, previous):
-                yield BadSeal(SealFault.BROKEN, seal.number, fault)
-            last, previous = seal, seal.digest
+            before, last, previous = previous, seal, seal.digest
             try:
                 said = SealText.read(seal.text)
-            except ValueError:
+            except ValueError as error:
+                yield BadSeal(SealFault.BROKEN, seal.number, f"not readable: {error}")
                 continue
+            if fault := self._fault_of(seal, said, before):
+                yield BadSeal(SealFault.BROKEN, seal.number, fault)
             self.sealed += len(said.ids)
             if not covered.add(said.ids):
                 yield BadSeal(SealFault.BROKEN, seal.number, "it holds events of an earlier one")
@@ -79,12 +77,8 @@ class SealCheck:
         # Not the newest: whatever is sealed meanwhile was still waiting.
         yield from self._left_out(covered, last)
 
-    def _fault_of(self, seal: Seal, previous: str) -> str:
+    def _fault_of(self, seal: Seal, said: SealText, previous: str) -> str:
         """What is wrong with the seal itself; empty for nothing."""
-        try:
-            said = SealText.read(seal.text)
-        except ValueError as error:
-            return f"not readable: {error}"
         if seal.number != self.seals:
             return f"number {self.seals} is missing before it"
         if (said.number, said.at, seals.digest(seal.text)) != (seal.number, seal.at, seal.digest):

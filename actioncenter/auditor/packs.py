@@ -20,7 +20,7 @@ from django.db.models import Max, Min, Q, QuerySet
 from django.template.loader import render_to_string
 
 from actioncenter.actions.models import Action
-from actioncenter.audit import canonical, log, sealing, seals, standalone_pack
+from actioncenter.audit import canonical, export, log, sealing, seals, standalone_pack
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event, Seal
@@ -140,7 +140,7 @@ def _put(pack: ZipFile, name: str, lines: Any) -> int:
 
 def _events(scope: Scope) -> Iterator[str]:
     for pk, chain, text in scope.events().values_list("pk", "chain", "canonical").iterator(chunk_size=500):
-        yield _line({"event": pk, "chain": chain, "text": text})
+        yield export.event_line(pk, chain, text)
 
 
 def _seals(scope: Scope, sealed: set[int]) -> Iterator[str]:
@@ -153,17 +153,13 @@ def _seals(scope: Scope, sealed: set[int]) -> Iterator[str]:
     for seal in around.iterator(chunk_size=50):
         if found := ids.intersection(seals.SealText.read(seal.text).ids):
             sealed |= found
-            yield _line({"seal": seal.text, "key": seal.key_id, "signature": seal.signature})
-
-
-def _line(said: dict[str, Any]) -> str:
-    return json.dumps(said, sort_keys=True, separators=(",", ":")) + "\n"
+            yield export.seal_line(seal)
 
 
 def _plainly(scope: Scope) -> Iterator[str]:
     for pk, text in scope.events().values_list("pk", "canonical").iterator(chunk_size=500):
         said = canonical.read(text)
-        yield _line({**said, "id": pk, "at": said["at"].isoformat()})
+        yield export.line({**said, "id": pk, "at": said["at"].isoformat()})
 
 
 def _story(scope: Scope, counted: dict[str, int]) -> str:

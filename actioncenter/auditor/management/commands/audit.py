@@ -188,12 +188,7 @@ def _told(audit: Audit, wrong: Wrong | None) -> Iterator[str]:
     waiting = f", {audit.sealing.pending} wait for one" if audit.sealing.pending else ""
     yield f"{audit.sealing.sealed} of them are held by {audit.sealing.seals} seals{waiting}."
     if audit.copies:
-        yield (
-            f"{audit.copies} copies of seals agree."
-            if not audit.unproved
-            else (
-                f"{audit.copies - audit.unproved} copies of seals agree; {audit.unproved} aren't signed with a trusted key."
-            )
-        )
+        doubt = f"; {audit.unproved} aren't signed with a trusted key" if audit.unproved else ""
+        yield f"{audit.copies - audit.unproved} copies of seals agree{doubt}."
     else:
         yield "No copy of a seal was compared: whether the log was cut back as a whole can't be told."
