@@ -134,6 +134,11 @@ def key_id(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()[:16]
 
 
+def by_id(keys: Iterable[bytes]) -> dict[str, bytes]:
+    """Public keys under their ids."""
+    return {key_id(key): key for key in keys}
+
+
 def public_key(private: bytes) -> bytes:
     """32 raw bytes of either."""
     return Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()

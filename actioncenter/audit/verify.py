@@ -5,7 +5,7 @@ restored as a whole.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -38,9 +38,6 @@ class BadRow:
     stream: str
     seq: int
     message: str
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class Written(NamedTuple):

@@ -40,7 +40,7 @@ def lines() -> Iterator[str]:
         _events,
         Seal.objects.filter(number__lte=number).order_by("number").iterator(chunk_size=50),
         unsealed=_unsealed(last),
-        public_keys={seals.key_id(key): key for key in [seals.public_key(settings.SIGNING_KEY)]},
+        public_keys=seals.by_id([seals.public_key(settings.SIGNING_KEY)]),
         at=sealing.Horizon.now().at,
     )
 

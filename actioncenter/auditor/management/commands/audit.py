@@ -82,9 +82,7 @@ class Command(BaseCommand):
     def _verify(self, given: Sequence[bytes], against: Sequence[Path], *, as_json: bool) -> None:
         own = checkpoints.path()
         trusted = given or [own_key()]
-        audit = Audit(
-            {seals.key_id(key): key for key in trusted}, [*([own] if own.exists() else []), *against]
-        )
+        audit = Audit(seals.by_id(trusted), [*([own] if own.exists() else []), *against])
         try:
             wrong = next(audit.wrong(), None)
         except UnreadableCopies as error:
