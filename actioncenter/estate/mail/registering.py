@@ -1,0 +1,66 @@
+"""The estate's mail as one more connector instance, and gone again."""
+
+from typing import Final
+
+from django.db import transaction
+
+from actioncenter.audit.actor import Actor
+from actioncenter.estate.mail.campaign import DOMAIN
+from actioncenter.estate.mail.dovecot import BOT, EXPUNGED, QUARANTINE, RECOVERABLE, Dovecot
+from actioncenter.settings.models import ConnectorInstance
+from investigations.models import Binding, Mailbox
+
+NAME: Final = "Mail of the test estate"
+KIND: Final = "imap"
+BY: Final = Actor.command("estate")
+TENANT: Final = "tenant"
+
+
+def settings_of(server: Dovecot) -> dict[str, object]:
+    return {
+        "host": "127.0.0.1",
+        "port": server.port,
+        "security": "none",
+        "sieve_port": server.sieve_port,
+        "user": BOT,
+        "directory": str(server.folder / "addresses"),
+        "domains": [DOMAIN],
+        "quarantine": QUARANTINE,
+        "recoverable": RECOVERABLE,
+        "expunged": f"{EXPUNGED}/",
+    }
+
+
+def register(server: Dovecot, addresses: list[str]) -> ConnectorInstance:
+    """Enabled, and reaching the tenant and these mailboxes before any other instance."""
+    (server.folder / "addresses").write_text("".join(f"{address}\n" for address in addresses))
+    with transaction.atomic():
+        forget()
+        secret = {"password": server.secret}
+        instance = ConnectorInstance.add(KIND, NAME, settings_of(server), by=BY, priority=10, secret=secret)
+        known = set(Mailbox.objects.filter(address__in=addresses).values_list("address", flat=True))
+        Mailbox.objects.bulk_create(Mailbox(address=each) for each in addresses if each not in known)
+        Binding.objects.create(instance=instance, tenant=True, remote=TENANT)
+        Binding.objects.bulk_create(
+            Binding(instance=instance, mailbox=mailbox, remote=mailbox.address)
+            for mailbox in Mailbox.objects.filter(address__in=addresses)
+        )
+    instance.enable(by=BY)
+    return instance
+
+
+def forget() -> bool:
+    """Take the instance out of use; returns whether there was one. What it carried out keeps its name.
+
+    A row that actions point to is no trace of the estate but of history, so the row stays, switched off.
+    """
+    row = ConnectorInstance.objects.filter(kind=KIND, name=NAME).first()
+    if row is None:
+        return False
+    with transaction.atomic():
+        row.bindings.all().delete()
+        ConnectorInstance.objects.filter(pk=row.pk).update(
+            secret=b"", secret_dates={}, name=f"{NAME}, number {row.pk}"
+        )
+    row.disable(by=BY)
+    return True
