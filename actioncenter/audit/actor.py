@@ -2,9 +2,11 @@
 
 import time
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from actioncenter.audit.enums import Via
+
+AUTOMATION: Final = "Automation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Actor:
     @classmethod
     def automation(cls, request_id: str = "") -> Self:
         """Policy decided by itself."""
-        return cls("automation", "Automation", Via.AUTOMATION, request_id)
+        return cls("automation", AUTOMATION, Via.AUTOMATION, request_id)
 
     @classmethod
     def system(cls, part: str) -> Self:

@@ -19,13 +19,12 @@ The format, complete enough to be written again in another language:
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from itertools import groupby
 from json.encoder import encode_basestring
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 HEADER: Final = "actioncenter-event 1\n"
 FIELDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -47,8 +46,6 @@ FIELDS: Final[Mapping[str, str]] = MappingProxyType(
         "detail": "j",
     }
 )
-_ALONE: Final = frozenset({"stream", "seq", "subject", "subject_name", "detail"})
-"""Fields that hardly two events share."""
 _ENTRY: Final = re.compile(rb"([a-z_]+):([sitjn]):(\d+):")
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
 _PLAIN: Final = frozenset({str, int, bool, type(None)})
@@ -58,91 +55,61 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def render(values: Mapping[str, Any]) -> str:
-    """Canonical text of one event. Raises as `Pen.write` does."""
-    return Pen().write(tuple(values[name] for name in FIELDS))[0]
+    """Canonical text of one event. Raises as `write` and `canonical_json` do."""
+    return write([
+        canonical_json(values[name]) if type_ == "j" and values[name] is not None else values[name]
+        for name, type_ in FIELDS.items()
+    ])  # fmt: skip
 
 
-def render_in_order(values: Sequence[Any]) -> str:
-    """As `render`, of values in the order of `FIELDS`. For one event after another that have little in common."""
-    return HEADER + _lines(_ALL, values)[0]
+def write(values: Iterable[Any]) -> str:
+    """Canonical text of values in the order of `FIELDS`, whose JSON is canonical already.
 
-
-class Pen:
-    """Writes events one after another; what they have in common is written once.
-
-    JSON counts as common where it is the same object, which the caller keeps until the last is written.
+    Raises:
+        TypeError, ValueError: a value is of another type, or can't be written without doubt (a naive
+            time, a lone surrogate).
     """
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[Any, ...], tuple[str, tuple[str | None, ...]]] = {}
-
-    def write(self, values: tuple[Any, ...]) -> tuple[str, tuple[str | None, ...]]:
-        """The canonical text of values in the order of `FIELDS`, and the JSON fields as they stand in it.
-
-        Raises:
-            TypeError, ValueError: a value can't be written without doubt (a float, a naive time,
-                a lone surrogate, a JSON key that is no text).
-        """
-        parts: list[str] = [HEADER]
-        jsons: tuple[str | None, ...] = ()
-        for fields, among, scalars, alone in _RUNS:
-            mine = values[among]
-            if alone:
-                text, found = _lines(fields, mine)
-            else:
-                key = (*mine[:scalars], *map(id, mine[scalars:]))
-                text, found = self._known.get(key) or self._known.setdefault(key, _lines(fields, mine))
-            parts.append(text)
-            jsons += found
-        return "".join(parts), jsons
+    texts = list(values)
+    if texts[_AT] is not None:
+        texts[_AT] = microseconds(texts[_AT])
+    _write_integers(texts)
+    text = _joined(texts, len)
+    return text if text.isascii() else _joined(texts, _bytes)
 
 
-class _Field(NamedTuple):
-    start: str
-    """What its line begins with."""
-    type: str
-    nothing: str
-    """Its line without a value."""
+def says(text: str, values: Iterable[Any]) -> bool:
+    """Whether that is the text of these values, in the order of `FIELDS`.
+
+    They are as a database has them: JSON as text, however it is spaced and ordered, and the time in
+    microseconds since 1970.
+
+    Raises:
+        TypeError, ValueError: a value is of another type, or has no canonical form.
+    """
+    texts = list(values)
+    _write_integers(texts)
+    for at in _JSONS:
+        # Nearly always it stands there as it is, or was met before: reading it takes longer than all else.
+        if texts[at] is not None and texts[at] not in text:
+            texts[at] = _rewritten(texts[at])
+    return _joined(texts, len if text.isascii() else _bytes) == text
 
 
-class _Run(NamedTuple):
-    """Neighbouring fields that are alike."""
-
-    fields: Sequence[_Field]
-    values: slice
-    scalars: int
-    """How many of them, from the first on, are no JSON."""
-    alone: bool
+def _write_integers(texts: list[Any]) -> None:
+    for at in _INTEGERS:
+        if texts[at] is not None:
+            texts[at] = f"{texts[at]:d}"
 
 
-def _field(name: str) -> _Field:
-    return _Field(f"{name}:{FIELDS[name]}:", FIELDS[name], f"{name}:n:0:\n")
+def _joined(texts: Iterable[str | None], size: Callable[[str], int]) -> str:
+    return HEADER + "".join([
+        nothing if text is None else f"{start}{size(text)}:{text}\n"
+        for (start, nothing), text in zip(_STARTS, texts, strict=True)
+    ])  # fmt: skip
 
 
-def _runs() -> list[_Run]:
-    runs, start = [], 0
-    for alone, names in groupby(FIELDS, _ALONE.__contains__):
-        fields = [_field(name) for name in names]
-        end = start + len(fields)
-        scalars = sum(field.type != "j" for field in fields)
-        runs.append(_Run(fields, slice(start, end), scalars, alone))
-        start = end
-    return runs
-
-
-def _lines(fields: Sequence[_Field], values: Sequence[Any]) -> tuple[str, tuple[str | None, ...]]:
-    """The lines of these fields, and the JSON among their values."""
-    lines, jsons = [], []
-    for (start, type_, nothing), value in zip(fields, values, strict=True):
-        text = None
-        if value is None:
-            lines.append(nothing)
-        else:
-            text = value if type_ == "s" and type(value) is str else _WRITERS[type_](value)
-            lines.append(f"{start}{len(text) if text.isascii() else len(text.encode())}:{text}\n")
-        if type_ == "j":
-            jsons.append(text)
-    return "".join(lines), tuple(jsons)
+def _bytes(text: str) -> int:
+    return len(str.encode(text))
 
 
 def read(text: str) -> dict[str, Any]:
@@ -191,6 +158,11 @@ def _plain(value: str | int | None) -> str:
 
 
 @lru_cache(maxsize=1000)
+def _rewritten(written: str) -> str:
+    return canonical_json(json.loads(written))
+
+
+@lru_cache(maxsize=1000)
 def _name(name: object) -> str:
     if not isinstance(name, str):
         raise TypeError(f"a JSON key must be text, not {type(name).__name__}")
@@ -212,24 +184,28 @@ def _check_json(value: object) -> None:
         raise TypeError(f"{type(value).__name__} has no canonical form; use text or an integer")
 
 
-def _microseconds(value: datetime) -> str:
-    if value.tzinfo is None:
+def microseconds(at: datetime) -> int:
+    """Since 1970-01-01 00:00 UTC. Raises ValueError: a time without zone."""
+    if at.tzinfo is None:
         raise ValueError("a time without zone")
-    return str((value - _EPOCH) // _MICROSECOND)
+    return (at - _EPOCH) // _MICROSECOND
 
 
-_RUNS: Final = tuple(_runs())
-_ALL: Final = tuple(map(_field, FIELDS))
-_WRITERS: Final[Mapping[str, Callable[[Any], str]]] = {
-    "s": str,
-    "i": "{:d}".format,
-    "t": _microseconds,
-    "j": canonical_json,
-}
+def moment(since: int) -> datetime:
+    """The time so many microseconds after 1970-01-01 00:00 UTC."""
+    return _EPOCH + since * _MICROSECOND
+
+
+_TYPES: Final = "".join(FIELDS.values())
+_AT: Final = _TYPES.index("t")
+_INTEGERS: Final = [at for at, type_ in enumerate(_TYPES) if type_ in "it"]
+_JSONS: Final = [at for at, type_ in enumerate(_TYPES) if type_ == "j"]
+_STARTS: Final = [(f"{name}:{type_}:", f"{name}:n:0:\n") for name, type_ in FIELDS.items()]
+"""What the line of a field begins with, and its line without a value."""
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "s": str,
     "i": int,
-    "t": lambda value: _EPOCH + int(value) * _MICROSECOND,
+    "t": lambda value: moment(int(value)),
     "j": json.loads,
     "n": lambda value: None,
 }

@@ -5,15 +5,19 @@ JSON lines in ASCII, keys sorted, no white space; written and read with memory f
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Protocol
 
+from actioncenter.audit.canonical import microseconds
 from actioncenter.audit.seals import SealText
 
 FORMAT: Final = "actioncenter-audit-export 1"
+CUT: Final = "actioncenter-audit-export 2"
+"""Of a log that doesn't begin with its first event."""
+REDACTED: Final = "actioncenter-audit-export 3"
+"""Of one from which text was taken out, wherever it begins."""
 AT_ONCE: Final = 500
 """Events asked for at a time."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Written(Protocol):
@@ -46,13 +50,22 @@ def lines(
     public_keys: Mapping[str, bytes],
     at: datetime,
     product: str = "",
+    audit_keys: Sequence[str] = (),
+    cut: Sealed | None = None,
+    redactions: Iterable[Sealed] = (),
 ) -> Iterator[str]:
     """Seals in the order of their numbers, unsealed events in that of their ids.
 
     `events` gives those of these ids in rising order. What is missing or unreadable is left out, so that an
-    export of a damaged log shows the damage.
+    export of a damaged log shows the damage. `audit_keys` are ids of those that events may be chained with;
+    `cut` is the purge after which the seals go on, `redactions` in the order of their numbers.
     """
-    yield line(_header(public_keys, at, product))
+    records = [redaction_line(each) for each in redactions]
+    format_ = REDACTED if records else CUT if cut else FORMAT
+    yield line(_header(public_keys, at, product, audit_keys) | {"format": format_})
+    if cut:
+        yield line({"purge": cut.text, "key": cut.key_id, "signature": cut.signature})
+    yield from records
     sealed = written = 0
     for seal in seals:
         sealed += 1
@@ -67,12 +80,15 @@ def lines(
     yield line({"end": {"seals": sealed, "events": written}})
 
 
-def _header(public_keys: Mapping[str, bytes], at: datetime, product: str) -> dict[str, object]:
+def _header(
+    public_keys: Mapping[str, bytes], at: datetime, product: str, audit_keys: Sequence[str]
+) -> dict[str, object]:
     keys = {key_id: public.hex() for key_id, public in public_keys.items()}
-    made = (at - _EPOCH) // timedelta(microseconds=1)
-    return {"format": FORMAT, "made_at_us": made, "public_keys": keys} | (
-        {"product": product} if product else {}
-    )
+    made = microseconds(at)
+    perhaps = {"product": product, "audit_keys": sorted(audit_keys)}
+    return {"format": FORMAT, "made_at_us": made, "public_keys": keys} | {
+        name: value for name, value in perhaps.items() if value
+    }
 
 
 def _events_of(seal: Sealed, events: Callable[[Sequence[int]], Iterable[Written]]) -> Iterator[Written]:
@@ -90,6 +106,10 @@ def event_line(pk: int, chain: str, text: str) -> str:
 
 def seal_line(seal: Sealed) -> str:
     return line({"seal": seal.text, "key": seal.key_id, "signature": seal.signature})
+
+
+def redaction_line(redaction: Sealed) -> str:
+    return line({"redaction": redaction.text, "key": redaction.key_id, "signature": redaction.signature})
 
 
 def line(said: Mapping[str, object]) -> str:

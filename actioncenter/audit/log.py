@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+import psycopg
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.backends.utils import CursorWrapper
 
 from actioncenter.audit import canonical
 from actioncenter.audit.actor import Actor
@@ -112,12 +114,17 @@ def record_many(drafts: Sequence[Draft], heads: Heads | None = None) -> None:
     In one if the caller brings the heads that it read when it locked the actions; where one has grown
     meanwhile, that raises IntegrityError. Otherwise as `record`.
     """
-    if drafts:
+    if len(drafts) > 1 and connection.vendor == "postgresql":
+        statement, values = insertion(drafts, heads)
+        with beside() as cursor:
+            cursor.execute(statement, values)
+    elif drafts:
+        rows = _chained(drafts, heads)
         with connection.cursor() as cursor:
             if connection.vendor == "sqlite":
-                cursor.executemany(_SQLITE_INSERT, [_for_sqlite(row) for row in _chained(drafts, heads)])
+                cursor.executemany(_INSERT, [_for_sqlite(row) for row in rows])
             else:
-                cursor.execute(*insertion(drafts, heads))
+                cursor.execute(_INSERT, rows[0])
 
 
 def _for_sqlite(row: Row) -> Row:
@@ -131,30 +138,38 @@ def _for_sqlite(row: Row) -> Row:
 def insertion(drafts: Sequence[Draft], heads: Heads | None = None) -> tuple[str, list[Any]]:
     """The one PostgreSQL statement that writes them, and what goes with it.
 
-    For a caller that writes its own change in the same statement. Otherwise as `record_many`.
+    For a caller that writes its own change in the same statement, over a cursor from `beside`. Otherwise as
+    `record_many`.
     """
     rows = _chained(drafts, heads)
-    common: list[tuple[int, str]] = []
-    own: list[tuple[int, str]] = []
-    for at, (name, values) in enumerate(zip(COLUMNS, zip(*rows, strict=True), strict=True)):
-        shared = name not in _NEVER_SHARED and values.count(values[0]) == len(values)
-        (common if shared else own).append((at, name))
-    # One text goes over the wire much faster than as many parameters.
-    records = [{name: row[at] for at, name in own} for row in rows]
-    return _insertion(tuple(name for _, name in common), tuple(name for _, name in own)), [
-        *(rows[0][at] for at, _ in common),
-        json.dumps(records),
-    ]
+    common: dict[str, Any] = {}
+    own: dict[str, list[Any]] = {}
+    for name, values in zip(COLUMNS, zip(*rows, strict=True), strict=True):
+        if name not in _NEVER_SHARED and values.count(values[0]) == len(values):
+            common[name] = values[0]
+        else:
+            own[name] = list(values)
+    return _insertion(tuple(common), tuple(own)), [*common.values(), *own.values()]
+
+
+def beside() -> CursorWrapper:
+    """A cursor of PostgreSQL that sends values beside the statement, so that lists need not be written out."""
+    connection.ensure_connection()
+    cursor: Any = psycopg.Cursor(connection.connection)
+    return (
+        connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
+    )
 
 
 @cache
 def _insertion(common: tuple[str, ...], own: tuple[str, ...]) -> str:
     values = [f"%s::{_cast(name)}" for name in common]
     values += [f"{name}::{_cast(name)}" for name in own]
-    typed = ", ".join(f"{name} {COLUMNS[name]}" for name in own)
+    # In binary: the driver is quicker to write a list so, and the database to read it.
+    lists = ", ".join(f"%b::{COLUMNS[name]}[]" for name in own)
     return (
         f"INSERT INTO {TABLE} ({', '.join([*common, *own])}) SELECT {', '.join(values)}"  # noqa: S608 - constants
-        f" FROM json_to_recordset(%s) AS e({typed})"
+        f" FROM unnest({lists}) AS e({', '.join(own)})"
     )
 
 
@@ -166,25 +181,42 @@ def _chained(drafts: Sequence[Draft], heads: Heads | None = None) -> list[Row]:
     if not connection.in_atomic_block:
         raise NotInTransaction("an audit event needs the transaction of the change it tells of")
     at, newest = heads or _locked_heads(sorted({draft.stream or draft.subject for draft in drafts}))
-    rows, pen = [], canonical.Pen()
+    rows, jsons = [], Jsons()
     for draft in drafts:
         stream = draft.stream or draft.subject
         seq, previous = newest.get(stream, (0, ""))
-        row = _row(draft, pen, stream=stream, seq=seq + 1, at=at, previous=previous)
+        row = _row(draft, jsons, stream=stream, seq=seq + 1, at=at, previous=previous)
         newest[stream] = (seq + 1, row[-1])
         rows.append(row)
     return rows
 
 
-def _row(draft: Draft, pen: canonical.Pen, *, stream: str, seq: int, at: datetime, previous: str) -> Row:
+class Jsons:
+    """Canonical JSON of the values of many drafts; what several of them share is written once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[object, str]] = {}
+
+    def text(self, value: object) -> str | None:
+        if value is None:
+            return None
+        found = self._known.get(id(value))
+        if found is None:
+            # With the value itself: the id of one that is gone may be given to another.
+            found = self._known[id(value)] = value, canonical.canonical_json(value)
+        return found[1]
+
+
+def _row(draft: Draft, jsons: Jsons, *, stream: str, seq: int, at: datetime, previous: str) -> Row:
     """The columns as they are stored; JSON as text."""
     by = draft.by
-    head = (
+    row = (
         stream, seq, at, draft.kind.value, by.ref, by.name, by.via.value, draft.subject, draft.subject_name,
         draft.area, draft.group_id, by.request_id,
+        jsons.text(draft.before), jsons.text(draft.after), jsons.text(draft.detail),
     )  # fmt: skip
-    text, jsons = pen.write((*head, draft.before, draft.after, draft.detail))
-    return (*head, *jsons, text, canonical.link(settings.AUDIT_KEY, stream, previous, text))
+    text = canonical.write(row)
+    return (*row, text, canonical.link(settings.AUDIT_KEY, stream, previous, text))
 
 
 def _lock(streams: Iterable[str]) -> None:
@@ -230,6 +262,4 @@ _POSTGRES_HEADS: Final = (
     f" LEFT JOIN LATERAL (SELECT seq, chain FROM {TABLE} WHERE stream = wanted.value ORDER BY seq DESC LIMIT 1)"
     " AS head ON true"
 )
-_SQLITE_INSERT: Final = (
-    f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) VALUES ({', '.join('%s' for _ in COLUMNS)})"  # noqa: S608 - constants
-)
+_INSERT: Final = f"INSERT INTO {TABLE} ({', '.join(COLUMNS)}) VALUES ({', '.join('%s' for _ in COLUMNS)})"  # noqa: S608 - constants

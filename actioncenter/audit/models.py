@@ -57,6 +57,10 @@ class Event(models.Model):
         indexes: ClassVar = [
             # The sealer follows it. On SQLite it is never filled in, and the index is empty.
             models.Index(fields=["xid"], name="audit_event_xid", condition=models.Q(xid__isnull=False)),
+            # The pages of the log go along these; its words have a table of their own (audit/indexing.py).
+            models.Index(fields=["at", "id"], name="audit_event_at"),
+            models.Index(fields=["kind", "at", "id"], name="audit_event_kind"),
+            models.Index(fields=["actor", "at", "id"], name="audit_event_actor"),
         ]
 
     def __str__(self) -> str:
@@ -89,7 +93,82 @@ class Seal(models.Model):
     signature = models.TextField()
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["last_event", "first_event"], name="audit_seal_events")]
+        indexes: ClassVar = [
+            models.Index(fields=["last_event", "first_event"], name="audit_seal_events"),
+            models.Index(fields=["at"], name="audit_seal_at"),
+        ]
 
     def __str__(self) -> str:
         return f"Seal {self.number}"
+
+
+class Purge(models.Model):
+    """Says that seals and events up to here were dropped by rule (audit/purges.py). The triggers let go of these."""
+
+    number = models.PositiveBigIntegerField(unique=True)
+    at = models.DateTimeField()
+    last_seal = models.PositiveBigIntegerField()
+    last_event = models.BigIntegerField()
+    """No event at or below this id is left."""
+    actions = models.TextField()
+    """`,5,7,`: numbers of the actions that went with it."""
+    text = models.TextField()
+    """The truth; the columns above are read from it."""
+    digest = models.TextField()
+    key_id = models.TextField()
+    signature = models.TextField()
+
+    def __str__(self) -> str:
+        return f"Purge {self.number}"
+
+
+class Lexemes(models.TextField):  # type: ignore[type-arg]  # takes none at run time
+    """What PostgreSQL searches for words; SQLite has nothing of the kind and leaves it empty."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "tsvector" if connection.vendor == "postgresql" else "text"
+
+
+class EventWords(models.Model):
+    """The words of an event, for finding it only. Written by `indexing` alone, and only on PostgreSQL."""
+
+    event = models.BigIntegerField(primary_key=True)
+    words = Lexemes()
+
+    def __str__(self) -> str:
+        return f"Words of {self.event}"
+
+
+class WordsReach(models.Model):
+    """The one row that says up to which seal events have their words in `EventWords`."""
+
+    seal = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"Words up to seal {self.seal}"
+
+
+class Redaction(models.Model):
+    """Says that text was taken out of an event (audit/redactions.py). The triggers let the event become just that."""
+
+    number = models.PositiveBigIntegerField(unique=True)
+    at = models.DateTimeField()
+    event = models.BigIntegerField(db_index=True)
+    """Its id. Where it was redacted again, the highest number counts."""
+    stream = models.TextField()
+    actor = models.TextField()
+    """Of the event: triggers of other tables look here, since SQLite rebuilds no table that a trigger of another names."""
+    subject_name = models.TextField(blank=True)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    detail = models.JSONField(null=True)
+    canonical = models.TextField()
+    """With the columns above, what the event is from then on."""
+    text = models.TextField()
+    """The truth; number, time and event are read from it."""
+    digest = models.TextField()
+    key_id = models.TextField()
+    signature = models.TextField()
+
+    def __str__(self) -> str:
+        return f"Redaction {self.number}"

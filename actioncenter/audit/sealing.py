@@ -7,21 +7,24 @@ writer, so there ids follow commits.
 """
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
 
-from actioncenter.audit import seals
+from actioncenter.audit import seals, signing
 from actioncenter.audit.models import Event, Seal
 
 AT_ONCE: Final = 2000
+ASKS_EVERY: Final = 0.002
+"""Seconds between two tries to begin where there is one writer at a time."""
 LOOKS: Final = 50
 """So many times AT_ONCE events are looked through in one transaction."""
 SLACK: Final = 1000
@@ -82,6 +85,19 @@ def seal() -> int:
     return sealed
 
 
+def hand_over(successor: bytes) -> int:
+    """Write a seal after which only this public key (32 bytes) signs; its number.
+
+    Within a transaction. Raises signing.KeyMissing, and LookupError while there is no seal at all.
+    """
+    return _write_alone(successor=successor.hex())
+
+
+def begin_anew() -> int:
+    """Sign with this host's key from now on though no seal handed over to it. As `hand_over`."""
+    return _write_alone(by_hand=settings.SIGNING_KEY)
+
+
 def is_waiting() -> bool:
     """Whether anything final is in no seal yet."""
     last = newest()
@@ -116,10 +132,26 @@ def seal_stream(stream: str, *, patience: float) -> bool:
 
 def covers(stream: str) -> bool:
     """Whether a seal of this cluster holds every event of this stream."""
+    return _covers(Q(stream=stream))
+
+
+def covers_time(since: datetime, until: datetime) -> bool:
+    """The same of every event from `since` until just before `until`."""
+    return _covers(Q(at__gte=since, at__lt=until))
+
+
+def _covers(which: Q) -> bool:
     last = newest()
     if last is None or (connection.vendor == "postgresql" and last.cluster != Horizon.now().cluster):
         return False
-    return not _fresh(after(last).filter(stream=stream), last)
+    return not _fresh(after(last).filter(which), last)
+
+
+def is_in_step(last: Seal) -> bool:
+    """Whether `after` this seal comes only what is new, on the cluster that this is."""
+    if connection.vendor == "sqlite":
+        return True
+    return _goes_on(last, Horizon.now())
 
 
 def newest() -> Seal | None:
@@ -150,9 +182,30 @@ def held(ids: Collection[int]) -> frozenset[int]:
     return frozenset(found)
 
 
+def holding(pk: int) -> Seal | None:
+    """The seal that holds this event; None while it waits for one."""
+    around = Seal.objects.filter(first_event__lte=pk, last_event__gte=pk).order_by("number")
+    return next(
+        (seal for seal in around.iterator(chunk_size=50) if pk in seals.SealText.read(seal.text).ids), None
+    )
+
+
+def waiting(streams: Collection[str]) -> dict[int, str]:
+    """The events of these streams that no seal of this cluster holds: id -> stream."""
+    last = newest()
+    found = Event.objects.filter(stream__in=streams)
+    if last is None or (connection.vendor == "postgresql" and last.cluster != Horizon.now().cluster):
+        return dict(found.values_list("pk", "stream"))
+    rows = dict(after(last).filter(stream__in=streams).values_list("pk", "stream"))
+    # As in `_fresh`: those that were there when the cluster was met may be held already.
+    low = [] if connection.vendor == "sqlite" else [pk for pk in rows if pk <= last.floor]
+    sealed = held(low)
+    return {pk: stream for pk, stream in rows.items() if pk not in sealed}
+
+
 def _seal_once(*, wait: bool = True) -> tuple[int, bool]:
     """How many events were sealed, and whether there are more. None while another seals and `wait` is false."""
-    with transaction.atomic():
+    with _in_turn():
         if not _alone(wait=wait):
             return 0, False
         horizon, last = Horizon.now(), newest()
@@ -161,6 +214,47 @@ def _seal_once(*, wait: bool = True) -> tuple[int, bool]:
             return 0, False
         _write(last, batch, horizon.at)
         return len(batch.rows), batch.more
+
+
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """A transaction. SQLite gives it to whoever asks next, and sleeps longer each time: many writers would keep us out."""
+    with ExitStack() as begun:
+        if connection.vendor == "sqlite" and not connection.in_atomic_block:
+            _begin_soon(begun)
+        else:
+            begun.enter_context(transaction.atomic())
+        yield
+
+
+def _begin_soon(begun: ExitStack) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout")
+        [patience] = cursor.fetchone()
+        over = time.monotonic() + patience / 1000
+        cursor.execute("PRAGMA busy_timeout = 0")
+        try:
+            while True:
+                try:
+                    begun.enter_context(transaction.atomic())
+                    return
+                except OperationalError:
+                    if time.monotonic() > over:
+                        raise
+                    time.sleep(ASKS_EVERY)
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {int(patience)}")
+
+
+def _write_alone(*, successor: str = "", by_hand: bytes = b"") -> int:
+    """A seal without events, which moves nothing."""
+    _alone(wait=True)
+    last = newest()
+    if last is None:
+        raise LookupError("nothing was sealed yet")
+    mark = Mark(last.watermark, last.cluster, last.floor, last.until, last.since)
+    _write(last, Batch([], mark), Horizon.now().at, successor=successor, by_hand=by_hand)
+    return last.number + 1
 
 
 def _next_batch(last: Seal | None, horizon: Horizon) -> Batch | None:
@@ -261,15 +355,17 @@ def _alone(*, wait: bool) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _write(last: Seal | None, batch: Batch, at: datetime) -> None:
+def _write(
+    last: Seal | None, batch: Batch, at: datetime, *, successor: str = "", by_hand: bytes = b""
+) -> None:
     ids = [pk for pk, _, _ in batch.rows]
     leaves = [seals.leaf(chain, text) for _, chain, text in batch.rows]
     number, previous = (last.number + 1, last.digest) if last else (1, "")
-    text = seals.SealText(number, at, previous, ids, leaves).render()
-    mark = batch.mark
+    text = seals.SealText(number, at, previous, ids, leaves, successor).render()
+    key, mark = by_hand or signing.key_after(last), batch.mark
     Seal.objects.create(
         number=number, at=at, first_event=min(ids, default=0), last_event=max(ids, default=0),
         watermark=mark.watermark, cluster=mark.cluster, floor=mark.floor, until=mark.until, since=mark.since,
-        text=text, digest=seals.digest(text), key_id=seals.key_id(seals.public_key(settings.SIGNING_KEY)),
-        signature=seals.sign(settings.SIGNING_KEY, text),
+        text=text, digest=seals.digest(text), key_id=seals.key_id(seals.public_key(key)),
+        signature=seals.sign(key, text),
     )  # fmt: skip

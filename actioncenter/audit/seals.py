@@ -13,6 +13,8 @@ The format, complete enough to be written again in another language:
 - digest = SHA-256(text), in lower-case hex.
 - signature = Ed25519 (RFC 8032) over the text, in hex. The key's id is the first 16 hex digits of the
   SHA-256 of its 32 public bytes.
+- A seal that hands over to the next signing key begins with `actioncenter-seal 2` and has one more entry:
+  `successor`, the 32 bytes of that public key in hex. All seals after it are signed with the successor.
 
 An event belongs to exactly one seal. Whoever knows the public key needs no other to see that.
 """
@@ -22,21 +24,24 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Final, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from actioncenter.audit.canonical import microseconds, moment
+
 HEADER: Final = "actioncenter-seal 1\n"
 FIELDS: Final[Mapping[str, str]] = {
     "number": "i", "at": "t", "previous": "s", "count": "i", "events": "s", "leaves": "s",
 }  # fmt: skip
+HANDOVER_HEADER: Final = "actioncenter-seal 2\n"
+HANDOVER_FIELDS: Final[Mapping[str, str]] = {**FIELDS, "successor": "s"}
 LEAF_BYTES: Final = 32
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _CHAIN: Final = re.compile(r"[0-9a-f]{64}")
+_PUBLIC_KEY: Final = _CHAIN
 _RANGES: Final = re.compile(r"(?:\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*)?")
 
 
@@ -49,20 +54,25 @@ class SealText:
     previous: str
     ids: Sequence[int]
     leaves: Sequence[bytes]
+    successor: str = ""
+    """Public key (hex) that signs all after this one; empty where it stays the same."""
 
     def render(self) -> str:
         values = (
-            str(self.number), str((self.at - _EPOCH) // _MICROSECOND), self.previous, str(len(self.ids)),
+            str(self.number), str(microseconds(self.at)), self.previous, str(len(self.ids)),
             ranges(self.ids), base64.b64encode(b"".join(self.leaves)).decode(),
         )  # fmt: skip
-        entries = zip(FIELDS.items(), values, strict=True)
-        # ASCII throughout, so characters are bytes.
-        return HEADER + "".join(f"{name}:{kind}:{len(value)}:{value}\n" for (name, kind), value in entries)
+        if self.successor:
+            return written(HANDOVER_HEADER, HANDOVER_FIELDS, (*values, self.successor))
+        return written(HEADER, FIELDS, values)
 
     @classmethod
     def read(cls, text: str) -> Self:
         """Raises ValueError: it is no text of a seal."""
-        said = _entries(text)
+        is_handover = text.startswith(HANDOVER_HEADER)
+        said = (
+            entries(HANDOVER_HEADER, HANDOVER_FIELDS, text) if is_handover else entries(HEADER, FIELDS, text)
+        )
         leaves = base64.b64decode(said["leaves"], validate=True)
         count = int(said["count"])
         # No more than there are leaves: a forged range could fill the memory.
@@ -71,23 +81,33 @@ class SealText:
             raise ValueError("count, events and leaves disagree")
         if ids != sorted(set(ids)):
             raise ValueError("events are not in rising order")
+        if "successor" in said and not _PUBLIC_KEY.fullmatch(said["successor"]):
+            raise ValueError("its successor is no public key")
         seal = cls(
             int(said["number"]),
-            _EPOCH + int(said["at"]) * _MICROSECOND,
+            moment(int(said["at"])),
             said["previous"],
             ids,
             [leaves[at : at + LEAF_BYTES] for at in range(0, len(leaves), LEAF_BYTES)],
+            said.get("successor", ""),
         )
         if seal.render() != text:
             raise ValueError("written otherwise than a seal is")
         return seal
 
 
-def _entries(text: str) -> dict[str, str]:
-    if not text.isascii() or not text.startswith(HEADER):
+def written(header: str, fields: Mapping[str, str], values: Sequence[str]) -> str:
+    """A signed text. ASCII throughout, so characters are bytes."""
+    each = zip(fields.items(), values, strict=True)
+    return header + "".join(f"{name}:{kind}:{len(value)}:{value}\n" for (name, kind), value in each)
+
+
+def entries(header: str, fields: Mapping[str, str], text: str) -> dict[str, str]:
+    """What `written` was given. Raises ValueError."""
+    if not text.isascii() or not text.startswith(header):
         raise ValueError("unknown header")
-    found, position = {}, len(HEADER)
-    for name, kind in FIELDS.items():
+    found, position = {}, len(header)
+    for name, kind in fields.items():
         start = re.compile(rf"{name}:{kind}:(\d+):").match(text, position)
         if start is None:
             raise ValueError(f"field {name} expected at byte {position}")

@@ -2,24 +2,22 @@
 
     python3 standalone.py EXPORT --public-key HEX_OR_FILE [--audit-key FILE] [--against CHECKPOINTS] [--json]
 
-docs/audit/format.md describes what it reads. Exit status: 0 nothing is wrong, 1 something is and is named,
+docs/audit/format.md describes what it reads. Keys can be given several times. Exit status: 0 nothing is wrong, 1 something is and is named,
 2 it can't be used. Memory: one seal, and a little for each stream, gap between ids and checkpoint.
 """
 
 import argparse
-import base64
 import hmac
 import io
 import json
-import re
 import sys
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 try:
     from cryptography.exceptions import InvalidSignature
@@ -28,28 +26,32 @@ except ImportError:
     sys.stdout.write("UNUSABLE: signatures can't be checked without the Python package cryptography.\n")
     sys.exit(2)
 
-EVENT = "actioncenter-event 1\n", (
-    "stream:s seq:i at:t kind:s actor:s actor_name:s actor_via:s subject:s subject_name:s area:i group_id:i "
-    "request_id:s before:j after:j detail:j"
+# Its other half; the one file that `manage.py audit script` writes has it here.
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from actioncenter.audit.standalone_texts import (
+    HASH,
+    LEAF,
+    LINES,
+    LONGEST,
+    PURGE,
+    UNREADABLE,
+    Event,
+    Redaction,
+    Seal,
+    as_object,
+    audit_key_id,
+    checkpoint,
+    entries,
+    read_event,
+    read_redaction,
+    read_seal,
+    record,
 )  # fmt: skip
-SEAL = "actioncenter-seal 1\n", "number:i at:t previous:s count:i events:s leaves:s"
-LINES: Mapping[str, Mapping[str, type]] = {
-    "seal": {"seal": str, "key": str, "signature": str},
-    "event": {"event": int, "chain": str, "text": str},
-    "unsealed": {"unsealed": bool},
-    "end": {"end": dict},
-}
-LONGEST = 1 << 26  # bytes of a line, and about that of all texts that wait
-LEAF = 32
-LINE = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-INTEGERS = json.JSONDecoder(parse_float=int, parse_constant=int)  # what int can't read is none
-ENTRY = re.compile(rb"([a-z_]+:[sitj]|[a-z_]+:(n)):(0|[1-9][0-9]*):")
-NUMBER = re.compile(r"0|-?[1-9][0-9]*")
-RUN = re.compile(r"([1-9][0-9]*)(?:-([1-9][0-9]*))?")
-HASH = re.compile(r"[0-9a-f]{64}")
-Keys = Mapping[str, Ed25519PublicKey]
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
+# End of the other half.
+
+Keys = dict[str, Ed25519PublicKey]
 
 
 class Unusable(Exception):
@@ -77,40 +79,22 @@ class Result:
     seals: int = 0
     events: int = 0
     unsealed: int = 0
+    redacted: int = 0
+    untold: int = 0
+    handed_over_to: tuple[str, ...] = ()
     problem: Problem | None = None
 
     def as_json(self) -> dict[str, Any]:
-        found = self.problem
-        bad = found and {"check": found.check, "message": found.args[0], **found.place}
-        return {"ok": found is None, **vars(self), "problem": bad}
+        bad = (one := self.problem) and {"check": one.check, "message": one.args[0], **one.place}
+        return {"ok": bad is None, **vars(self), "problem": bad}
 
 
-class Seal(NamedTuple):
-    number: int
-    previous: str
-    ids: Sequence[int]
-    leaves: Sequence[bytes]
-
-
-class Event(NamedTuple):
-    id: int
-    stream: str
-    seq: int
-    chain: str
-    text: str
-
-    def place(self) -> dict[str, int | str]:
-        return {"event": self.id, "stream": self.stream, "seq": self.seq}
-
-
-def verify_file(
-    path: Path, *, public_keys: Sequence[bytes] = (), audit_key: bytes | None = None, against: Path | None = None
-) -> Result:  # fmt: skip
+def verify_file(path: Path, *, public_keys: Sequence[bytes] = (), audit_keys: Sequence[bytes] = (), against: Path | None = None) -> Result:  # fmt: skip
     """Raises Unusable: the export, the checkpoints or a key can't be read."""
-    result = Result(bool(public_keys), audit_key is not None, against is not None)
+    result = Result(bool(public_keys), bool(audit_keys), against is not None)
     try:
         with path.open("rb") as file, against.open("rb") if against else io.BytesIO() as checkpoints:
-            Verifier(_keys(file, public_keys), audit_key, checkpoints, result).run(file)
+            Verifier(_keys(file, public_keys), audit_keys, checkpoints, result).run(file)
     except Problem as problem:
         result.problem = problem
     except OSError as error:
@@ -119,14 +103,21 @@ def verify_file(
 
 
 class Verifier:
-    def __init__(self, keys: Keys, audit_key: bytes | None, kept: IO[bytes], result: Result) -> None:
-        self._keys, self._audit_key, self._kept, self._result = keys, audit_key, kept, result
+    def __init__(self, keys: Keys, audit: Sequence[bytes], kept: IO[bytes], result: Result) -> None:
+        self._keys, self._ever, self._audit, self._kept, self._result = keys, dict(keys), audit, kept, result
         self._place: dict[str, int | str] = {}
-        self._seal, self._next, self._digest = Seal(0, "", (), ()), 0, ""
+        self._seal, self._next, self._digest = Seal(0, 0, "", (), (), b""), 0, ""
         self._seen: list[tuple[int, int]] = []
         self._streams: dict[str, tuple[int, str]] = {}
         self._waiting: dict[tuple[str, int], Event] = {}
         self._size, self._part = 0, "sealed"
+        self._dropped, self._last_dropped, self._oldest = 0, 0, -(1 << 62)
+        self._papers: list[tuple[int | str, tuple[str, str, str]]] = []
+        self._redactions: dict[int, Redaction] = {}
+        self._untold: dict[str, Redaction] = {}
+        self._asked: dict[int, tuple[Any, ...]] = {}
+        self._limits: dict[bytes, int] = {}
+        self._made: dict[bytes, int] = {}
         self._checkpoints: dict[int, list[int]] = {}
 
     def must(self, fine: object, check: str, message: str, **place: int | str) -> None:
@@ -134,64 +125,113 @@ class Verifier:
             raise Problem(check, message, place or self._place)
 
     def run(self, file: IO[bytes]) -> None:
-        self._read_checkpoints()
+        for line, raw in enumerate(iter(lambda: self._kept.readline(LONGEST), b""), start=1):
+            try:
+                self._checkpoints.setdefault(checkpoint(raw)[0], []).append(self._kept.tell() - len(raw))
+            except UNREADABLE as error:
+                raise Unusable(f"line {line} of the checkpoints is none: {error}") from error
         for number, raw in enumerate(iter(lambda: file.readline(LONGEST), b""), start=2):
             self._place = {"line": number}
             self.must(whole := raw.endswith(b"\n"), "end", "it is cut off, or longer than a line may be")
             try:
                 if whole:
-                    self._take(_record(raw))
+                    self._take(record(raw))
             except UNREADABLE as error:
                 raise Problem("form", str(error), self._place) from error
-        self._finish()
+        seals = self._dropped + self._result.seals
+        self.must(self._part == "ended", "end", "it is cut off: its last line is missing", seal=seals)
+        for at, paper in self._papers:
+            self.must(self._is_signed(*paper, ever=True), "signature", "no key signed it", line=at)
+        for left in self._untold.values():
+            # What happened after the end of the file can't be told in it.
+            self.must(left.at > self._seal.at, "redaction", "no event tells of it", event=left.event)
+            self._result.untold += 1
+        self._skip_to(len(self._seal.ids))
+        for event in self._waiting.values():
+            self.must(False, "seq", "one before it in its stream is missing", **event.place())
+        self._compare(min((number for number in self._checkpoints if number > self._dropped), default=0))
 
     def _take(self, said: Mapping[str, Any]) -> None:
         types = {name: type(value) for name, value in said.items()}
         kind = next((kind for kind, needed in LINES.items() if types == needed), "")
         self.must(self._part != "ended", "end", "the file goes on after its last line")
+        if kind != "event":
+            self._skip_to(len(self._seal.ids))
         if kind == "event":
-            return self._take_event(said)
-        self._skip_to(len(self._seal.ids))
-        if kind == "end":
+            self._take_event(said)
+        elif kind == "end":
             self._part, counts = "ended", {"seals": self._result.seals, "events": self._result.events}
             self.must(said["end"] == counts, "end", f"the file holds {counts}")
+        elif kind == "purge" and self._place == {"line": 2}:
+            self._take_purge(**said)
+        elif kind == "redaction" and self._seal.number == 0:
+            self._take_redaction(**said)
         elif kind == "seal" and self._part == "sealed":
             self._take_seal(**said)
         elif kind == "unsealed" and self._part == "sealed":
             self._part = "unsealed"
         else:
             raise ValueError("no line of an export, or not in this place")
-        return None
+
+    def _take_purge(self, purge: str, key: str, signature: str) -> None:
+        self._take_paper(key, purge, signature)
+        said = {name: value or "" for name, value in entries(purge, *PURGE).items()}
+        self._dropped, self._digest, self._seen = int(said["seal"]), said["digest"], [(0, int(said["last"]))]
+        self._streams, self._last_dropped = json.loads(said["heads"]), int(said["last"])
+        self._oldest = int(said["oldest"])
+        self._compare(self._dropped)
+
+    def _take_redaction(self, redaction: str, key: str, signature: str) -> None:
+        self._take_paper(key, redaction, signature)
+        said = read_redaction(redaction)
+        self.must(said.is_by_two(), "redaction", "it isn't of two people")
+        before = self._redactions.get(said.event)
+        self.must(
+            before is None or before.number < said.number, "form", "its number isn't higher than before"
+        )
+        self._result.redacted += before is None
+        self._redactions[said.event] = self._untold[said.digest] = said
+
+    def _take_paper(self, *paper: str) -> None:
+        """Key, text and signature of what has no place among the seals: a later one may hand over to its key."""
+        key, text, signature = paper
+        fine = key not in self._keys or self._is_signed(key, text, signature)
+        self.must(fine, "signature", "none of the keys signed it")
+        self._papers.append((self._place["line"], (key, text, signature)))
 
     def _take_seal(self, seal: str, key: str, signature: str) -> None:
-        expected = self._place["seal"] = self._result.seals + 1
+        expected = self._place["seal"] = self._dropped + self._result.seals + 1
         self._seal, before = read_seal(seal), self._digest
-        self._next, self._digest, self._result.seals = 0, sha256(seal.encode()).hexdigest(), expected
+        self._next, self._digest = 0, sha256(seal.encode()).hexdigest()
+        self._result.seals += 1
         self.must(self._is_signed(key, seal, signature), "signature", "none of the keys signed it")
         self.must(self._seal.number == expected, "number", f"seal {self._seal.number} stands in its place")
         self.must(self._seal.previous == before, "previous", "it doesn't name the digest of the one before")
-        self._compare()
+        self._compare(expected)
+        if heir := self._seal.successor:
+            self._keys.pop(key, None)
+            self._keys |= (new := _by_id([heir]))
+            self._ever |= new
+            self._result.handed_over_to += (*new,)
 
     def _take_event(self, said: Mapping[str, Any]) -> None:
         self._place["event"] = said["event"]
-        event = read_event(said)
-        self._place = event.place()
+        self._place = (event := read_event(said)).place()
         self._result.events += 1
         self.must(self._is_new(event.id), "twice", "an event with this id was there before")
+        self.must(event.at >= self._oldest, "older", "it is older than all that was left")
         self._result.unsealed += self._part == "unsealed"
+        taken = self._redactions.get(event.id)
+        self.must(taken is None or taken.left(event), "redaction", "it isn't what its redaction left")
         if self._part == "sealed":
-            self._in_seal(event)
-        self._in_stream(event)
-
-    def _in_seal(self, event: Event) -> None:
-        seal, at = self._seal, bisect_left(self._seal.ids, event.id)
-        named = at < len(seal.ids) and seal.ids[at] == event.id
-        self.must(named, "events", f"seal {seal.number} doesn't name it")
-        if named:
+            at = bisect_left(self._seal.ids, event.id)
+            named = self._seal.ids[at : at + 1] == [event.id]
+            self.must(named, "events", f"seal {self._seal.number} doesn't name it")
             self._skip_to(at)
-            self._next = at + 1
-            leaf = sha256(bytes.fromhex(event.chain) + event.text.encode()).digest()
-            self.must(leaf == seal.leaves[at], "leaf", f"seal {seal.number} was made of something else")
+            own = sha256(bytes.fromhex(event.chain) + event.text.encode()).digest()
+            self._next, leaf = at + named, taken.leaf if taken else own
+            self.must(not named or leaf == self._seal.leaves[at], "leaf", "it isn't what was sealed")
+        self._in_stream(event)
 
     def _skip_to(self, at: int) -> None:
         if at > self._next:
@@ -201,14 +241,13 @@ class Verifier:
 
     def _is_new(self, number: int) -> bool:
         """Whether this id wasn't there before. They are kept as ranges."""
-        at = bisect_left(self._seen, (number,))
-        near = self._seen[max(at - 1, 0) : at + 1]
-        if any(first <= number <= last for first, last in near):
+        at = bisect_left(self._seen, (number + 1,))
+        before, after = self._seen[max(at - 1, 0) : at], self._seen[at : at + 1]
+        if before and number <= before[0][1]:
             return False
-        joined = [run for run in near if number in (run[0] - 1, run[1] + 1)]
-        at -= sum(last < number for _, last in joined)
-        ends = [number, *(end for run in joined for end in run)]
-        self._seen[at : at + len(joined)] = [(min(ends), max(ends))]
+        first = before[0][0] if before and before[0][1] == number - 1 else number
+        last = after[0][1] if after and after[0][0] == number + 1 else number
+        self._seen[at - (first < number) : at + (last > number)] = [(first, last)]
         return True
 
     def _in_stream(self, event: Event | None) -> None:
@@ -222,136 +261,86 @@ class Verifier:
                 self.must(known is event and self._size <= LONGEST, "seq", missing, **place)
                 return
             self.must(event.seq == done + 1, "seq", missing, **place)
-            if self._audit_key:
-                start = bytes.fromhex(before) if before else bytes(LEAF) + event.stream.encode()
-                made = hmac.digest(self._audit_key, start + event.text.encode(), "sha256").hex()
-                self.must(
-                    made == event.chain, "chain", "this key and the one before it give another", **place
-                )
+            self._check_chain(event, before)
+            self._hear(event)
             self._streams[event.stream] = event.seq, event.chain
             event = self._waiting.pop((event.stream, event.seq + 1), None)
             self._size -= len(event.text) if event else 0
 
-    def _finish(self) -> None:
-        seals = self._result.seals
-        self.must(self._part == "ended", "end", "the file is cut off: its last line is missing", seal=seals)
-        self._skip_to(len(self._seal.ids))
-        for event in self._waiting.values():
-            self.must(False, "seq", "one before it in its stream is missing", **event.place())
-        behind = min(self._checkpoints, default=0)
-        self.must(not behind, "cut back", f"it is missing: the export ends with seal {seals}", seal=behind)
+    def _check_chain(self, event: Event, before: str) -> None:
+        """Not of what was redacted: its chain value belongs to the text that it had."""
+        if not self._audit or event.id in self._redactions:
+            return
+        start = bytes.fromhex(before) if before else bytes(LEAF) + event.stream.encode()
+        made = [key for key in self._audit if hmac.digest(key, start + event.text.encode(), "sha256").hex() == event.chain]  # fmt: skip
+        self.must(made, "chain", "no key and the one before it give this", **event.place())
+        for maker in made:
+            fine = event.id <= self._limits.get(maker, event.id)
+            self.must(fine, "chain", f"its key {audit_key_id(maker)} had been retired", **event.place())
+            self._made[maker] = max(event.id, self._made.get(maker, 0))
+            if (event.stream, event.kind) == ("key:audit", "key.retired"):
+                self._retire(event, maker)
 
-    def _is_signed(self, key: str, text: str, signature: str) -> bool:
+    def _retire(self, event: Event, maker: bytes) -> None:
+        """A key that this event names makes none with a higher id. No key sets its own limit."""
+        named = as_object(event.detail).get("id")
+        for key in self._audit:
+            if key != maker and audit_key_id(key) == named:
+                fine = self._made.get(key, 0) <= event.id
+                self.must(fine, "chain", f"its key {named} had been retired", event=self._made.get(key, 0))
+                self._limits[key] = min(event.id, self._limits.get(key, event.id))
+
+    def _hear(self, event: Event) -> None:
+        """What the log tells of redactions, in the order in which it happened."""
+        if event.stream != "redaction" or event.kind not in {"audit.redaction_requested", "audit.redacted"}:
+            return
+        detail = as_object(event.detail)
+        if event.kind == "audit.redaction_requested":
+            self._asked[event.id] = event.actor, detail.get("event"), detail.get("fields"), detail.get("hash")
+            return
+        said = self._untold.pop(str(detail.get("digest")), None)
+        if said is None:
+            gone = isinstance(about := detail.get("event"), int) and about <= self._last_dropped
+            self.must(gone, "redaction", "it tells of a redaction whose record is gone", **event.place())
+            return
+        self.must(event.actor == said.approved_by, "redaction", "another one approved it", **event.place())
+        fine = said.request <= self._last_dropped or self._asked.get(said.request) == said.wanted()
+        self.must(fine, "redaction", "nobody asked for what it tells of", **event.place())
+
+    def _is_signed(self, key: str, text: str, signature: str, *, ever: bool = False) -> bool:
         with suppress(KeyError, InvalidSignature, ValueError):
-            self._keys[key].verify(bytes.fromhex(signature), text.encode())
+            (self._ever if ever else self._keys)[key].verify(bytes.fromhex(signature), text.encode())
             return True
         return False
 
-    def _read_checkpoints(self) -> None:
-        for line, raw in enumerate(iter(lambda: self._kept.readline(LONGEST), b""), start=1):
-            try:
-                number, digest, text, key, signature = _checkpoint(raw)
-            except UNREADABLE as error:
-                raise Unusable(f"line {line} of the checkpoints is none: {error}") from error
-            fine = digest == sha256(text.encode()).hexdigest() and self._is_signed(key, text, signature)
-            self.must(fine or not text, "checkpoint", "none of the keys signed it", seal=number)
-            self._checkpoints.setdefault(number, []).append(self._kept.tell() - len(raw))
-
-    def _compare(self) -> None:
-        for at in self._checkpoints.pop(self._result.seals, ()):
+    def _compare(self, number: int) -> None:
+        for at in self._checkpoints.pop(number, ()):
             self._kept.seek(at)
-            number, digest, text, *_ = _checkpoint(self._kept.readline())
-            if digest != self._digest:
-                kept = read_seal(text) if text else self._seal
-                differing = {*zip(kept.ids, kept.leaves)} ^ {*zip(self._seal.ids, self._seal.leaves)}  # noqa: B905
-                first = {"event": min(differing)[0]} if differing else {}
-                self.must(False, "another seal", "it isn't the checkpoint's", seal=number, **first)
-
-
-def _record(raw: bytes) -> dict[str, Any]:
-    """The JSON object of a line. Raises one of UNREADABLE, as all that read."""
-    said = json.loads(raw)
-    if not isinstance(said, dict) or LINE.encode(said).encode() + b"\n" != raw:
-        raise ValueError("it isn't JSON in the form of an export")
-    return said
-
-
-def read_event(said: Mapping[str, Any]) -> Event:
-    found = _entries(said["text"], *EVENT)
-    if found["stream"] is None or found["seq"] is None or not HASH.fullmatch(said["chain"]):
-        raise ValueError("no stream, no number or no chain value")
-    return Event(said["event"], found["stream"], int(found["seq"]), said["chain"], said["text"])
-
-
-def read_seal(text: str) -> Seal:
-    said = {name: value or "" for name, value in _entries(text, *SEAL).items()}
-    leaves = base64.b64decode(said["leaves"], validate=True)
-    runs = list(_runs(said["events"]))
-    # Counted before they are written out: a forged range could fill the memory.
-    if not sum(last + 1 - first for first, last in runs) == int(said["count"]) == len(leaves) / LEAF:
-        raise ValueError("count, events and leaves disagree")
-    ids = [number for first, last in runs for number in range(first, last + 1)]
-    each = [leaves[at : at + LEAF] for at in range(0, len(leaves), LEAF)]
-    return Seal(int(said["number"]), said["previous"], ids, each)
-
-
-def _checkpoint(raw: bytes) -> tuple[int, str, str, str, str]:
-    said = {"text": "", **json.loads(raw)}
-    number, *texts = (said[name] for name in ("number", "digest", "text", "key", "signature"))
-    if type(number) is not int or number < 1 or not all(isinstance(text, str) for text in texts):
-        raise ValueError("a field has another type")
-    if said["text"] and read_seal(said["text"]).number != number:
-        raise ValueError("its text is that of another seal")
-    return number, *texts
-
-
-def _entries(text: str, header: str, fields: str) -> dict[str, str | None]:
-    raw, position = text.encode(), len(header)
-    if not text.startswith(header):
-        raise ValueError("a text with an unknown first line")
-    found: dict[str, str | None] = {}
-    for field in fields.split():
-        name, type_ = field.split(":")
-        entry = ENTRY.match(raw, position)
-        if entry is None or entry[1].decode() not in (field, f"{name}:n"):
-            raise ValueError(f"field {name} expected at byte {position} of the text")
-        end = entry.end() + int(entry[3])
-        value = raw[entry.end() : end].decode()
-        if raw[end : end + 1] != b"\n" or (value if entry[2] else not _fits(type_, value)):
-            raise ValueError(f"field {name} isn't written as it must be")
-        found[name], position = None if entry[2] else value, end + 1
-    if position != len(raw):
-        raise ValueError("a text that goes on after its last field")
-    return found
-
-
-def _fits(type_: str, value: str) -> bool:
-    if type_ == "j":
-        said = INTEGERS.decode(value)
-        return said is not None and JSON.encode(said) == value
-    return type_ == "s" or NUMBER.fullmatch(value) is not None
-
-
-def _runs(text: str) -> Iterator[tuple[int, int]]:
-    before = -1
-    for part in text.split(",") if text else ():
-        run = RUN.fullmatch(part)
-        if run is None or not before + 1 < int(run[1]) < int(run[2] or int(run[1]) + 1):
-            raise ValueError("events are no rising ranges")
-        before = int(run[2] or run[1])
-        yield int(run[1]), before
+            _, digest, text, key, signature = checkpoint(self._kept.readline())
+            fits, seals = digest == sha256(text.encode()).hexdigest(), self._dropped + self._result.seals
+            fine = not text or (fits and self._is_signed(key, text, signature))
+            self.must(fine, "checkpoint", "none of the keys signed it", seal=number)
+            self.must(number <= seals, "cut back", f"the export ends with seal {seals}", seal=number)
+            kept = read_seal(text) if text else self._seal
+            differing = {*zip(kept.ids, kept.leaves)} ^ {*zip(self._seal.ids, self._seal.leaves)}  # noqa: B905
+            first = {"event": min(differing)[0]} if differing else {}
+            fine = number > seals or digest == self._digest
+            self.must(fine, "another seal", "it isn't the checkpoint's", seal=number, **first)
 
 
 def _keys(file: IO[bytes], pinned: Sequence[bytes]) -> Keys:
     """By their ids; those that the file brings when there are no others."""
     try:
-        said = _record(file.readline(LONGEST))
-        if said["format"] != "actioncenter-audit-export 1":
+        said = record(file.readline(LONGEST))
+        if said["format"] not in {f"actioncenter-audit-export {number}" for number in (1, 2, 3)}:
             raise ValueError("its format is unknown")
-        keys = pinned or [bytes.fromhex(key) for key in said["public_keys"].values()]
-        return {sha256(key).hexdigest()[:16]: Ed25519PublicKey.from_public_bytes(key) for key in keys}
+        return _by_id(pinned or map(bytes.fromhex, said["public_keys"].values()))
     except UNREADABLE as error:
         raise Unusable(f"this is no export of the audit log, or a key is none: {error}") from error
+
+
+def _by_id(keys: Iterable[bytes]) -> Keys:
+    return {sha256(key).hexdigest()[:16]: Ed25519PublicKey.from_public_bytes(key) for key in keys}
 
 
 def _key(said: str) -> bytes:
@@ -371,6 +360,10 @@ def sentences(result: Result) -> Iterator[str]:
         yield f"WRONG: {result.problem}"
         return
     yield f"Nothing is wrong with {result.events} events and {result.seals} seals."
+    if result.redacted:
+        yield f"Text was taken out of {result.redacted} events, each time by two people as its signed record says."
+    if result.untold:
+        yield f"Of {result.untold} of these records no event in this file tells: they are of later, and rest on a signing key alone until a later file tells of them."
     if not result.chained:
         yield f"Without --audit-key nothing vouches for the last {result.unsealed} events, which no seal holds."
     if not result.compared:
@@ -381,13 +374,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Check an export of the audit log.")
     parser.add_argument("export", type=Path)
     parser.add_argument("--public-key", action="append", default=[], metavar="HEX_OR_FILE")
-    parser.add_argument("--audit-key", metavar="FILE")
+    parser.add_argument("--audit-key", action="append", default=[], metavar="FILE")
     parser.add_argument("--against", type=Path, metavar="CHECKPOINTS")
     parser.add_argument("--json", action="store_true", help="Print one JSON object.")
     given = parser.parse_args()
     try:
-        public, secret = [*map(_key, given.public_key)], given.audit_key and _key(given.audit_key)
-        result = verify_file(given.export, public_keys=public, audit_key=secret, against=given.against)
+        keys = {"public_keys": [*map(_key, given.public_key)], "audit_keys": [*map(_key, given.audit_key)]}
+        result = verify_file(given.export, against=given.against, **keys)
     except Unusable as error:
         answer, status, lines = {"ok": False, "unusable": str(error)}, 2, [f"UNUSABLE: {error}"]
     else:

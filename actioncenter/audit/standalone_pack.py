@@ -19,9 +19,14 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 FORMAT: Final = "actioncenter-evidence-pack 1"
+REDACTED: Final = "actioncenter-evidence-pack 2"
+"""With events from which text was taken out."""
+HANDOVER: Final = "actioncenter-seal 2\n"
 HEX: Final = re.compile(r"[0-9a-f]{64}")
 ENTRY: Final = re.compile(rb"([a-z_]+):([sitjn]):(\d{1,9}):")
 UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError, RecursionError, OSError)
+
+Keys = dict[str, Ed25519PublicKey]
 
 
 class Problem(Exception):
@@ -46,8 +51,8 @@ def entries(text: str, header: str) -> dict[str, str]:
     return found
 
 
-def leaves_of(seals: Path, keys: dict[str, Ed25519PublicKey], wanted: set[int]) -> dict[int, bytes]:
-    """Leaf by id, of the events that are wanted. Raises Problem."""
+def leaves_of(seals: Path, keys: Keys, wanted: set[int], ever: Keys) -> dict[int, bytes]:
+    """Leaf by id, of the events that are wanted; `keys` change as they are handed over, `ever` grows. Raises Problem."""
     found: dict[int, bytes] = {}
     for number, said in enumerate(records(seals), start=1):
         text, key = said["seal"], keys.get(said["key"])
@@ -57,11 +62,32 @@ def leaves_of(seals: Path, keys: dict[str, Ed25519PublicKey], wanted: set[int]) 
             key.verify(bytes.fromhex(said["signature"]), text.encode())
         except InvalidSignature as error:
             raise Problem(f"seals.jsonl line {number}: its signature is wrong") from error
-        fields = entries(text, "actioncenter-seal 1\n")
+        handover = text.startswith(HANDOVER)
+        fields = entries(text, HANDOVER if handover else "actioncenter-seal 1\n")
+        if handover:
+            successor = bytes.fromhex(fields["successor"])
+            del keys[said["key"]]
+            ever[key_id(successor)] = keys[key_id(successor)] = Ed25519PublicKey.from_public_bytes(successor)
         leaves = base64.b64decode(fields["leaves"], validate=True)
         for at, pk in enumerate(ids_of(fields["events"], len(leaves) // 32)):
             if pk in wanted:
                 found[pk] = leaves[32 * at : 32 * at + 32]
+    return found
+
+
+def redacted(file: Path, keys: Keys) -> dict[tuple[int, str, str], bytes]:
+    """Event, chain value and hash of the text that was left -> leaf in its seal. Raises Problem."""
+    found = {}
+    for number, said in enumerate(records(file), start=1):
+        fields = entries(said["redaction"], "actioncenter-redaction 1\n")
+        try:
+            keys[said["key"]].verify(bytes.fromhex(said["signature"]), said["redaction"].encode())
+        except (KeyError, InvalidSignature) as error:
+            raise Problem(f"redactions.jsonl line {number}: no trusted key signed it") from error
+        people = {fields["requested_by"], fields["approved_by"]}
+        if len(people) < 2 or not all(who.startswith("user:") for who in people):
+            raise Problem(f"redactions.jsonl line {number}: it isn't of two people")
+        found[int(fields["event"]), fields["chain"], fields["hash"]] = bytes.fromhex(fields["leaf"])
     return found
 
 
@@ -78,10 +104,12 @@ def records(path: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file)
 
 
-def verify(folder: Path, keys: dict[str, Ed25519PublicKey], facts: dict[str, Any]) -> tuple[int, int]:
+def verify(folder: Path, keys: Keys, facts: dict[str, Any]) -> tuple[int, int]:
     """How many events fit, and how many no seal holds. Raises Problem."""
     wanted = {said["event"] for said in records(folder / "events.jsonl")}
-    leaves = leaves_of(folder / "seals.jsonl", keys, wanted)
+    ever = dict(keys)
+    leaves = leaves_of(folder / "seals.jsonl", keys, wanted, ever)
+    left = redacted(folder / "redactions.jsonl", ever) if facts["format"] == REDACTED else {}
     fit = unsealed = 0
     last: dict[str, int] = {}
     for said in records(folder / "events.jsonl"):
@@ -95,7 +123,9 @@ def verify(folder: Path, keys: dict[str, Ed25519PublicKey], facts: dict[str, Any
             continue
         if not HEX.fullmatch(said["chain"]):
             raise Problem(f"{place}: its chain value is none")
-        if sha256(bytes.fromhex(said["chain"]) + said["text"].encode()).digest() != leaves[said["event"]]:
+        leaf = sha256(bytes.fromhex(said["chain"]) + said["text"].encode()).digest()
+        stands = said["event"], said["chain"], sha256(said["text"].encode()).hexdigest()
+        if left.get(stands, leaf) != leaves[said["event"]]:
             raise Problem(f"{place}: it isn't what was sealed")
         fit += 1
     if (fit + unsealed, unsealed) != (facts["events"], facts["unsealed"]):
@@ -103,10 +133,14 @@ def verify(folder: Path, keys: dict[str, Ed25519PublicKey], facts: dict[str, Any
     return fit, unsealed
 
 
-def trusted(given: list[str], facts: dict[str, Any]) -> dict[str, Ed25519PublicKey]:
+def trusted(given: list[str], facts: dict[str, Any]) -> Keys:
     texts = [Path(each).read_text(encoding="ascii") if Path(each).is_file() else each for each in given]
     raw = [bytes.fromhex(text.strip()) for text in texts or facts["public_keys"].values()]
-    return {sha256(key).hexdigest()[:16]: Ed25519PublicKey.from_public_bytes(key) for key in raw}
+    return {key_id(key): Ed25519PublicKey.from_public_bytes(key) for key in raw}
+
+
+def key_id(public: bytes) -> str:
+    return sha256(public).hexdigest()[:16]
 
 
 def main() -> int:
@@ -116,7 +150,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         facts = json.loads((given.folder / "pack.json").read_text(encoding="utf-8"))
-        if facts["format"] != FORMAT:
+        if facts["format"] not in {FORMAT, REDACTED}:
             raise ValueError("its format is unknown")
         fit, unsealed = verify(given.folder, trusted(given.public_key, facts), facts)
     except Problem as problem:

@@ -5,22 +5,24 @@ sealed, and, where a copy was kept elsewhere, that all of it was emptied, put ba
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from typing import Final
 
 from django.db import connection
+from django.db.models import QuerySet
 
-from actioncenter.audit import sealing, seals
+from actioncenter.audit import borders, redacted, sealing, seals
 from actioncenter.audit.copies import Copy
 from actioncenter.audit.models import Event, Seal
 from actioncenter.audit.seals import SealText
+from actioncenter.audit.trust import Trust
 
 CHUNK: Final = 50
-Keys = Mapping[str, bytes]
-"""Key id -> public key that is trusted."""
+SPREAD: Final = 2
+"""Rows that may be read for each that is wanted."""
 
 
 class SealFault(StrEnum):
@@ -31,7 +33,7 @@ class SealFault(StrEnum):
     INSERTED = "inserted"
     """An event that no seal holds, although its time has passed."""
     BROKEN = "broken seal"
-    """The seal itself was changed, or isn't signed with a key that is trusted."""
+    """The seal itself was changed, or isn't signed with a key that is trusted or was handed over to."""
     CUT_BACK = "cut back"
     """A copy knows seals that aren't here."""
     ANOTHER_PAST = "another past"
@@ -49,19 +51,26 @@ class BadSeal:
 
 @dataclass(slots=True)
 class SealCheck:
-    """Counts up while `bad_seals` is being consumed."""
+    """Counts up while `bad_seals` is being consumed; `beat` as that of a Verification."""
 
-    keys: Keys
+    trust: Trust
     seals: int = 0
     sealed: int = 0
     pending: int = 0
     """Events that aren't sealed yet."""
+    beat: Callable[[], None] | None = None
+    _dropped: int = 0
+    """Seals before the first one, which a purge speaks of."""
 
     def bad_seals(self) -> Iterator[BadSeal]:
         """In order of number, in bounded memory; then what no seal holds."""
-        last, previous, covered = None, "", Covered()
+        last, covered = None, Covered()
+        border = borders.border(self.trust)
+        self._dropped, previous = (border.seal, border.digest) if border else (0, "")
         for seal in Seal.objects.order_by("number").iterator(chunk_size=CHUNK):
             self.seals += 1
+            if self.beat:
+                self.beat()
             before, last, previous = previous, seal, seal.digest
             try:
                 said = SealText.read(seal.text)
@@ -70,25 +79,25 @@ class SealCheck:
                 continue
             if fault := self._fault_of(seal, said, before):
                 yield BadSeal(SealFault.BROKEN, seal.number, fault)
+            else:
+                self.trust.follow(seal.key_id, said)
             self.sealed += len(said.ids)
             if not covered.add(said.ids):
                 yield BadSeal(SealFault.BROKEN, seal.number, "it holds events of an earlier one")
-            yield from islice(_bad_events(said), 1)
+            yield from islice(_bad_events(said, self.trust), 1)
         # Not the newest: whatever is sealed meanwhile was still waiting.
         yield from self._left_out(covered, last)
 
     def _fault_of(self, seal: Seal, said: SealText, previous: str) -> str:
         """What is wrong with the seal itself; empty for nothing."""
-        if seal.number != self.seals:
-            return f"number {self.seals} is missing before it"
+        expected = self._dropped + self.seals
+        if seal.number != expected:
+            return f"number {expected} is missing before it"
         if (said.number, said.at, seals.digest(seal.text)) != (seal.number, seal.at, seal.digest):
             return "its columns and its text disagree"
         if said.previous != previous:
             return "it doesn't follow from the one before it"
-        key = self.keys.get(seal.key_id)
-        if key is None:
-            return f"its key {seal.key_id} isn't trusted"
-        return "" if seals.is_signed(key, seal.text, seal.signature) else "its signature is wrong"
+        return self.trust.objection(seal.number, seal.key_id, seal.text, seal.signature)
 
     def _left_out(self, covered: "Covered", last: Seal | None) -> Iterator[BadSeal]:
         """An event in no seal must still be waiting for one."""
@@ -127,14 +136,30 @@ class Covered:
         return bool(at) and pk <= self._ends[at - 1]
 
 
-def _bad_events(said: SealText) -> Iterator[BadSeal]:
-    rows = Event.objects.filter(pk__in=said.ids).values_list("pk", "chain", "canonical")
-    found = {pk: seals.leaf(chain, text) for pk, chain, text in rows}
-    for pk, leaf in zip(said.ids, said.leaves, strict=True):
+def _bad_events(said: SealText, trust: Trust) -> Iterator[BadSeal]:
+    rows = _events_of(said).values_list("pk", "chain", "canonical")
+    wanted = dict(zip(said.ids, said.leaves, strict=True))
+    found = {pk: _leaf(pk, chain, text, wanted.get(pk), trust) for pk, chain, text in rows}
+    for pk, leaf in wanted.items():
         if pk not in found:
             yield BadSeal(SealFault.DELETED, said.number, "a sealed event is gone", pk)
         elif found[pk] != leaf:
             yield BadSeal(SealFault.EDITED, said.number, "an event isn't what was sealed", pk)
+
+
+def _leaf(pk: int, chain: str, text: str, wanted: bytes | None, trust: Trust) -> bytes:
+    """Of an event as it stands; where that isn't what was sealed, a redaction may know it."""
+    found = seals.leaf(chain, text)
+    if wanted is None or found == wanted:
+        return found
+    return bytes.fromhex(redacted.leaf(pk, chain, text, trust)) or found
+
+
+def _events_of(said: SealText) -> "QuerySet[Event]":
+    """Its events, and perhaps a few more: naming each would take longer than reading it."""
+    if said.ids and said.ids[-1] - said.ids[0] < SPREAD * len(said.ids):
+        return Event.objects.filter(pk__gte=said.ids[0], pk__lte=said.ids[-1])
+    return Event.objects.filter(pk__in=said.ids)
 
 
 def _may_wait(pk: int, last: Seal | None) -> bool:
@@ -151,29 +176,32 @@ def _may_wait(pk: int, last: Seal | None) -> bool:
     return last.cluster != horizon.cluster or (xid is not None and xid < horizon.xmax)
 
 
-def compare(copies: Iterable[Copy], keys: Keys) -> Iterator[BadSeal]:
+def compare(copies: Iterable[Copy], trust: Trust) -> Iterator[BadSeal]:
     """What copies kept elsewhere know otherwise. A copy that isn't signed by a trusted key proves nothing."""
-    trusted = (copy for copy in copies if is_trusted(copy, keys))
+    trusted = (copy for copy in copies if is_trusted(copy, trust))
+    border = borders.border(trust)
     while some := list(islice(trusted, CHUNK)):
         here = Seal.objects.filter(number__in=[copy.number for copy in some])
         found = {seal.number: seal for seal in here}
         for copy in some:
-            if bad := _difference(copy, found.get(copy.number)):
+            if border and copy.number <= border.seal:
+                if copy.number == border.seal and copy.digest != border.digest:
+                    yield BadSeal(SealFault.ANOTHER_PAST, copy.number, "it was dropped as another one")
+            elif bad := _difference(copy, found.get(copy.number)):
                 yield bad
 
 
-def is_trusted(copy: Copy, keys: Keys) -> bool:
-    key = keys.get(copy.key)
-    if key is None or seals.digest(copy.text) != copy.digest or not _is_readable(copy.text):
+def is_trusted(copy: Copy, trust: Trust) -> bool:
+    """Whether it is; a handover that it holds is followed from then on."""
+    if seals.digest(copy.text) != copy.digest:
         return False
-    return seals.is_signed(key, copy.text, copy.signature)
-
-
-def _is_readable(text: str) -> bool:
     try:
-        SealText.read(text)
+        said = SealText.read(copy.text)
     except ValueError:
         return False
+    if said.number != copy.number or trust.objection(copy.number, copy.key, copy.text, copy.signature):
+        return False
+    trust.follow(copy.key, said)
     return True
 
 

@@ -4,15 +4,29 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
-from django.conf import settings
 from django.db import transaction
 
-from actioncenter.audit import export, log, sealing, seals
+from actioncenter.audit import (
+    borders,
+    chaining,
+    export,
+    log,
+    redacted,
+    sealing,
+    seals,
+    signing,
+    standalone,
+    standalone_texts,
+)
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
-from actioncenter.audit.models import Event, Seal
+from actioncenter.audit.models import Event, Redaction, Seal
 from actioncenter.settings import checkpoints
+
+BEGIN: Final = "# Its other half;"
+END: Final = "# End of the other half.\n"
 
 
 def write(path: Path, *, by: Actor) -> dict[str, int]:
@@ -21,10 +35,15 @@ def write(path: Path, *, by: Actor) -> dict[str, int]:
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         with transaction.atomic():
             log.record(Kind.EXPORT_MADE, by=by, subject="audit", detail={"file": path.name})
-        last = ""
-        for line in lines():
-            file.write(line)
-            last = line
+        redaction, last = -1, ""
+        while redaction != (newest := redacted.last()):
+            # What was redacted while it was read may stand in the file as it was before.
+            redaction = newest
+            file.seek(0)
+            file.truncate()
+            for line in lines():
+                file.write(line)
+                last = line
         os.fsync(file.fileno())
     counted: dict[str, int] = json.loads(last)["end"]
     return counted
@@ -37,15 +56,18 @@ def lines() -> Iterator[str]:
     last = sealing.newest()
     number = last.number if last else 0
     return export.lines(
-        _events,
+        events_of,
         Seal.objects.filter(number__lte=number).order_by("number").iterator(chunk_size=50),
         unsealed=_unsealed(last),
-        public_keys=seals.by_id([seals.public_key(settings.SIGNING_KEY)]),
+        public_keys=seals.by_id(signing.known()),
         at=sealing.Horizon.now().at,
+        audit_keys=chaining.known(),
+        cut=borders.newest(),
+        redactions=Redaction.objects.order_by("number"),
     )
 
 
-def _events(ids: Sequence[int]) -> Iterable[Event]:
+def events_of(ids: Sequence[int]) -> Iterable[Event]:
     return Event.objects.filter(pk__in=ids).order_by("pk").only("pk", "chain", "canonical")
 
 
@@ -54,3 +76,12 @@ def _unsealed(last: Seal | None) -> Iterator[Event]:
     for event in sealing.after(last).order_by("pk").only("pk", "chain", "canonical").iterator(chunk_size=500):
         if event.pk > floor or not sealing.held([event.pk]):
             yield event
+
+
+def script() -> str:
+    """The verifier of such files, its halves put into one."""
+    text, other = (
+        Path(str(half.__file__)).read_text(encoding="utf-8") for half in (standalone, standalone_texts)
+    )
+    before, _, rest = text.partition(BEGIN)
+    return before + other.partition('"""\n\n')[2] + rest.partition(END)[2]

@@ -20,11 +20,11 @@ from django.db.models import Max, Min, Q, QuerySet
 from django.template.loader import render_to_string
 
 from actioncenter.actions.models import Action
-from actioncenter.audit import canonical, export, log, sealing, seals, standalone_pack
+from actioncenter.audit import canonical, export, log, sealing, seals, signing, standalone_pack
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
-from actioncenter.audit.models import Event, Seal
-from actioncenter.audit.standalone_pack import FORMAT
+from actioncenter.audit.models import Event, Redaction, Seal
+from actioncenter.audit.standalone_pack import FORMAT, REDACTED
 from investigations.models import Investigation
 
 TOLD: Final = 5000
@@ -113,9 +113,13 @@ def _fill(pack: ZipFile, scope: Scope) -> dict[str, int]:
     counted = {"events": _put(pack, "events.jsonl", _events(scope))}
     counted["seals"] = _put(pack, "seals.jsonl", _seals(scope, sealed))
     counted["unsealed"] = counted["events"] - len(sealed)
-    key = seals.public_key(settings.SIGNING_KEY)
-    facts = {"format": FORMAT, "title": scope.title, "whole_streams": bool(scope.streams), **counted}
-    _put(pack, "pack.json", [json.dumps({**facts, "public_keys": {seals.key_id(key): key.hex()}}, indent=1)])
+    # Read last: an event that was redacted meanwhile has its record here in any case.
+    if records := list(_redactions(scope)):
+        counted["redactions"] = _put(pack, "redactions.jsonl", records)
+    keys = {key: public.hex() for key, public in seals.by_id(signing.known()).items()}
+    format_ = REDACTED if "redactions" in counted else FORMAT
+    facts = {"format": format_, "title": scope.title, "whole_streams": bool(scope.streams), **counted}
+    _put(pack, "pack.json", [json.dumps({**facts, "public_keys": keys}, indent=1)])
     _put(pack, "story.html", [_story(scope, counted)])
     _put(pack, "story.jsonl", _plainly(scope))
     _put(pack, "story.css", [Path(finders.find(STYLE) or "").read_text(encoding="utf-8")])
@@ -144,16 +148,27 @@ def _events(scope: Scope) -> Iterator[str]:
 
 
 def _seals(scope: Scope, sealed: set[int]) -> Iterator[str]:
-    """Those that hold any of the events, whose ids are added to `sealed`."""
+    """Those that hold any of the events, whose ids are added to `sealed`, and handovers of the key before them."""
     ids = frozenset(scope.events().values_list("pk", flat=True))
     ends = scope.events().order_by().aggregate(first=Min("pk"), last=Max("pk"))
-    around = Seal.objects.filter(first_event__lte=ends["last"], last_event__gte=ends["first"]).order_by(
-        "number"
-    )
-    for seal in around.iterator(chunk_size=50):
-        if found := ids.intersection(seals.SealText.read(seal.text).ids):
+    around = Q(first_event__lte=ends["last"], last_event__gte=ends["first"])
+    handovers: list[Seal] = []
+    for seal in Seal.objects.filter(around | Q(last_event=0)).order_by("number").iterator(chunk_size=50):
+        said = seals.SealText.read(seal.text)
+        if said.successor:
+            handovers.append(seal)
+        elif found := ids.intersection(said.ids):
             sealed |= found
-            yield export.seal_line(seal)
+            yield from map(export.seal_line, [*handovers, seal])
+            handovers.clear()
+    if Redaction.objects.filter(event__in=ids).exists():
+        # Their records may be signed with a key that came later.
+        yield from map(export.seal_line, handovers)
+
+
+def _redactions(scope: Scope) -> Iterator[str]:
+    rows = Redaction.objects.filter(event__in=scope.events().values("pk"))
+    yield from map(export.redaction_line, rows.order_by("number").iterator(chunk_size=500))
 
 
 def _plainly(scope: Scope) -> Iterator[str]:

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from actioncenter.audit import log, seals
 from actioncenter.audit.models import Event, Seal
+from actioncenter.audit.trust import Trust
 from actioncenter.audit.verify_seals import SealCheck
 from tests.audit.drafts import draft
 from tests.services.database import as_default
@@ -39,7 +40,7 @@ def ids() -> list[int]:
 
 def check() -> tuple[list[str], int]:
     """What is wrong, and how many events no seal holds."""
-    found = SealCheck({seals.key_id(KEY): KEY})
+    found = SealCheck(Trust([KEY]))
     return [f"{bad.fault} {bad.event}" for bad in found.bad_seals()], found.pending
 
 

@@ -155,3 +155,49 @@ def test_whatever_is_written_reads_back_and_writes_the_same(
     assert canonical.read(text) == values
     assert canonical.render(canonical.read(text)) == text
     assert json.loads(canonical.canonical_json(detail)) == detail
+
+
+def stored(values: dict[str, Any], indent: int | None = None) -> list[Any]:
+    """As a database has them; PostgreSQL writes JSON in its own way."""
+    jsons = {
+        name: json.dumps(values[name], indent=indent)
+        for name in ("before", "after", "detail")
+        if values[name] is not None
+    }
+    return [*({**values, **jsons, "at": canonical.microseconds(values["at"])}.values())]
+
+
+@given(name=TEXT, group=st.integers() | st.none(), detail=st.dictionaries(TEXT, JSON, max_size=3))
+def test_a_text_says_what_it_was_written_of(name: str, group: int | None, detail: dict[str, Any]) -> None:
+    values = {**APPROVED, "subject_name": name, "group_id": group, "detail": detail}
+    text = canonical.render(values)
+
+    assert canonical.says(text, stored(values))
+    assert canonical.says(text, stored(values, indent=1))
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("field", canonical.FIELDS)
+def test_a_text_does_not_say_anything_else(field: str, ascii_only: bool) -> None:
+    """Also not what only a count of characters instead of bytes would take for the same."""
+    values = (
+        {**APPROVED, "actor_name": "Mira", "after": {}, "group_id": 3, "detail": {"n": 1}}
+        if ascii_only
+        else APPROVED
+    )
+    text = canonical.render(values)
+    row = stored(values)
+    at = list(canonical.FIELDS).index(field)
+    for other in ("7", 7, "null", None, "é"):
+        row[at] = other
+        try:
+            said = canonical.says(text, row)
+        except (TypeError, ValueError):
+            said = False
+        assert said == (other is None and values[field] is None), other
+
+
+def test_a_text_with_wrong_lengths_says_nothing() -> None:
+    wrong = GOLDEN.replace("actor_name:s:17:", "actor_name:s:16:")
+    assert wrong != GOLDEN
+    assert not canonical.says(wrong, stored(APPROVED))

@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max
 
 from actioncenter.audit import log, sealing, seals, verify_seals
 from actioncenter.audit.models import Event, Seal
+from actioncenter.audit.trust import Trust
 from tests.audit.drafts import draft, seal
 from tests.audit.sealers import BOTH, ON_POSTGRES, Slow, check, ids, other, sealed, write
 
@@ -120,6 +122,29 @@ def newest_transaction() -> int:
     return int(Event.objects.aggregate(xid=Max("xid"))["xid"])
 
 
+CHOSEN = """INSERT INTO audit_event (stream, seq, xid, at, kind, actor, actor_name, actor_via, subject, subject_name,
+    request_id, canonical, chain) VALUES ('user:666', 1, 1, now(), 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x', 'x')"""
+
+
+@ON_POSTGRES
+@pytest.mark.parametrize("planted", [False, True])
+def test_nobody_chooses_the_transaction_of_an_event(shared_database: str, planted: bool) -> None:
+    """Who could would hide an event of their own from the sealer, as the planted lack of the trigger shows."""
+    write("action:1")
+    seal()
+    if planted:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TRIGGER audit_event_stamp ON audit_event")
+    with psycopg.connect(shared_database) as runtime:
+        runtime.execute(CHOSEN)
+        own = runtime.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+    forged = Event.objects.get(stream="user:666")
+
+    seal()
+
+    assert (forged.xid, [forged.pk] in sealed()) == ((1, False) if planted else (own and own[0], True))
+
+
 WRITERS, EACH = 16, 25
 
 
@@ -177,10 +202,10 @@ def test_what_is_sealed_while_it_is_checked_is_no_fault(
     seal()
     real = verify_seals._bad_events
 
-    def meanwhile(said: seals.SealText) -> Iterator[verify_seals.BadSeal]:
+    def meanwhile(said: seals.SealText, trust: Trust) -> Iterator[verify_seals.BadSeal]:
         write("action:2")
         seal()
-        return real(said)
+        return real(said, trust)
 
     monkeypatch.setattr(verify_seals, "_bad_events", meanwhile)
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actioncenter.audit import canonical, seals, standalone
+from actioncenter.audit import canonical, seals, standalone_texts
 from actioncenter.audit.standalone import Unusable, Verifier, verify_file
+from actioncenter.auditor import exporting
 from tests.audit.damages import DAMAGE, OWN_KEY, Damage, resealed, rewritten, written
 from tests.audit.vectors import AT, AUDIT_KEY, PLAIN, PUBLIC_KEY, SIGNING_KEY, Log, log
 
@@ -28,7 +29,7 @@ def check(tmp_path: Path, damage: Damage) -> str:
     file.write_text("".join(damage.lines()), encoding="ascii")
     against = kept(tmp_path, *KEPT) if damage.against else None
     result = verify_file(
-        file, public_keys=[PUBLIC_KEY], audit_key=AUDIT_KEY if damage.audit_key else None, against=against
+        file, public_keys=[PUBLIC_KEY], audit_keys=[AUDIT_KEY] * damage.audit_key, against=against
     )
     return result.problem.check if result.problem else ""
 
@@ -42,7 +43,7 @@ def kept(tmp_path: Path, *checkpoints: dict[str, Any]) -> Path:
 def script(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """A copy of the script in a folder of its own: nothing of the product is in reach."""
     copy = tmp_path / "check.py"
-    copy.write_bytes(Path(standalone.__file__).read_bytes())
+    copy.write_text(exporting.script())
     command = [sys.executable, "-I", copy.name, *map(str, arguments)]
     return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
@@ -151,7 +152,7 @@ def test_several_keys_can_be_given(tmp_path: Path) -> None:
 
 HEADER, SEAL, FIRST = HONEST.lines()[:3]
 UNUSABLE = [
-    b"", b"\n", b"{", b"[]\n", b"1\n", b"\xff\xfe\n", b'{"format":"actioncenter-audit-export 2","public_keys":{}}\n',
+    b"", b"\n", b"{", b"[]\n", b"1\n", b"\xff\xfe\n", b'{"format":"actioncenter-audit-export 4","public_keys":{}}\n',
     HEADER.replace('"public_keys":{', '"public_keys":{"x":"zz",').encode(), b"[" * 100_000 + b"\n", HEADER[:-9].encode(),
     b'{"format":"actioncenter-audit-export 1","public_keys":[]}\n', b"9" * 5000 + b"\n",
 ]  # fmt: skip
@@ -231,7 +232,7 @@ def test_only_the_form_shows_what_was_signed_in_another(
     damage = Damage("form", ("form",), lambda _: made.lines())
 
     assert check(tmp_path, damage) == "form"
-    monkeypatch.setattr(standalone, "_fits", lambda type_, value: True)
+    monkeypatch.setattr(standalone_texts, "_fits", lambda type_, value: True)
     assert check(tmp_path, damage) == ""
 
 
@@ -332,7 +333,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
         file.write(written({"end": {"events": 4000, "seals": 0}}))
 
     tracemalloc.start()
-    result = verify_file(tmp_path / "export", public_keys=[PUBLIC_KEY], audit_key=AUDIT_KEY)
+    result = verify_file(tmp_path / "export", public_keys=[PUBLIC_KEY], audit_keys=[AUDIT_KEY])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from actioncenter import keys
 from actioncenter.audit import canonical, export, seals
 from actioncenter.audit.seals import SealText
 
@@ -14,6 +15,9 @@ FILE = Path(__file__).resolve().parents[2] / "docs" / "audit" / "vectors.json"
 AUDIT_KEY = bytes(range(32))
 SIGNING_KEY = bytes(range(32, 64))
 PUBLIC_KEY = seals.public_key(SIGNING_KEY)
+NEXT_AUDIT_KEY = bytes(range(64, 96))
+NEXT_SIGNING_KEY = bytes(range(96, 128))
+NEXT_PUBLIC_KEY = seals.public_key(NEXT_SIGNING_KEY)
 AT = datetime(2026, 3, 1, 8, 30, 0, 123456, tzinfo=UTC)
 PLAIN: dict[str, Any] = {
     "stream": "action:1042", "seq": 1, "at": AT, "kind": "action.proposed", "actor": "user:12",
@@ -110,17 +114,21 @@ class Log:
         before = [row.chain for row in self.rows if row.values["stream"] == stream]
         self.rows.append(Row(pk, canonical.link(self.key, stream, before[-1] if before else "", text), text))
 
-    def seal(self, ids: Sequence[int]) -> None:
+    def seal(self, ids: Sequence[int], successor: str = "") -> None:
         previous = seals.digest(self.seals[-1].text) if self.seals else ""
         number = len(self.seals) + 1
         leaves = [seals.leaf(self.row(pk).chain, self.row(pk).canonical) for pk in ids]
-        text = SealText(number, AT + timedelta(seconds=number), previous, ids, leaves).render()
+        text = SealText(number, AT + timedelta(seconds=number), previous, ids, leaves, successor).render()
         self.seals.append(SealRow(text).signed(self.signing_key))
+
+    def hand_over(self, key: bytes) -> None:
+        self.seal([], seals.public_key(key).hex())
+        self.signing_key = key
 
     def row(self, pk: int) -> Row:
         return next(row for row in self.rows if row.pk == pk)
 
-    def lines(self) -> list[str]:
+    def lines(self, redactions: Sequence[SealRow] = ()) -> list[str]:
         held = {pk for seal in self.seals for pk in seal.said.ids}
         rows = sorted(self.rows, key=lambda row: row.pk)
         found = export.lines(
@@ -129,6 +137,7 @@ class Log:
             unsealed=[row for row in rows if row.pk not in held],
             public_keys={seals.key_id(key): key for key in [seals.public_key(self.signing_key)]},
             at=AT,
+            redactions=redactions,
         )
         return list(found)
 
@@ -140,6 +149,16 @@ def log(*, key: bytes = AUDIT_KEY, signing_key: bytes = SIGNING_KEY) -> Log:
         made.write(pk, **values)
     for ids in SEALED:
         made.seal(ids)
+    return made
+
+
+def rotated() -> Log:
+    """The same, and then both keys are changed: seal 4 hands over, and event 22 is the first under the new key."""
+    made = log()
+    made.hand_over(NEXT_SIGNING_KEY)
+    made.key = NEXT_AUDIT_KEY
+    made.write(22, stream="group:3", seq=3)
+    made.seal([20, 21, 22])
     return made
 
 
@@ -161,6 +180,8 @@ def events_of(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def vectors() -> dict[str, Any]:
+    from tests.audit import blanks, cuts  # noqa: PLC0415 - it writes its log with what stands above
+
     made = log()
     signed = [
         {
@@ -182,6 +203,17 @@ def vectors() -> dict[str, Any]:
         "seals": signed,
         "export": [line.rstrip("\n") for line in made.lines()],
         "checkpoints": [seal.checkpoint() for seal in made.seals],
+        "purge": cuts.vectors(),
+        "redaction": blanks.vectors(),
+        "rotated": {
+            "audit_key": NEXT_AUDIT_KEY.hex(),
+            "audit_key_ids": [keys.fingerprint("audit.key", key) for key in (AUDIT_KEY, NEXT_AUDIT_KEY)],
+            "signing_key": NEXT_SIGNING_KEY.hex(),
+            "public_key": NEXT_PUBLIC_KEY.hex(),
+            "key_id": seals.key_id(NEXT_PUBLIC_KEY),
+            "export": [line.rstrip("\n") for line in rotated().lines()],
+            "checkpoints": [seal.checkpoint() for seal in rotated().seals],
+        },
     }
 
 

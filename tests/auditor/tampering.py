@@ -10,14 +10,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 
 from actioncenter.actions.models import Action
-from actioncenter.audit import canonical, sealing, seals
-from actioncenter.audit.models import Event, Seal
+from actioncenter.audit import canonical, log, redacted, redactions, sealing, seals
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind, Via
+from actioncenter.audit.models import Event, Redaction, Seal
+from actioncenter.audit.redactions import RedactionText
 from actioncenter.audit.seals import SealText
+from actioncenter.audit.verify_redactions import STREAM
 
 FORGER: Final = b"somebody else's key of 32 bytes."
+BLANKED: Final = ["detail.comment"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +292,60 @@ def append_with_the_audit_key(world: World) -> set[int]:
     return _append(last, seq=last.seq + 1, key=settings.AUDIT_KEY, actor_name="Tom Reyes")
 
 
+def _blank(world: World) -> tuple[Event, dict[str, Any], str]:
+    """Take out the comment of an event; what it was, its values now and their text."""
+    event = world.of(world.first)[2]
+    values = redactions.without(canonical.read(event.canonical), BLANKED)
+    text = canonical.render(values)
+    change(event, detail=values["detail"], canonical=text)
+    return event, values, text
+
+
+def _record_of(event: Event, text: str, *, request: int, by: tuple[str, str]) -> RedactionText:
+    at, last = sealing.Horizon.now().at, Redaction.objects.count()
+    return RedactionText(
+        number=last + 1, at=at, event=event.pk, chain=event.chain, leaf=seals.leaf(event.chain, event.canonical).hex(),
+        sha256=redactions.hash_of(text), fields=BLANKED, request=request, requested_by=by[0], approved_by=by[1],
+    )  # fmt: skip
+
+
+def blank(world: World) -> set[int]:
+    """As a redaction would, and without one."""
+    return {_blank(world)[0].pk}
+
+
+def blank_and_sign_with_own_key(world: World) -> set[int]:
+    event, values, text = _blank(world)
+    record = redacted.write(_record_of(event, text, request=event.pk, by=("user:1", "user:2")), values, text)
+    own = {"key_id": seals.key_id(seals.public_key(FORGER)), "signature": seals.sign(FORGER, record.text)}
+    Redaction.objects.filter(pk=record.pk).update(**own)
+    return {event.pk}
+
+
+def blank_with_the_signing_key(world: World) -> set[int]:
+    """And without the audit key: no event tells of it that would fit."""
+    event, values, text = _blank(world)
+    redacted.write(_record_of(event, text, request=event.pk, by=("user:1", "user:2")), values, text)
+    return {event.pk}
+
+
+def redact_with_both_keys(world: World) -> set[int]:
+    """Both people made up."""
+    event, values, text = _blank(world)
+    said: dict[str, Any] = {"redaction": Redaction.objects.count() + 1, "event": event.pk, "fields": BLANKED}
+    told: dict[str, Any] = {"subject": f"event:{event.pk}", "stream": STREAM}
+    with transaction.atomic():
+        one, two = (Actor(ref, ref, Via.SESSION) for ref in ("user:1", "user:2"))
+        asked = {**said, "hash": redactions.hash_of(text)}
+        request = log.record(Kind.AUDIT_REDACTION_REQUESTED, by=one, detail=asked, **told)
+        record = redacted.write(
+            _record_of(event, text, request=request.pk, by=(one.ref, two.ref)), values, text
+        )
+        log.record(Kind.AUDIT_REDACTED, by=two, detail={**said, "digest": record.digest}, **told)
+    sealing.seal()
+    return {event.pk}
+
+
 KIT: Final[Mapping[str, Attack]] = {
     "edit": edit,
     "edit and rehash": edit_and_rehash,
@@ -321,9 +381,13 @@ BEYOND: Final[Mapping[str, Attack]] = {
     "cut off the seals": cut_off_seals,
     "audit key stolen, seals cut off": with_the_audit_key_and_no_seals,
     "append with the audit key": append_with_the_audit_key,
+    "blank a text": blank,
+    "blank a text, own key": blank_and_sign_with_own_key,
+    "blank a text, signing key stolen": blank_with_the_signing_key,
+    "redact with both keys": redact_with_both_keys,
 }
 """Not among the 29, and worth knowing."""
-NEVER: Final = {"drop unsealed", "append with the audit key"}
+NEVER: Final = {"drop unsealed", "append with the audit key", "redact with both keys"}
 ONLY_BY_COPY: Final = {
     "roll back", "empty", "both keys stolen", "cut off the seals", "audit key stolen, seals cut off",
 }  # fmt: skip

@@ -9,10 +9,11 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
-from actioncenter.audit import copies, log, seals, standalone, triggers
+from actioncenter.audit import chaining, copies, log, seals, standalone, triggers
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.settings import checkpoints
+from actioncenter.settings.models import Installation
 from tests.audit.drafts import MIRA, draft, seal
 
 FOREIGN = seals.public_key(b"f" * 32).hex()
@@ -81,9 +82,51 @@ def test_programs_are_answered(lives: None, capsys: pytest.CaptureFixture[str]) 
     well, bad = map(json.loads, capsys.readouterr().out.splitlines())
     assert well == {
         "ok": True, "events": 7, "streams": 2, "seals": 1, "sealed": 7, "unsealed": 0, "copies": 0, "untrusted_copies": 0,
-        "first_bad": None,
+        "first_bad": None, "audit_keys": {chaining.known()[0]: 7}, "handed_over_to": [], "archives_missing": [],
+        "recorded": True,
     }  # fmt: skip
     assert (bad["ok"], bad["first_bad"]["fault"], bad["first_bad"]["seq"]) == (False, "edited", 2)
+
+
+def test_it_is_an_event_with_what_came_of_it(lives: None, tmp_path: Path) -> None:
+    def last() -> Event:
+        return Event.objects.filter(kind=Kind.AUDIT_VERIFIED).latest("pk")
+
+    assert verify() == 0
+    assert (last().actor, last().subject) == ("command:audit verify", "audit")
+    assert last().after == {
+        "result": "SOUND",
+        "counts": {**ALL_COUNTS, "events": 7, "streams": 2, "unsealed": 7},
+    }
+    with pytest.raises(CommandError):
+        verify("--against", str(tmp_path / "none"))
+    assert (last().after or {})["result"] == "FAILED"
+    edit(actor_name="Tom Reyes")
+    assert verify() == 1
+    assert ((last().after or {})["result"], (last().detail or {})["first_bad"]["seq"]) == ("WRONG", 2)
+
+
+def test_a_database_that_only_reads_is_verified_all_the_same(
+    lives: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Installation.current()
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA query_only = ON")
+        else:
+            cursor.execute("SET default_transaction_read_only = on")
+    try:
+        assert verify() == 0
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA query_only = OFF" if connection.vendor == "sqlite" else "RESET ALL")
+    assert "no event tells of this verification" in capsys.readouterr().out
+    assert not Event.objects.filter(kind=Kind.AUDIT_VERIFIED).exists()
+
+
+ALL_COUNTS = dict.fromkeys(
+    ("events", "streams", "seals", "sealed", "unsealed", "copies", "untrusted_copies"), 0
+)
 
 
 def test_an_emptied_log_is_seen_by_a_copy(

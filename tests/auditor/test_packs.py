@@ -183,7 +183,7 @@ DAMAGE: Mapping[str, tuple[Callable[[Path], None], int, str]] = {
     ),
     "the seal is gone": (without_line("seals.jsonl", -1), 1, "pack.json says otherwise"),
     "its key is another": (reword("seals.jsonl", '"key":"', '"key":"0'), 1, "its key isn't trusted"),
-    "its format is another": (reword("pack.json", "pack 1", "pack 2"), 2, "its format is unknown"),
+    "its format is another": (reword("pack.json", "pack 1", "pack 3"), 2, "its format is unknown"),
     "a line is cut": (reword("events.jsonl", '"}', ""), 2, "UNUSABLE"),
 }
 

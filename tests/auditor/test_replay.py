@@ -137,6 +137,7 @@ UNTOLD: Final = {
 }  # fmt: skip
 TELLS_NOTHING: Final = {
     Kind.ACTION_VOTED, Kind.ACTION_COMMENTED, Kind.ACTION_CLAIMED, Kind.ACTION_OVERTOOK, Kind.ACTION_REVIEWED,
+    Kind.ACTION_REHEARSED,
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from actioncenter.accounts.models import User
 from actioncenter.audit import copies, log, seals, triggers
 from actioncenter.audit.enums import Kind
+from actioncenter.audit.trust import Trust
 from actioncenter.auditor.verification.whole import Audit, Wrong
 from actioncenter.settings.enums import Role
 from tests import factories
@@ -41,7 +42,7 @@ def world(shared_database: str, tmp_path: Path) -> World:
 
 
 def found(*against: Path) -> list[Wrong]:
-    return list(Audit({seals.key_id(KEY): KEY}, against).wrong())
+    return list(Audit(Trust([KEY]), against).wrong())
 
 
 @BOTH
@@ -50,7 +51,7 @@ def test_the_kit_has_twenty_nine_kinds_and_none_before(
 ) -> None:
     assert (len(KIT), len(KIT.keys() - NEVER), len(KIT.keys() - NEVER - ONLY_BY_COPY)) == (29, 28, 25)
     assert found(tmp_path / "copies.jsonl") == []
-    waiting = Audit({seals.key_id(KEY): KEY}, [])
+    waiting = Audit(Trust([KEY]), [])
     assert list(waiting.wrong()) == []
     assert waiting.sealing.pending == len(world.of(world.fifth))
 

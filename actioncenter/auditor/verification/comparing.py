@@ -14,13 +14,14 @@ from operator import itemgetter
 from typing import Any, Final
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import Decision, Execution, TargetKind
 from actioncenter.actions.models import Action, ActionTarget
 from actioncenter.actions.models.proposal import canonical as name_of_target
-from actioncenter.audit.models import Event
+from actioncenter.audit import borders
+from actioncenter.audit.models import Event, Redaction
 from actioncenter.auditor.verification.replaying import (
     BEGINNING,
     FIGURES,
@@ -55,9 +56,16 @@ class Difference:
     message: str
 
 
-def differences(*, actions: Iterable[int] | None = None) -> Iterator[Difference]:
-    """Of these actions, or of all that have a row or a stream of events, in chunks of 500."""
+def differences(
+    *, actions: Iterable[int] | None = None, beat: Callable[[], None] | None = None
+) -> Iterator[Difference]:
+    """Of these actions, or of all that have a row or a stream of events, in chunks of 500.
+
+    `beat` is called before each chunk, and may end it by raising.
+    """
     for numbers in _every() if actions is None else _batches(actions):
+        if beat:
+            beat()
         suspects = {found.action for found in _compared(numbers)}
         if suspects:
             yield from _at_rest(sorted(suspects))
@@ -112,21 +120,31 @@ def _compared(numbers: Sequence[int]) -> Iterator[Difference]:
     rows = {row["pk"]: row for row in Action.objects.filter(pk__in=numbers).values("pk", *COLUMNS, plan=PLAN)}
     aims = _aims_of(numbers)
     lives = _lives(numbers)
+    border = borders.border()
+    dropped = {_number(stream) for stream in border.heads} if border else set()
     cancelled = _cancelled([said["undone_by"] for said in lives.values() if said.get("undone_by")])
     for number in numbers:
         said, row = lives.get(number), rows.get(number)
         if row is None:
-            if said is not None:
+            # Where its first events were dropped by rule, its row was too.
+            if said is not None and number not in dropped:
                 yield _differs(number, ROW, "proposed", "", "The log tells of this action; its row is gone.")
         elif not said:
             yield _differs(number, ROW, "", "proposed", "The log tells of no proposal; the row was forged.")
         elif LOG in said:
             yield _differs(number, LOG, "", "", said[LOG])
         else:
+            if border and row["undo_of"] is None and _is_dropped(said.get("undo_of")):
+                said["undo_of"] = None
             if said["undone_by"] in cancelled:
                 # An undo that was cancelled gives its place to the next; only its own stream says so.
                 said["undone_by"] = None
             yield from _in_fields(number, said, row | aims[number].fields())
+
+
+def _is_dropped(number: int | None) -> bool:
+    """Whether this action went, with its first event, before the one that took it back."""
+    return number is not None and not Event.objects.filter(stream=f"{STREAM}{number}", seq=1).exists()
 
 
 def _in_fields(number: int, said: Said, row: Mapping[str, Any]) -> Iterator[Difference]:
@@ -195,9 +213,10 @@ def _by_name(names: Mapping[int, str]) -> Callable[[int], str]:
 def _lives(numbers: Sequence[int]) -> dict[int, Said]:
     """Of those that the log tells of at all."""
     events = Event.objects.filter(stream__in=[f"{STREAM}{number}" for number in numbers])
-    texts = events.order_by("stream", "seq").values_list("stream", "seq", "canonical")
+    blank = Exists(Redaction.objects.filter(event=OuterRef("pk")))
+    texts = events.order_by("stream", "seq").values_list("stream", "seq", "canonical", blank)
     streams = groupby(texts.iterator(EVENTS_AT_ONCE), key=itemgetter(0))
-    return {_number(stream): life((seq, text) for _, seq, text in events) for stream, events in streams}
+    return {_number(stream): life(each[1:] for each in events) for stream, events in streams}
 
 
 COLUMNS: Final = (

@@ -15,6 +15,7 @@ from actioncenter.actions.models.settling import CONTRADICTED, END_EVENTS
 from actioncenter.audit import canonical
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
+from actioncenter.audit.redactions import MARK
 
 NAMED: Final = 50
 """Targets that `action.proposed` names."""
@@ -56,12 +57,17 @@ def named(names: Sequence[str], total: int) -> list[str]:
     return [*sorted(names), *more]
 
 
-def life(texts: Iterable[tuple[int, str]]) -> Said:
-    """What the row holds after these events; nothing where none of them is the proposal."""
+def life(texts: Iterable[tuple[int, str, bool]]) -> Said:
+    """What the row holds after these events; nothing where none of them is the proposal.
+
+    The last word of each says whether text was taken out of it.
+    """
     said: Said = {}
-    for seq, text in texts:
+    for seq, text, is_redacted in texts:
         try:
             _replay(said, canonical.read(text))
+            if is_redacted:
+                _forget_redacted(said)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return {LOG: f"event {seq} can't be replayed: {error!r}"}
     return said
@@ -73,6 +79,18 @@ def _replay(said: Said, event: Told) -> None:
     hear = HEARD.get(event["kind"])
     if hear is not None:
         hear(said, {**event, "after": event["after"] or {}, "detail": event["detail"] or {}})
+
+
+def _forget_redacted(said: Said) -> None:
+    """What the event said once can't be compared any more."""
+    for name in [name for name, value in said.items() if _is_marked(value)]:
+        del said[name]
+
+
+def _is_marked(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_is_marked, value.values()))
+    return any(map(_is_marked, value)) if isinstance(value, list) else value == MARK
 
 
 def _proposed(said: Said, event: Told) -> None:
@@ -224,8 +242,16 @@ def _put_off(said: Said, event: Told) -> None:
 
 
 def _handed_over(said: Said, event: Told) -> None:
-    said |= {"assigned_to_name": event["after"]["assigned_to"], "deferred_until": None}
-    _person(said, "assigned_to", event["after"]["assigned_ref"])
+    after = event["after"]
+    said |= {"assigned_to_name": after["assigned_to"], "deferred_until": None}
+    _take(said, after, assigned_at="assigned_at")
+    if "assigned_at" in said:
+        said["assigned_at"] = datetime.fromisoformat(said["assigned_at"])
+    _person(said, "assigned_to", after["assigned_ref"])
+
+
+def _given_back(said: Said, event: Told) -> None:
+    said |= {"assigned_to_name": "", "assigned_to": None, "assigned_at": None}
 
 
 def _since(name: str) -> Callable[[Said, Told], None]:
@@ -245,7 +271,8 @@ ANEW: Final = (
 BEGINNING: Final[Mapping[str, Any]] = {
     **dict.fromkeys(ANEW), **dict.fromkeys(("decided_by_name", "decided_by", "decided_at", "decision_comment")),
     **dict.fromkeys(("queued_at", "started_at", "approved_fingerprint", "approved_plan_digest", "plan")),
-    **dict.fromkeys(("ends_at", "drifted_at", "deferred_until", "assigned_to", "assigned_to_name", "escalated_at")),
+    **dict.fromkeys(("ends_at", "drifted_at", "deferred_until", "escalated_at")),
+    **dict.fromkeys(("assigned_to", "assigned_to_name", "assigned_at")),
     "execution": Execution.NONE.name, "revision": 1, "break_glass": False, "undone_by": None,
 }  # fmt: skip
 """Of a row that was just proposed; nothing is compared as an empty text is."""
@@ -277,6 +304,8 @@ HEARD: Final[Mapping[str, Callable[[Said, Told], None]]] = {
     Kind.ACTION_TIMER_ENDED: _no_longer("ends_at"),
     Kind.ACTION_DEFERRED: _put_off,
     Kind.ACTION_HANDED_OVER: _handed_over,
+    Kind.ACTION_TAKEN: _handed_over,
+    Kind.ACTION_GIVEN_BACK: _given_back,
     Kind.ACTION_ESCALATED: _since("escalated_at"),
     Kind.ACTION_DRIFTED: _since("drifted_at"),
     Kind.ACTION_DRIFT_ENDED: _no_longer("drifted_at"),

@@ -1,0 +1,162 @@
+"""An auditor sees everything and changes nothing: every address of the product is tried."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+from django.apps import apps
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from actioncenter.accounts.models import Answer, Notice
+from actioncenter.actions.abilities import BUTTONS
+from actioncenter.actions.enums import Decision, Execution
+from actioncenter.audit.enums import Kind
+from actioncenter.settings.enums import AutomationLevel
+from actioncenter.settings.models import ApprovalRule
+from tests import factories
+from tests.actions.varied import proposed, put
+
+pytestmark = pytest.mark.django_db
+OWN: Final = {
+    "sign_in", "sign_out", "confirm_identity", "theme", "read_notices", "read_notice", "notices_by_mail", "choose_keys",
+    "switch_keys", "actions:save_view", "actions:rename_view", "actions:remove_view",
+}  # fmt: skip
+"""A person's own session, looks, keys, notices and names for lists."""
+ALLOWED: Final = {"auditor:verify"}
+"""What an auditor may ask for; it changes nothing that is audited."""
+PER_ROW: Final = {"actions:bulk"}
+"""Answers for each row, with its refusal."""
+WITH_TOKENS: Final = {"ops:metrics", "feeds:click", "feeds:pull", "feeds:pull_by_address"}
+"""Read by machines and by links in mail, with a secret of their own."""
+NO: Final = frozenset({403, 404, 405})
+WORDS: Final = (*BUTTONS, "isolate", "scan", "release_device", "exclusion", "indicator", "2026-11")
+
+
+def routes(resolver: URLResolver, before: str = "", space: str = "") -> Iterator[tuple[str, str]]:
+    """Name and pattern of every address."""
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLPattern):
+            yield f"{space}{entry.name}", f"/{before}{entry.pattern}"
+        else:
+            inner = f"{space}{entry.namespace}:" if entry.namespace else space
+            yield from routes(entry, f"{before}{entry.pattern}", inner)
+
+
+ROUTES: Final = dict(routes(get_resolver()))
+
+
+@pytest.fixture
+def numbers() -> set[int]:
+    """Of something in every state that somebody may act on."""
+    mira, noa = factories.actor(factories.person("mira")), factories.actor(factories.person("noa"))
+    group = factories.group("Raised", AutomationLevel.SEMI_ALL)
+    raised = group.change_level(AutomationLevel.FULL, by=noa, comment="Test")
+    made: list[Any] = [
+        factories.waiting_action(),
+        factories.waiting_mail_action(),
+        factories.waiting_action().approve(by=mira),
+        put(proposed(name="done"), Decision.APPROVED, Execution.SUCCEEDED),
+        put(proposed(name="unclear"), Decision.APPROVED, Execution.OUTCOME_UNKNOWN),
+        put(proposed(name="failed"), Decision.APPROVED, Execution.FAILED),
+        factories.device(),
+        group,
+        raised,
+        ApprovalRule.objects.first(),
+        Notice.objects.create(user=factories.person("mira"), kind="x", title="x"),
+    ]
+    return {1, *(row.pk for row in made if row is not None)}
+
+
+def sent(number: int) -> dict[str, Any]:
+    """Whatever any form of the product may want."""
+    return {
+        "idempotency_key": str(uuid4()), "revision": "1", "comment": "Because", "reason": "Because", "verb": "approve",
+        "selected": [f"{number}:1"], "level": "4", "scope": "1", "kind": "pause", "what": "all", "max_parallel": "1", "per_minute": "1", "seen": "", "mode": "click", "justified": "yes",
+        "hours": "4", "happened": "yes", "to": str(factories.person("mira").pk), "user": str(factories.person("mira").pk),
+        "next": "/", "minutes": "60", "value": "", "typed": str(number),
+    }  # fmt: skip
+
+
+def everything() -> dict[str, Any]:
+    """Every row of ours, but the answers that a form gets when it is sent again, and what the log says of refusals."""
+    ours = {"accounts", "actions", "audit", "auditor", "investigations", "settings"}
+    tables = [model for model in apps.get_models() if model._meta.app_label in ours and model is not Answer]
+    found = {table.__name__: list(table._default_manager.order_by("pk").values()) for table in tables}
+    found["Event"] = [event for event in found["Event"] if event["kind"] != Kind.ACCESS_REFUSED]
+    return found
+
+
+def addresses(pattern: str, numbers: set[int]) -> Iterator[tuple[int, str]]:
+    for number in sorted(numbers):
+        numbered = re.sub(r"<int:\w+>", str(number), pattern)
+        for word in WORDS if "<" in numbered else ("",):
+            yield number, re.sub(r"<(slug|str):\w+>", word, numbered)
+        if numbered == pattern:
+            break
+
+
+@pytest.mark.oversight("HO-005")
+def test_nothing_can_be_changed(client: Client, numbers: set[int]) -> None:
+    """In one test: what there is to be changed takes longer to make than to be tried."""
+    client.force_login(factories.person("ivo"))
+    before, wrong = everything(), {}
+    for name in sorted(set(ROUTES) - OWN - ALLOWED):
+        for number, address in addresses(ROUTES[name], numbers):
+            status = client.post(address, sent(number)).status_code
+            if status not in NO and not (name in PER_ROW and status == 302):
+                wrong[address] = status
+        assert everything() == before, name
+
+    assert wrong == {}
+
+
+def test_somebody_else_could(client: Client, numbers: set[int]) -> None:
+    """So that the numbers above are those of something, and the forms are filled in."""
+    client.force_login(factories.person("noa"))
+    factories.prove(client)
+    changed = set()
+    for name in (
+        "actions:decide",
+        "settings:stop",
+        "settings:pace",
+        "settings:cancel_level",
+    ):
+        for number, address in addresses(ROUTES[name], numbers):
+            if client.post(address, sent(number)).status_code in (302, 303):
+                changed.add(name)
+
+    assert changed == set(CHANGES)
+
+
+def test_asking_for_a_verification_is_all_that_is_allowed(client: Client) -> None:
+    client.force_login(factories.person("ivo"))
+    form = sent(1)
+    before = everything()
+    for name in ALLOWED:
+        assert client.post(ROUTES[name], form).status_code == 302
+    changed = {name for name, rows in everything().items() if rows != before[name]}
+
+    assert changed == {"Event", "VerificationRun"}
+
+
+def test_every_page_is_seen(client: Client, numbers: set[int]) -> None:
+    """Reading is what an auditor is for: no address refuses that has a page."""
+    client.force_login(factories.person("ivo"))
+    refused = set()
+    for name in set(ROUTES) - WITH_TOKENS:
+        found = {client.get(address).status_code for _, address in addresses(ROUTES[name], numbers)}
+        if found & {403} or not found & {200, 302, 404, 405}:
+            refused.add(name)
+
+    assert refused == set()
+
+
+CHANGES: Final = (
+    "settings:cancel_level",
+    "actions:decide",
+    "settings:pace",
+    "settings:stop",
+)
