@@ -56,11 +56,15 @@ INVESTIGATIONS: Final = "/investigations/"
 GROUPS: Final = "/settings/groups"
 HANDOVERS: Final = "/action-center/handover"
 RULES: Final = "/settings/rules"
+AUDIT: Final = "/audit/events"
+REPORTS: Final = "/audit/reports"
 ROW: Final = "a.row"
 WAITS: Final = "tr:has(.c-exp time) a.row"
 ODD: Final = "tr:has(.c-ver .odd) a.row"
 UNDOABLE: Final = ".c-und2 a[data-open]"
 AS_PAGE: Final = "a[aria-label='Open as page']"
+DEVICE: Final = (ROW, ".tabs a[href$='tab=devices']", "a[href^='/devices/']:not([href='/devices/'])")
+FILE: Final = (ROW, ".tabs a[href$='tab=evidence']", "a[href^='/files/']")
 TABS: Final = ("alerts", "devices", "mailboxes", "users", "evidence", "entities", "log", "pending", "history")
 STOPS: Final = (
     Stop("sign-in", "sign_in", "/sign-in", who=""),
@@ -79,12 +83,19 @@ STOPS: Final = (
         Stop(f"investigation-{tab}", "investigations:detail", INVESTIGATIONS, [ROW, f".tabs a[href$='tab={tab}']"])
         for tab in TABS
     ),
+    Stop("devices", "investigations:devices", "/devices/"),
+    Stop("device", "investigations:device", INVESTIGATIONS, DEVICE),
+    Stop("act", "investigations:act", INVESTIGATIONS, [*DEVICE, "a[href$='/isolate']"]),
+    Stop("file", "investigations:file", INVESTIGATIONS, FILE),
+    Stop("act-on-file", "investigations:act_on_file", INVESTIGATIONS, [*FILE, "a[href*='quarantine_file?all=']"]),
     Stop("assign", "actions:assign", PENDING, [WAITS, AS_PAGE, "a[href$='/assign']"]),
     Stop("edit", "actions:edit", PENDING, [ROW, AS_PAGE, "a[href$='/edit']"], who="mira"),
     Stop("handovers", "actions:handovers", HANDOVERS),
     Stop("handover", "actions:handover", HANDOVERS, [".lines a"]),
     Stop("reviews", "actions:reviews", "/action-center/reviews"),
+    Stop("saved-views", "actions:saved_views", "/action-center/views"),
     Stop("notices", "notices", "/notices"),
+    Stop("preferences", "preferences", "/preferences"),
     Stop("confirm-identity", "confirm_identity", "/confirm-identity"),
     Stop("authority", "settings:authority", "/settings/authority"),
     Stop("groups", "settings:groups", GROUPS, who="noa"),
@@ -94,8 +105,24 @@ STOPS: Final = (
     Stop("rule-read", "settings:rule", RULES, [ROW]),
     Stop("safeguards", "settings:safeguards", "/settings/safeguards", who="noa"),
     Stop("connectors", "settings:connectors", "/settings/connectors", who="noa"),
+    Stop("connector", "settings:connector", "/settings/connectors", [".card h2 a"], who="noa"),
+    Stop("connector-add", "settings:add_connector", "/settings/connectors/add/imap", who="noa"),
+    Stop("connector-edit", "settings:edit_connector", "/settings/connectors", [".card h2 a", "a[href$='/edit']"], who="noa"),
+    Stop("streams", "settings:streams", "/settings/streams", who="noa"),
+    Stop("stream-add", "settings:add_stream", "/settings/streams/add", who="noa"),
+    Stop("feeds", "feeds:overview", "/settings/feeds", who="noa"),
+    Stop("clicks", "feeds:clicks", "/settings/feeds/clicks", who="noa"),
     Stop("health", "ops:health", "/settings/health", who="noa"),
     Stop("stops", "settings:stops", "/settings/stops", who="noa"),
+    Stop("audit", "auditor:events", AUDIT, who="ivo"),
+    Stop("audit-empty", "auditor:events", f"{AUDIT}?q=nothing-is-called-this", who="ivo"),
+    Stop("audit-event", "auditor:event", AUDIT, [ROW], who="ivo"),
+    Stop("audit-story", "auditor:story", HISTORY, [UNDOABLE, "a[href^='/audit/actions/']"], who="ivo"),
+    Stop("audit-views", "auditor:looks", "/audit/views", who="ivo"),
+    Stop("audit-verification", "auditor:verification", "/audit/verification", who="ivo"),
+    Stop("retention", "auditor:retention", "/audit/retention", who="noa"),
+    Stop("audit-reports", "auditor:reports", REPORTS, who="ivo"),
+    Stop("audit-report", "auditor:report", REPORTS, [".brief li > span a"], who="ivo"),
     Stop("not-found", "actions:detail", "/action-center/actions/999999999"),
 )  # fmt: skip
 

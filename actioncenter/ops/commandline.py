@@ -45,8 +45,9 @@ def run(argv: list[str]) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="actioncenter-") as folder:
         os.environ["ACTIONCENTER_DATA"] = folder
-        for name in ("ACTIONCENTER_KEYS_DIR", "ACTIONCENTER_DATABASE_URL"):
-            os.environ.pop(name, None)
+        for name in ("KEYS_DIR", "DATABASE_URL", "DATABASE_OWNER_URL"):
+            os.environ.pop(f"ACTIONCENTER_{name}", None)
+            os.environ.pop(f"ACTIONCENTER_{name}_FILE", None)
         execute_from_command_line(argv)
 
 

@@ -18,7 +18,8 @@ from actioncenter.actions.queries import runners
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.ops.doctor.work import stuck_attempts
-from actioncenter.settings.models import Host, Installation, Stop
+from actioncenter.settings.models import Destination, Host, Installation, Stop
+from actioncenter.settings.models.streams import newest_seal
 
 DAY: Final = timedelta(days=1)
 COUNTED: Final = {
@@ -133,5 +134,15 @@ def _rest() -> Iterator[Metric]:
     held = Installation.objects.filter(held_at__isnull=False).exists()
     yield _one("notices_undelivered", "Notices that could not be mailed", notices)
     yield _count("wakes_lost", "Wake-ups that the broker did not take", lost["lost"])
+    yield from _streams()
     yield _one("stops", "Stops and pauses in force", Stop.objects.in_force().count())
     yield _one("restore_held", "1 while dispatch is held over a restored database", held)
+
+
+def _streams() -> Iterator[Metric]:
+    newest = newest_seal()
+    rows = list(Destination.objects.filter(enabled=True).values_list("name", "seal", "failures"))
+    behind: Labelled = [((name,), max(newest - seal, 0)) for name, seal, _ in rows]
+    yield _gauge("stream_behind", "Seals that a receiver of the log has not got", behind, "destination")
+    failures: Labelled = [((name,), number) for name, _, number in rows]
+    yield _gauge("stream_failures", "Tries in a row that a receiver has not taken", failures, "destination")

@@ -18,6 +18,14 @@ GRACE = 10.0
 PR_SET_PDEATHSIG = 1
 
 
+OWNER = "ACTIONCENTER_DATABASE_OWNER_URL"
+
+
+def _environment() -> dict[str, str]:
+    """What migrates the tables isn't for those that work with them."""
+    return {name: value for name, value in os.environ.items() if name not in {OWNER, f"{OWNER}_FILE"}}
+
+
 @dataclass
 class Child:
     """One program in a process group of its own. Restarted with a growing delay when it ends by itself."""
@@ -46,6 +54,7 @@ class Child:
             self.started_at = now
             self.process = subprocess.Popen(  # noqa: S603 - our own command
                 self.command,
+                env=_environment(),
                 process_group=0,
                 preexec_fn=_die_with(os.getpid()),
             )

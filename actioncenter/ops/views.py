@@ -16,13 +16,17 @@ from actioncenter.accounts import proof
 from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import Request, actor_of
 from actioncenter.actions.models import restoring
-from actioncenter.actions.queries import restored, viewer_of
+from actioncenter.actions.queries import Viewer, restored, viewer_of
+from actioncenter.actions.queries.connectors import standings, state_of
 from actioncenter.ops import metrics as figures
 from actioncenter.ops.doctor import checking
 from actioncenter.ops.doctor.finding import Grade
 from actioncenter.settings import describing
 from actioncenter.settings.enums import Role
-from actioncenter.settings.models import Host, RestoreError
+from actioncenter.settings.models import ConnectorInstance, Destination, Host, RestoreError
+from actioncenter.settings.models.streams import newest_seal
+from actioncenter.settings.views.connectors import fares
+from actioncenter.settings.views.streams import stream
 from actioncenter.web.moments import iso, when
 
 READERS: Final = frozenset({Role.ADMIN, Role.AUDITOR})
@@ -76,7 +80,7 @@ def _roles(request: Request) -> frozenset[Role]:
 
 def _page(request: Request, *, error: str = "", status: int = 200) -> HttpResponse:
     roles = _roles(request)
-    found = checking.examine()
+    viewer, found, newest = viewer_of(request), checking.examine(), newest_seal()
     context = {
         "error": error,
         "findings": found,
@@ -84,6 +88,8 @@ def _page(request: Request, *, error: str = "", status: int = 200) -> HttpRespon
         "restored": restored.told(),
         "advice": restored.ADVICE,
         "may_accept": Role.ADMIN in roles,
+        "streams": [stream(row, newest) for row in Destination.objects.all()],
+        "connectors": [_connector(row, viewer) for row in standings()],
         "hosts": [_host(row) for row in describing.heard_of()],
     }
     return render(request, "settings/health.html", context, status=status)
@@ -98,3 +104,8 @@ def _host(row: Host) -> dict[str, Any]:
         "seen": when(row.seen_at),
         "seen_iso": iso(row.seen_at),
     }
+
+
+def _connector(row: ConnectorInstance, viewer: Viewer) -> dict[str, Any]:
+    at = state_of(row).answered_at
+    return {**fares(row, viewer), "answered": viewer.when(at) if at else "", "answered_iso": iso(at)}

@@ -71,6 +71,15 @@ def within(rows: Rows, scope: Scope) -> Rows:
         return rows.none()
     if scope.areas != frozenset(Area):
         rows = rows.filter(Q(area__in=scope.areas) | Q(area__isnull=True))
+    return _of_groups(rows, scope)
+
+
+def devices_within(rows: Rows, scope: Scope) -> Rows:
+    """Of devices, which carry a group and are no email."""
+    return _of_groups(rows, scope) if Area.DEVICE in scope.areas else rows.none()
+
+
+def _of_groups(rows: Rows, scope: Scope) -> Rows:
     if scope.groups is None:
         return rows
     return rows.filter(Q(group_id__isnull=True) | Q(group_id__in=scope.groups))

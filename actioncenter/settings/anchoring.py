@@ -12,7 +12,7 @@ from typing import Final
 
 from django.conf import settings
 
-from actioncenter.audit import numbers
+from actioncenter.audit import borders, numbers
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.anchor import Anchor, AnchorFile
 from actioncenter.audit.models import Event
@@ -78,6 +78,10 @@ def _gone_back(row: Installation, anchor: Anchor) -> str:
         return ""
     chain = Event.objects.filter(pk=anchor.event).values_list("chain", flat=True).first()
     if chain is None:
+        border = borders.border()
+        if border and anchor.event <= border.last:
+            # Dropped by rule, while this host was away.
+            return ""
         return f"Event {anchor.event} of the audit log, which this host has seen, is not in the database."
     if chain != anchor.chain:
         return f"Event {anchor.event} of the audit log is another one than this host has seen."

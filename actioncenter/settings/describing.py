@@ -4,7 +4,7 @@ The first one to do so sets which keys the installation has. A part with others 
 with others dispatches nothing: it couldn't verify, decrypt or sign what the rest has written.
 """
 
-import hmac
+import logging
 import time
 import tomllib
 from datetime import timedelta
@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
+from actioncenter import keyring, keys
 from actioncenter.accounts import fence
 from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.notices import notify_admins
@@ -27,8 +28,10 @@ from actioncenter.settings.models import Host
 from actioncenter.settings.models.authority import may_change
 from actioncenter.settings.models.hosts import REFERENCE
 
+logger = logging.getLogger(__name__)
 KEYS: Final = {
     "secret.key": "SECRET_KEY", "field.key": "FIELD_KEY", "audit.key": "AUDIT_KEY", "signing.key": "SIGNING_KEY",
+    "click.key": "CLICK_KEY",
 }  # fmt: skip
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 PAGE: Final = "/settings/health"
@@ -43,13 +46,24 @@ class KeysError(Exception):
 
 
 def fingerprints() -> dict[str, str]:
-    """Of each key something that tells whether two are the same, and nothing else."""
+    """Of each key something that tells whether two are the same, and nothing else.
+
+    While one is rotated its others stand beside it, as `audit.key 1`.
+    """
     found = {}
     for name, setting in KEYS.items():
-        key = getattr(settings, setting)
-        raw = key.encode() if isinstance(key, str) else bytes(key)
-        found[name] = hmac.digest(raw, f"actioncenter fingerprint {name}".encode(), "sha256")[:8].hex()
+        others = enumerate(getattr(settings, f"{setting}_FALLBACKS"), start=1)
+        for label, key in [
+            (name, getattr(settings, setting)),
+            *((f"{name} {at}", key) for at, key in others),
+        ]:
+            found[label] = keys.fingerprint(name, key.encode() if isinstance(key, str) else bytes(key))
     return found
+
+
+def has(said: dict[str, str], name: str, print_: str | None) -> bool:
+    """Whether somebody with these fingerprints holds that key, whatever for."""
+    return any(each == print_ for label, each in said.items() if label.partition(" ")[0] == name)
 
 
 def differing() -> list[str]:
@@ -59,7 +73,8 @@ def differing() -> list[str]:
 
 
 def _between(mine: dict[str, str], known: dict[str, str]) -> list[str]:
-    return sorted(name for name, said in mine.items() if known.get(name) != said)
+    """Who holds the installation's keys, if only as the next or the one before, understands the others."""
+    return sorted(name for name in KEYS if name in known and not has(mine, name, known[name]))
 
 
 def differing_of(row: Host) -> list[str]:
@@ -76,9 +91,13 @@ def heard_of() -> "QuerySet[Host]":
 
 def describe(part: str, *, by: Actor, wakes_lost: int = 0) -> None:
     """Write this part's row; tell the admins, once, when its keys are others than the installation's."""
+    _take_up_keys()
     mine, skew = fingerprints(), clock_skew()
     with fence.decider():
-        known, _ = Host.objects.get_or_create(name="", part=REFERENCE, defaults={"keys": mine})
+        known, _ = Host.objects.get_or_create(
+            name="", part=REFERENCE, defaults={"keys": {name: mine[name] for name in KEYS}}
+        )
+        known = _with_new_keys(known, mine)
         row, _ = Host.objects.get_or_create(name=host_name(), part=part)
         Host.objects.filter(pk=row.pk).update(
             keys=mine, version=version(), skew=skew, seen_at=Now(), wakes_lost=F("wakes_lost") + wakes_lost
@@ -86,6 +105,23 @@ def describe(part: str, *, by: Actor, wakes_lost: int = 0) -> None:
         other = _between(mine, known.keys)
         if other and row.keys != mine:
             _tell(row, other, by=by)
+
+
+def _with_new_keys(known: Host, mine: dict[str, str]) -> Host:
+    """A key that came with a newer version is that of the first part which has one."""
+    if known.keys.keys() >= KEYS.keys():
+        return known
+    row = Host.objects.select_for_update().get(pk=known.pk)
+    row.keys = {**{name: mine[name] for name in KEYS}, **row.keys}
+    row.save(update_fields=["keys"])
+    return row
+
+
+def _take_up_keys() -> None:
+    try:
+        keyring.refresh()
+    except OSError as error:
+        logger.warning("the keys could not be read anew: %s", error)
 
 
 def _tell(row: Host, other: list[str], *, by: Actor) -> None:
@@ -107,7 +143,7 @@ def take_for_the_installations(*, by: Actor, comment: str) -> list[str]:
     with fence.exclusive():
         if not may_change(by):
             raise KeysError("Only an admin says which keys are the right ones.")
-        other, mine = differing(), fingerprints()
+        other, mine = differing(), {name: fingerprints()[name] for name in KEYS}
         Host.objects.update_or_create(name="", part=REFERENCE, defaults={"keys": mine})
         if other:
             log.record(
@@ -115,6 +151,14 @@ def take_for_the_installations(*, by: Actor, comment: str) -> list[str]:
                 after={"keys": other}, detail={"comment": comment[:2000], "host": host_name()},
             )  # fmt: skip
     return other
+
+
+def make_current(name: str, print_: str) -> None:
+    """This is the installation's key of that name from now on. Within the fence, with the event that says so."""
+    row, _ = Host.objects.get_or_create(
+        name="", part=REFERENCE, defaults={"keys": {name: fingerprints()[name] for name in KEYS}}
+    )
+    Host.objects.filter(pk=row.pk).update(keys={**row.keys, name: print_})
 
 
 def clock_skew() -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 from pytest_django import Settings
@@ -23,7 +23,7 @@ from actioncenter.actions.execution import anchoring, claiming
 from actioncenter.actions.models import Action, ActionTarget, Attempt, RunnerBeat
 from actioncenter.audit import sealing as sealer
 from actioncenter.audit import triggers
-from actioncenter.estate.services import Redis
+from actioncenter.estate.services import Postgres, Redis
 from actioncenter.ops.doctor import broker, checking, database, hosts, sealing, work
 from actioncenter.ops.doctor.finding import Check, Grade
 from actioncenter.settings import anchoring as anchors
@@ -32,12 +32,13 @@ from actioncenter.settings.models import Host, Installation
 from tests import factories
 from tests.actions.conftest import RUNNER
 from tests.actions.stopping import command
+from tests.services.database import as_default
 from tests.settings.stopping import pull, stop_file
 
 __all__ = ["stop_file"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("stop_file")]
 LONG_AGO = timedelta(minutes=10)
-SOUND = [check for check in checking.CHECKS if check not in (work.alive, work.mail, database.roles)]
+SOUND = [check for check in checking.CHECKS if check not in (work.alive, work.mail, database.rights)]
 
 
 def codes(check: Check) -> list[str]:
@@ -51,7 +52,7 @@ def own_folders(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     settings.CELERY_BROKER_URL = None
     settings.ANCHOR_DIR.mkdir()
     monkeypatch.setattr(anchors, "_files", {})
-    for name in keys.MAKERS:
+    for name in keys.ALWAYS:
         keys.load(settings.KEYS_DIR, name)
 
 
@@ -66,7 +67,7 @@ def nothing(settings: Settings) -> None: ...
 
 
 def migration_undone(settings: Settings) -> None:
-    MigrationRecorder(connection).record_unapplied("settings", "0008_wakes_lost")
+    MigrationRecorder(connection).record_unapplied("settings", "0011_connector_forms")
 
 
 def triggers_gone(settings: Settings) -> None:
@@ -98,6 +99,16 @@ def key_open(settings: Settings) -> None:
 def keys_differ(settings: Settings) -> None:
     describing.describe("web", by=RUNNER)
     settings.AUDIT_KEY = b"x" * 32
+
+
+def rotation_begun(settings: Settings) -> None:
+    keys.stage(settings.KEYS_DIR, "audit.key")
+
+
+def signing_key_changed(settings: Settings) -> None:
+    factories.person("noa")
+    sealer.seal()
+    settings.SIGNING_KEY = b"x" * 32
 
 
 def clock_wrong(settings: Settings) -> None:
@@ -163,6 +174,8 @@ WRONG: list[tuple[Callable[[Settings], None], Check, str]] = [
     (key_gone, hosts.key_files, "keys.missing"),
     (key_open, hosts.key_files, "keys.readable"),
     (keys_differ, hosts.same_keys, "keys.differ"),
+    (rotation_begun, hosts.rotations, "keys.unfinished"),
+    (signing_key_changed, sealing.signable, "seals.unsigned"),
     (clock_wrong, hosts.clocks, "clock.skew"),
     (two_versions, hosts.versions, "version.mixed"),
     (nothing, work.alive, "runner.none"),
@@ -193,7 +206,7 @@ def test_what_is_wrong_is_found(
 
 def test_every_check_is_tried() -> None:
     tried = {check for _, check, _ in WRONG}
-    apart = {database.roles, hosts.disk, broker.broker, sealing.sealed, sealing.copied}
+    apart = {database.rights, hosts.disk, broker.broker, sealing.sealed, sealing.copied, sealing.streamed}
     assert set(checking.CHECKS) - tried == apart
 
 
@@ -209,19 +222,27 @@ def test_little_room(free: int, grade: Grade | None, monkeypatch: pytest.MonkeyP
 @pytest.mark.postgres
 def test_a_role_that_could_rewrite_the_log(on_postgres: str, settings: Settings) -> None:
     settings.ALLOW_SINGLE_ROLE = False
-    assert codes(database.roles) == ["roles.owner"]
+    (finding,) = database.rights()
+    assert (finding.code, finding.grade) == ("roles.owner", Grade.ERROR)
+    assert f"owns or may become the owner of {', '.join(sorted(triggers.guarded()))}" in finding.what
     settings.ALLOW_SINGLE_ROLE = True
-    assert codes(database.roles) == ["roles.single"]
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("CREATE ROLE runs_it NOLOGIN")
-        cursor.execute("SET LOCAL ROLE runs_it")
-        assert codes(database.roles) == ["roles.sequences"]
-        cursor.execute("RESET ROLE")
-        cursor.execute("GRANT UPDATE ON SEQUENCE actions_action_id_seq TO runs_it")
-        cursor.execute("SET LOCAL ROLE runs_it")
-        assert codes(database.roles) == []
-        cursor.execute("RESET ROLE")
-        transaction.set_rollback(True)
+    (finding,) = database.rights()
+    assert (finding.code, finding.grade) == ("roles.single", Grade.ERROR)
+
+
+@pytest.mark.postgres
+def test_rights_that_are_too_many_or_too_few(on_postgres: str) -> None:
+    with as_default(on_postgres):
+        assert codes(database.rights) == []
+    with connection.cursor() as cursor:
+        cursor.execute(f"GRANT CREATE ON SCHEMA public TO {Postgres.runtime}")
+        cursor.execute(f"REVOKE UPDATE ON SEQUENCE actions_action_id_seq FROM {Postgres.runtime}")
+    with as_default(on_postgres):
+        needless, lacking = database.rights()
+    assert (needless.code, needless.grade) == ("roles.needless", Grade.WARNING)
+    assert "may CREATE in the schema" in needless.what
+    assert (lacking.code, lacking.grade) == ("roles.lacking", Grade.ERROR)
+    assert "may not UPDATE on actions_action_id_seq" in lacking.what
 
 
 def test_a_broker_that_is_away(settings: Settings) -> None:

@@ -79,6 +79,31 @@ def test_other_addresses_are_refused(url: str, monkeypatch: pytest.MonkeyPatch) 
         environment.database("ACTIONCENTER_X", "")
 
 
+SQLITE, POSTGRES = "sqlite:////tmp/x.sqlite3", "postgres://runs@db/actions"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "owner"),
+    [(SQLITE, POSTGRES), (SQLITE, SQLITE), (POSTGRES, SQLITE), (POSTGRES, "postgres://db/")],
+)
+def test_an_owner_is_for_postgresql(runtime: str, owner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACTIONCENTER_X", owner)
+    described = environment.database("NO_SUCH_VARIABLE", runtime)
+
+    with pytest.raises(environment.BadSetting, match="ACTIONCENTER_X"):
+        environment.owner("ACTIONCENTER_X", described)
+
+
+def test_an_owner_is_described_as_the_database_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = environment.database("NO_SUCH_VARIABLE", POSTGRES)
+    assert environment.owner("ACTIONCENTER_X", runtime) is None
+
+    monkeypatch.setenv("ACTIONCENTER_X", "postgres://owns:secret@db/actions")
+
+    found = environment.owner("ACTIONCENTER_X", runtime)
+    assert found == {**runtime, "USER": "owns", "PASSWORD": "secret"}
+
+
 def test_choice_names_what_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACTIONCENTER_X", "LOUD")
 

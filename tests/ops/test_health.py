@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from actioncenter.actions.models import Action
+from actioncenter.audit import roles
 from actioncenter.audit.anchor import Anchor
 from actioncenter.ops import metrics
 from actioncenter.settings import anchoring, describing
@@ -40,6 +41,19 @@ def test_who_sees_it(client: Client, name: str, status: int) -> None:
     assert answer.status_code == status
     if status == 200:
         assert "No runner is working" in answer.content.decode()
+
+
+@pytest.mark.parametrize(("name", "told"), [("noa", True), ("ivo", True), ("mira", False), ("kim", False)])
+def test_one_role_for_everything_stands_above_every_page(
+    client: Client, name: str, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For those who can read on the health page what it means."""
+    signed_in(client, name)
+    for page in ("/", "/action-center/pending", "/action-center/history"):
+        assert "One database role" not in client.get(page).content.decode()
+    monkeypatch.setattr(roles, "is_single", lambda: True)
+    for page in ("/", "/action-center/pending", "/action-center/history"):
+        assert ("One database role for everything" in client.get(page).content.decode()) is told
 
 
 def test_an_admin_accepts_on_the_page(client: Client) -> None:

@@ -12,11 +12,11 @@ from actioncenter.accounts.models import User
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType as T
 from actioncenter.actions.enums import Decision, Execution, Source, TargetKind
-from actioncenter.actions.models import Action, Handover, Proposal, Surprise, TargetDraft
+from actioncenter.actions.models import Action, Handover, Proposal, SavedView, Surprise, TargetDraft
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.connectors.simulator.faults import Behaviour
-from actioncenter.settings.enums import StopSource
+from actioncenter.settings.enums import Role, StopSource
 from actioncenter.settings.models import Stop
 from investigations.models import Device
 from investigations.queries import route
@@ -77,6 +77,10 @@ DIRECT: Final = (
     Step("mira", Named(T.COLLECT_PACKAGE, "Package", "FIN-LT-0231"), "For the report."),
 )
 PART: Final = 0.05
+VIEWS: Final = (
+    ("mira", "Malicious files", "pending", "entity=file&verdict=malicious", Role.RESPONDER),
+    ("sam", "Failed this week", "history", "result=failed&since=week", None),
+)
 CONCERNS: Final = (
     "FIN-LT-0244 came back twice. If it beacons again, isolate it.\n"
     "Purchasing waits for the supplier's mail; they know that some of it is gone."
@@ -101,6 +105,7 @@ def tell(run: Callable[[], None], estate: Estate) -> None:
         undo(step)
     run()
     hand_the_day_over()
+    name_lists()
 
 
 def hand_the_day_over() -> None:
@@ -108,6 +113,13 @@ def hand_the_day_over() -> None:
     if not Handover.objects.exists():
         began = timezone.now() - timedelta(hours=8)
         Handover.offer(by=actor("mira"), since=began, concerns=CONCERNS)
+
+
+def name_lists() -> None:
+    """One for every responder, one of sam's own."""
+    if not SavedView.objects.exists():
+        for who, name, tab, query, role in VIEWS:
+            SavedView.keep(name, tab=tab, query=query, shared_with=role, by=actor(who))
 
 
 def actor(username: str) -> Actor:

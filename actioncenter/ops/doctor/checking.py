@@ -11,8 +11,9 @@ from actioncenter.ops.doctor.finding import Check, Finding, Grade, error
 
 logger = logging.getLogger(__name__)
 CHECKS: Final[Sequence[Check]] = (
-    database.schema, database.append_only, database.roles, database.restored, sealing.sealed, sealing.copied,
-    hosts.key_files, hosts.same_keys, hosts.clocks, hosts.versions, hosts.disk,
+    database.schema, database.append_only, database.rights, database.restored,
+    sealing.sealed, sealing.copied, sealing.signable, sealing.streamed,
+    hosts.key_files, hosts.same_keys, hosts.rotations, hosts.clocks, hosts.versions, hosts.disk,
     work.alive, work.stuck, work.unknown, work.queue, work.stops, work.mail,
     broker.broker,
 )  # fmt: skip

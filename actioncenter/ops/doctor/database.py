@@ -7,11 +7,13 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from actioncenter.audit import triggers
+from actioncenter.audit import roles, triggers
 from actioncenter.ops.doctor.finding import Finding, error, warning
 from actioncenter.settings import anchoring
 
-SEQUENCE: Final = "actions_action_id_seq"
+MIGRATE: Final = (
+    "Run `manage.py migrate` as the owner; what it can't change stands in docs/operator/roles.md."
+)
 
 
 def schema() -> Iterator[Finding]:
@@ -37,42 +39,44 @@ def append_only() -> Iterator[Finding]:
         )
 
 
-def roles() -> Iterator[Finding]:
-    """PostgreSQL only: SQLite knows no roles."""
+def rights() -> Iterator[Finding]:
+    """Of the role that the product runs under. PostgreSQL only: SQLite knows no roles."""
     if connection.vendor != "postgresql":
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_has_role(current_user, relowner, 'MEMBER'), current_user,"
-            " (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
-            " FROM pg_class WHERE oid = to_regclass(%s)",
-            [triggers.TABLE],
-        )
-        found = cursor.fetchone()
-        cursor.execute("SELECT has_sequence_privilege(%s, 'UPDATE')", [SEQUENCE])
-        [may_jump] = cursor.fetchone()
-    if not may_jump:
+    found = roles.examine()
+    if found.grave:
+        yield _grave(found.name, "; ".join(found.grave))
+    if found.needless:
         yield warning(
-            "roles.sequences",
-            "The role that the product runs under may not set its sequences",
-            "After a restored backup a new action could get a number that was given before.",
-            "GRANT UPDATE ON ALL SEQUENCES IN SCHEMA public to that role.",
+            "roles.needless",
+            f"The database role {found.name} {'; '.join(found.needless)}",
+            "The product needs it for nothing; whoever takes over a part of it has it too.",
+            MIGRATE,
         )
-    if found is None or not (found[0] or found[2]):
-        return
-    what = f"The role {found[1]} that the product runs under {'is a superuser' if found[2] else 'owns the audit table'}"
-    means = "Whoever takes over a web server or a runner can switch the triggers off and rewrite the log."
-    if settings.ALLOW_SINGLE_ROLE:
-        yield warning(
-            "roles.single",
-            what,
-            means,
-            "Allowed by ACTIONCENTER_ALLOW_SINGLE_ROLE. Use two roles in production.",
-        )
-    else:
+    if found.lacking:
         yield error(
-            "roles.owner", what, means, "Run under a role that owns nothing; migrate with the owner's."
+            "roles.lacking",
+            f"The database role {found.name} {'; '.join(found.lacking)}",
+            "Pages and runners break where they need it, and numbers may be given twice after a restore.",
+            MIGRATE,
         )
+
+
+def _grave(name: str, what: str) -> Finding:
+    means = "Whoever takes over a web server or a runner can rewrite the log, or switch its triggers off."
+    if settings.ALLOW_SINGLE_ROLE:
+        return error(
+            "roles.single",
+            f"One role for everything: {name} {what}",
+            means,
+            "Allowed by ACTIONCENTER_ALLOW_SINGLE_ROLE, for trials. Make two roles (docs/operator/roles.md).",
+        )
+    return error(
+        "roles.owner",
+        f"The database role {name} {what}, so nothing starts under it",
+        means,
+        "Make two roles (docs/operator/roles.md).",
+    )
 
 
 def restored() -> Iterator[Finding]:

@@ -10,10 +10,8 @@ from typing import Final
 from django.conf import settings
 
 from actioncenter import keys
-from actioncenter.ops.doctor.finding import Finding, error, warning
+from actioncenter.ops.doctor.finding import Finding, error, info, warning
 from actioncenter.settings import describing
-from actioncenter.settings.models import Host
-from actioncenter.settings.models.hosts import REFERENCE
 
 SKEW: Final = 2.0
 LITTLE, HARDLY_ANY = 500 * 2**20, 100 * 2**20
@@ -21,14 +19,15 @@ LITTLE, HARDLY_ANY = 500 * 2**20, 100 * 2**20
 
 
 def key_files() -> Iterator[Finding]:
-    for name in keys.MAKERS:
+    for name in keys.ALWAYS:
         path = Path(settings.KEYS_DIR) / name
         if not path.is_file():
             yield error(
                 "keys.missing", f"{path} is missing", "A new one would be made at the next start, which can't read what the old one wrote.",
                 "Restore it from your backup of the keys.",
             )  # fmt: skip
-        elif stat.S_IMODE(path.stat().st_mode) & 0o077:
+    for path in sorted(Path(settings.KEYS_DIR).glob("*.key*")):
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
             yield error(
                 "keys.readable", f"{path} can be read by others", "Whoever reads the keys can forge history and sessions.",
                 f"chmod 600 {path}",
@@ -36,15 +35,27 @@ def key_files() -> Iterator[Finding]:
 
 
 def same_keys() -> Iterator[Finding]:
-    known = Host.objects.filter(part=REFERENCE).values_list("keys", flat=True).first()
-    rows = [(str(row), row.keys) for row in describing.heard_of()]
-    for name, found in [("this command", describing.fingerprints()), *rows]:
-        other = sorted(key for key, said in found.items() if known and known.get(key) != said)
+    rows = [(str(row), describing.differing_of(row)) for row in describing.heard_of()]
+    for name, other in [("this command", describing.differing()), *rows]:
         if other:
             yield error(
                 "keys.differ", f"{name[:1].upper()}{name[1:]} has other keys than the installation: {', '.join(other)}",
                 "It can't verify or decrypt what the others write, and dispatches nothing.",
                 "Copy the right keys there and restart it; if these are the right ones, `manage.py hosts --accept-keys`.",
+            )  # fmt: skip
+
+
+def rotations() -> Iterator[Finding]:
+    """What was begun and not ended. Old keys of links are kept as long as the links lie in mailboxes."""
+    for name in keys.ALWAYS:
+        ring = keys.ring(Path(settings.KEYS_DIR), name)
+        if ring.coming or (ring.old and name != "click.key"):
+            what = (
+                "has a next key that is not used yet" if ring.coming else "has an old key that still counts"
+            )
+            yield info(
+                "keys.unfinished", f"{name} {what}", "Its rotation was begun and not ended.",
+                "`manage.py keys list`, then `keys rotate` or `keys retire`.",
             )  # fmt: skip
 
 

@@ -6,15 +6,29 @@ from typing import Final
 
 from django.db.models.functions import Now
 
-from actioncenter.audit import sealing
-from actioncenter.ops.doctor.finding import Finding, warning
+from actioncenter.audit import sealing as sealer
+from actioncenter.audit import signing
+from actioncenter.audit.models import Seal
+from actioncenter.ops.doctor.finding import Finding, error, warning
 from actioncenter.settings import checkpoints
+from actioncenter.settings.models import Destination
+from actioncenter.settings.models.streams import newest_seal
 
 LATE: Final = timedelta(minutes=5)
 
 
+def signable() -> Iterator[Finding]:
+    try:
+        signing.key_after(sealer.newest())
+    except signing.KeyMissing as missing:
+        yield error(
+            "seals.unsigned", str(missing), "This host seals nothing; dangerous actions wait for their seal.",
+            "Copy the keys from another host.",
+        )  # fmt: skip
+
+
 def sealed() -> Iterator[Finding]:
-    if sealing.is_late(LATE):
+    if sealer.is_late(LATE):
         yield warning(
             "seals.behind",
             f"Events older than {LATE.seconds // 60} minutes are in no seal",
@@ -34,6 +48,18 @@ def copied() -> Iterator[Finding]:
         return
     if late:
         yield _not_copied(f"Seals older than {LATE.seconds // 60} minutes aren't in {checkpoints.path()}")
+
+
+def streamed() -> Iterator[Finding]:
+    for row in Destination.objects.behind():
+        # How long the first seal waits that it hasn't got.
+        if Seal.objects.filter(number=row.seal + 1, at__lte=Now() - LATE).exists():
+            why = row.error or "Nobody has tried."
+            yield warning(
+                "streams.behind", f"{row} is {row.behind_by(newest_seal())} seals behind: {why}",
+                "Whoever watches there doesn't see what happens here; nothing is lost, it goes on where it was.",
+                "Mend the receiver, or `manage.py streams disable` what is no longer there.",
+            )  # fmt: skip
 
 
 def _not_copied(title: str) -> Finding:

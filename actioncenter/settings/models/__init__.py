@@ -8,15 +8,19 @@ from actioncenter.settings.models.hosts import Host, Installation
 from actioncenter.settings.models.lists import FolderExclusion, FolderRule, Indicator, SourceVerdicts
 from actioncenter.settings.models.rails import Rail, RailKey, RailUse
 from actioncenter.settings.models.restoring import RestoreError
+from actioncenter.settings.models.retention import LegalHold, Retention, RetentionError
 from actioncenter.settings.models.reviewing import ReviewError
 from actioncenter.settings.models.safeguards import Safeguards, SafeguardsError
 from actioncenter.settings.models.stops import Stop
+from actioncenter.settings.models.streams import Destination, DestinationError
 
 __all__ = [
     "ApprovalRule",
     "Breaker",
     "BreakerError",
     "ConnectorInstance",
+    "Destination",
+    "DestinationError",
     "DeviceGroup",
     "FolderExclusion",
     "FolderRule",
@@ -25,6 +29,7 @@ __all__ = [
     "Host",
     "Indicator",
     "Installation",
+    "LegalHold",
     "LevelError",
     "LevelRaise",
     "PaceError",
@@ -32,6 +37,8 @@ __all__ = [
     "RailKey",
     "RailUse",
     "RestoreError",
+    "Retention",
+    "RetentionError",
     "ReviewError",
     "Safeguards",
     "SafeguardsError",

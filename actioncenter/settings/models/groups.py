@@ -182,6 +182,7 @@ class DeviceGroup(models.Model):
             group = DeviceGroup.objects.select_for_update().get(pk=self.pk)
             if revision is not None and revision != group.revision:
                 raise LevelError("changed", f"Somebody changed {group.name} since you opened this page.")
+            DeviceGroup.objects.filter(pk=group.pk).update(level_confirmed=True)
             level = {"level": group.automation.name}
             group.record(Kind.GROUP_LEVEL_CONFIRMED, by=by, before=level, after=level, comment=comment)
 
@@ -207,6 +208,20 @@ class DeviceGroup(models.Model):
         self.save(update_fields=["level", "level_confirmed"])
         before, after = {"level": old.name}, {"level": new.name}
         self.record(kind, by=by, before=before, after=after, comment=comment)
+
+    @classmethod
+    def unconfirmed_at_full(cls) -> "models.QuerySet[DeviceGroup]":
+        return cls.objects.filter(level=AutomationLevel.FULL, level_confirmed=False).order_by("pk")
+
+    def hold_back(self, *, by: Actor) -> None:
+        """To the level at which a person decides everything, still to be confirmed. Under the exclusive fence."""
+        before = {"level": self.automation.name}
+        self.level = AutomationLevel.SEMI_ALL
+        self.save(update_fields=["level"])
+        after = {"level": self.automation.name}
+        self.record(
+            Kind.GROUP_LEVEL_LOWERED, by=by, before=before, after=after, comment="Full was for the simulator."
+        )
 
     def record(
         self,

@@ -19,6 +19,7 @@ from actioncenter.actions.queries.connectors import obstacle, standings, state_o
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.settings.enums import Role
+from actioncenter.settings.forms.connectors import kinds
 from actioncenter.settings.models import ConnectorInstance, PaceError
 from actioncenter.web.load import load
 from actioncenter.web.moments import iso, when
@@ -27,11 +28,16 @@ from actioncenter.web.text import age_of
 Shown = dict[str, Any]
 HISTORY: Final = 50
 CHANGES: Final = {
-    Kind.CONNECTOR_CHANGED: "Pace changed",
+    Kind.CONNECTOR_ADDED: "Added",
+    Kind.CONNECTOR_CHANGED: "Changed",
+    Kind.CONNECTOR_ENABLED: "Enabled",
+    Kind.CONNECTOR_DISABLED: "Disabled",
     Kind.CONNECTOR_HELD: "It asked for patience",
     Kind.CONNECTOR_OPENED: "Circuit opened",
     Kind.CONNECTOR_CLOSED: "Circuit closed",
 }
+UNSAID: Final = frozenset({"enabled", "kind"})
+"""What the text of a change says already."""
 
 
 class PaceForm(forms.Form):
@@ -100,15 +106,18 @@ def _require_role(request: Request) -> None:
 def _page(request: Request, *, error: str = "", status: int = 200) -> HttpResponse:
     viewer = viewer_of(request)
     context = {
-        "connectors": [_connector(row, viewer) for row in standings()],
+        "connectors": [fares(row, viewer) for row in standings()],
         "can_edit": request.user.has_role(Role.ADMIN),
+        "can_open": request.user.has_role(Role.ADMIN) or request.user.has_role(Role.AUDITOR),
+        "kinds": kinds(),
         "error": error,
-        "history": [_change(event) for event in _events()],
+        "history": [_change(event) for event in _events()[:HISTORY]],
     }
     return render(request, "settings/connectors.html", context, status=status)
 
 
-def _connector(row: ConnectorInstance, viewer: Viewer) -> Shown:
+def fares(row: ConnectorInstance, viewer: Viewer) -> Shown:
+    """How it is; `row` is one of `standings`."""
     state, now = state_of(row), timezone.now()
     found = obstacle(row, viewer.when, now)
     return {
@@ -117,6 +126,7 @@ def _connector(row: ConnectorInstance, viewer: Viewer) -> Shown:
         "kind": row.kind,
         "enabled": row.enabled,
         "simulated": row.simulated,
+        "dry_run": row.dry_run,
         "well": row.health.get("ok"),
         "health": str(row.health.get("detail", "")),
         "health_age": f"{age_of(row.health_at, now)} ago" if row.health_at else "",
@@ -139,14 +149,19 @@ def _connector(row: ConnectorInstance, viewer: Viewer) -> Shown:
     }
 
 
+def told_of(row: ConnectorInstance) -> list[Shown]:
+    """What happened to this one."""
+    return [_change(event) for event in _events().filter(stream=f"connector:{row.pk}")[:HISTORY]]
+
+
 def _events() -> Any:
     kinds = [kind.value for kind in CHANGES]
-    return Event.objects.filter(kind__in=kinds).order_by("-pk")[:HISTORY]
+    return Event.objects.filter(kind__in=kinds).order_by("-pk")
 
 
 def _change(event: Event) -> Shown:
     before, after, detail = event.before or {}, event.after or {}, event.detail or {}
-    figures = [f"{name.replace('_', ' ')} {before.get(name)} → {after[name]}" for name in after]
+    figures = [_figure(name, before.get(name), after[name]) for name in after if name not in UNSAID]
     told = detail.get("error") or detail.get("reason") or ""
     about = ", ".join(figures) or str(told)
     return {
@@ -157,3 +172,16 @@ def _change(event: Event) -> Shown:
         "about": f"{event.subject_name}: {about}" if about else event.subject_name,
         "comment": detail.get("comment", ""),
     }
+
+
+def _figure(name: str, before: Any, after: Any) -> str:
+    label = name.partition(".")[2] if name.startswith("settings.") else name
+    was, now = map(_in_words, (before, after))
+    words = label.replace("_", " ").replace(".", " ")
+    return f"{words} {now}" if before is None else f"{words} {was} → {now}"
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)

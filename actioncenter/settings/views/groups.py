@@ -16,7 +16,7 @@ from actioncenter.accounts.request import Request, actor_of
 from actioncenter.settings.access import scope_for
 from actioncenter.settings.enums import LEVEL_LABELS, Role
 from actioncenter.settings.forms import LevelForm, SeenForm
-from actioncenter.settings.models import DeviceGroup, LevelError, LevelRaise, Safeguards
+from actioncenter.settings.models import ConnectorInstance, DeviceGroup, LevelError, LevelRaise, Safeguards
 from actioncenter.settings.views import shown
 from actioncenter.web.load import load
 
@@ -28,8 +28,9 @@ def groups(request: Request) -> HttpResponse:
     can_edit = request.user.has_role(Role.ADMIN)
     rows = list(_visible(request).prefetch_related("rules", "access", _WAITING))
     devices = shown.device_counts(row.pk for row in rows)
+    real = ConnectorInstance.reaching().exists()
     context = {
-        "groups": [shown.group(row, devices.get(row.pk, 0), viewer=request.user) for row in rows],
+        "groups": [shown.group(row, devices.get(row.pk, 0), viewer=request.user, real=real) for row in rows],
         "levels": shown.LEVELS,
         "can_edit": can_edit,
         "moved_note": "",
@@ -77,7 +78,7 @@ def keep_level(request: Request, pk: int) -> HttpResponse:
 
     def effect() -> Outcome:
         row.confirm_level(by=actor_of(request), revision=form.cleaned_data["revision"])
-        return {"said": f"{row.name} keeps its level for another year."}
+        return {"said": f"{row.name} keeps its level."}
 
     try:
         return once(request, effect, lambda _: redirect("settings:group", pk=row.pk))

@@ -11,7 +11,14 @@ from actioncenter.accounts.models import User
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel, Role
-from actioncenter.settings.models import DeviceGroup, GroupRule, LevelRaise, Safeguards, renewing
+from actioncenter.settings.models import (
+    ConnectorInstance,
+    DeviceGroup,
+    GroupRule,
+    LevelRaise,
+    Safeguards,
+    renewing,
+)
 from actioncenter.web.moments import iso, lasting, when
 from investigations.models import Device
 
@@ -78,8 +85,11 @@ def device_counts(groups: Iterable[int]) -> dict[int, int]:
     return {pk: count for pk, count in counted.order_by() if pk is not None}
 
 
-def group(row: DeviceGroup, devices: int, *, viewer: User) -> Shown:
-    """A row of the list; `waiting` holds the raises that have not ended, where they were prefetched."""
+def group(row: DeviceGroup, devices: int, *, viewer: User, real: bool = False) -> Shown:
+    """A row of the list; `waiting` holds the raises that have not ended, where they were prefetched.
+
+    `real`: a connector that reaches real systems is enabled, so that somebody has to choose each level.
+    """
     raises: list[LevelRaise] = getattr(row, "waiting", [])
     return {
         "pk": row.pk,
@@ -93,24 +103,28 @@ def group(row: DeviceGroup, devices: int, *, viewer: User) -> Shown:
         "critical": row.critical,
         "access": ", ".join(sorted(people.name for people in row.access.all())) or "Everybody",
         "is_default": row.is_default,
+        "to_confirm": real and not row.level_confirmed,
         "pending": _pending(raises[0], viewer) if raises else None,
     }
 
 
 def whole_group(row: DeviceGroup, devices: int, *, viewer: User) -> Shown:
     waiting = row.pending_raise()
+    seen = group(row, devices, viewer=viewer, real=ConnectorInstance.reaching().exists())
     return {
-        **group(row, devices, viewer=viewer),
+        **seen,
         "pending": _pending(waiting, viewer) if waiting else None,
         "revision": row.revision,
         "rules": [_rule_row(rule) for rule in row.rules.all()],
         "history": _history(row),
-        "kept": _kept(row),
+        "kept": _kept(row, to_confirm=seen["to_confirm"]),
     }
 
 
-def _kept(row: DeviceGroup) -> Shown | None:
+def _kept(row: DeviceGroup, *, to_confirm: bool) -> Shown | None:
     """When its level was last confirmed; None where nothing runs by itself."""
+    if to_confirm:
+        return {"since": "", "due": "", "is_due": True}
     if row.level <= AutomationLevel.SEMI_ALL:
         return None
     at = renewing.dated(DeviceGroup.objects.filter(pk=row.pk)).get().confirmed_at

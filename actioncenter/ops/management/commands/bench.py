@@ -15,12 +15,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from actioncenter.bench.databases import BadDatabase, kind_of, throw_away
+from actioncenter.bench.databases import Addresses, BadDatabase, kind_of, throw_away
 from actioncenter.bench.serving import OWN_SERVERS
 from actioncenter.estate.services import ServiceFailed, ServiceMissing
 
 # Known here by name only: their modules need the settings of the run.
-NAMES = ("audit", "chaos", "decide", "dispatch", "pages", "policy")
+NAMES = ("audit", "chaos", "decide", "dispatch", "export", "mail", "pages", "policy", "urls")
 
 
 class Command(BaseCommand):
@@ -49,10 +49,10 @@ class Command(BaseCommand):
         self.stderr.write(f"Seed {seed}")
         with tempfile.TemporaryDirectory(prefix="actioncenter-bench-") as folder:
             try:
-                with _database(name, database, Path(folder)) as (kind, url):
+                with _database(name, database, Path(folder)) as (kind, addresses):
                     arguments = [f"--{each}={options[each]}" for each in ("rows", "rounds", "minutes")]
                     arguments += [f"--seed={seed}", f"--database={kind}"]
-                    status = run([name, *arguments], Path(folder), url)
+                    status = run([name, *arguments], Path(folder), addresses)
             except (BadDatabase, ServiceMissing, ServiceFailed) as problem:
                 raise CommandError(str(problem)) from problem
             result = Path(folder) / "result.json"
@@ -62,21 +62,26 @@ class Command(BaseCommand):
 
 
 @contextmanager
-def _database(name: str, wanted: str | None, folder: Path) -> Iterator[tuple[str, str]]:
-    """Its kind and its address; the latter is empty where the benchmark itself starts the server."""
+def _database(name: str, wanted: str | None, folder: Path) -> Iterator[tuple[str, Addresses]]:
+    """Its kind and its addresses, which are empty where the benchmark itself starts the server."""
     if name not in OWN_SERVERS:
-        with throw_away(wanted or "sqlite", folder) as url:
-            yield kind_of(wanted or "sqlite"), url
+        with throw_away(wanted or "sqlite", folder) as addresses:
+            yield kind_of(wanted or "sqlite"), addresses
     elif wanted in (None, "postgres"):
-        yield "postgres", ""
+        yield "postgres", Addresses("", "")
     else:
         raise BadDatabase(f"{name} starts its own servers, so it takes no --database but postgres.")
 
 
-def run(arguments: list[Any], folder: Path, url: str) -> int:
+def run(arguments: list[Any], folder: Path, addresses: Addresses) -> int:
     """A process of its own, because settings are read once. Returns its exit status."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ACTIONCENTER_")}
-    environment = {**kept, "ACTIONCENTER_DATA": str(folder), "ACTIONCENTER_DATABASE_URL": url}
+    environment = {
+        **kept,
+        "ACTIONCENTER_DATA": str(folder),
+        "ACTIONCENTER_DATABASE_URL": addresses.runtime,
+        "ACTIONCENTER_DATABASE_OWNER_URL": addresses.owner,
+    }
     command = [
         sys.executable,
         "-m",

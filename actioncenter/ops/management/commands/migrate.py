@@ -1,11 +1,17 @@
-"""`manage.py migrate`: Django's own, which may be killed at any moment and run again."""
+"""`manage.py migrate`: Django's own, as the owner of the tables; it may be killed at any moment and run again."""
 
 from typing import Any
 
+from django.conf import settings
+from django.core.management.base import CommandError
 from django.core.management.commands import migrate
+from django.db import DEFAULT_DB_ALIAS, OperationalError, ProgrammingError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
 from django.db.migrations.state import ProjectState
+from psycopg.errors import InsufficientPrivilege
+
+from actioncenter.audit import roles
 
 
 class Executor(MigrationExecutor):
@@ -44,4 +50,47 @@ class Executor(MigrationExecutor):
 class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> str | None:
         migrate.MigrationExecutor = Executor  # type: ignore[attr-defined]
-        return super().handle(*args, **options)
+        only_looks = options["plan"] or options["check_unapplied"]
+        if settings.DATABASE_OWNER is None or options["database"] != DEFAULT_DB_ALIAS or only_looks:
+            return self._migrate(*args, **options)
+        runtime, database = _runtime()
+        with roles.as_owner():
+            owner, owned = roles.current()
+            if owned != database:
+                raise CommandError(
+                    f"ACTIONCENTER_DATABASE_OWNER_URL leads to the database {owned}, ACTIONCENTER_DATABASE_URL to {database}."
+                )
+            said = self._migrate(*args, **options)
+            if owner != runtime:
+                roles.grant(runtime)
+        self._tell(roles.examine())
+        return said
+
+    def _migrate(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().handle(*args, **options)
+        except ProgrammingError as error:
+            if isinstance(error.__cause__, InsufficientPrivilege):
+                raise CommandError(
+                    f"{error}Migrating takes the owner of the tables: set ACTIONCENTER_DATABASE_OWNER_URL"
+                    " (docs/operator/roles.md)."
+                ) from error
+            raise
+
+    def _tell(self, found: roles.Rights) -> None:
+        """What is left after all rights were given and taken, and only a person can change."""
+        for phrase in (*found.grave, *found.needless, *found.lacking):
+            self.stderr.write(f"The database role {found.name} {phrase} (docs/operator/roles.md).")
+
+
+def _runtime() -> tuple[str, str]:
+    """The role that the product runs under and its database; it must be there, or there is nobody to give rights to."""
+    try:
+        return roles.current()
+    except OperationalError as error:
+        raise CommandError(
+            f"The runtime role of ACTIONCENTER_DATABASE_URL can't sign in: {error}\n"
+            "Both roles are made by hand, once: docs/operator/roles.md has the SQL."
+        ) from error
+    finally:
+        connections[DEFAULT_DB_ALIAS].close()

@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
 from actioncenter.accounts.models import User
-from actioncenter.audit import triggers
+from actioncenter.audit import roles, triggers
 from actioncenter.audit.actor import Actor
 from actioncenter.ops import demo_people
 from actioncenter.ops.management.lookout import Lookout
@@ -51,6 +51,7 @@ class Command(BaseCommand):
         """Load what a first start needs; return the lines about signing in."""
         users = User.objects
         triggers.require()
+        roles.require()
         is_first = not users.exists()
         password = secrets.token_urlsafe(9)
         if is_first and no_demo:

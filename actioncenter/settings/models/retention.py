@@ -1,0 +1,165 @@
+"""How long what happened is kept, and what is kept longer because somebody said so."""
+
+import re
+from typing import Any, ClassVar, Final, Self
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models.functions import Now
+
+from actioncenter.accounts import fence
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
+from actioncenter.settings.models.authority import PROOF_NEEDED, has_proved, may_change
+
+SUBJECT: Final = "retention"
+WIDEST_PRESET: Final = 180
+"""Days that the pages offer at once (domain Q22); nothing they offer may be gone."""
+HELD: Final = re.compile(r"(?:action|investigation):[1-9][0-9]{0,17}")
+LABELLED: Final = re.compile(r"(A|INV)-([1-9][0-9]{0,17})", re.ASCII)
+PRESETS: Final = (180, 365, 730, 1095, 1825, 2555)
+
+
+class RetentionError(Exception):
+    """A change that isn't allowed; `code` is `role`, `reauthenticate`, `range`, `unchanged`, `reason`, `unknown`, `held` or `free`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Retention(models.Model):
+    """One row. Days; actions, evidence and their part of the log go together."""
+
+    days = models.PositiveIntegerField(
+        default=730, validators=[MinValueValidator(WIDEST_PRESET), MaxValueValidator(36_500)]
+    )
+    artefact_days = models.PositiveIntegerField(
+        default=30, validators=[MinValueValidator(1), MaxValueValidator(36_500)]
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="retention_one_row", condition=models.Q(id=1)),
+            models.CheckConstraint(
+                name="retention_not_shorter_than_pages", condition=models.Q(days__gte=WIDEST_PRESET)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Retention: {self.days} days, artefacts {self.artefact_days}"
+
+    @classmethod
+    def current(cls) -> "Retention":
+        """The row, or the defaults while nobody has changed any."""
+        return cls.objects.filter(pk=1).first() or cls(pk=1)
+
+    @property
+    def figures(self) -> dict[str, int]:
+        return {"days": self.days, "artefact_days": self.artefact_days}
+
+    @classmethod
+    def change(cls, *, by: Actor, comment: str = "", **figures: int) -> Self:
+        """Raises RetentionError."""
+        with fence.exclusive():
+            _check_right(by)
+            row = cls.objects.filter(pk=1).first() or cls(pk=1)
+            before = row.figures
+            for name, value in figures.items():
+                setattr(row, name, value)
+            try:
+                row.clean_fields()
+            except ValidationError as error:
+                name, said = next(iter(error.message_dict.items()))
+                raise RetentionError("range", f"{name.replace('_', ' ')}: {' '.join(said)}") from error
+            if row.figures == before:
+                raise RetentionError("unchanged", "Nothing was changed.")
+            row.save()
+            log.record(
+                Kind.SETTING_CHANGED, by=by, subject=SUBJECT, subject_name="Retention", before=before,
+                after=row.figures, detail={"comment": comment} if comment else None,
+            )  # fmt: skip
+        return row
+
+
+class LegalHold(models.Model):
+    """`subject` (`action:5`, `investigation:7`) is kept, whatever its age, until somebody lets go of it."""
+
+    subject = models.CharField(max_length=60)
+    reason = models.TextField()
+    placed_by_name = models.CharField(max_length=200)
+    placed_at = models.DateTimeField(db_default=Now())
+    released_by_name = models.CharField(max_length=200, blank=True, default="", db_default="")
+    released_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["subject"], name="legal_hold_once", condition=models.Q(released_at=None)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"hold on {self.subject}"
+
+    @classmethod
+    def place(cls, subject: str, *, by: Actor, reason: str) -> Self:
+        """Raises RetentionError."""
+        if not HELD.fullmatch(subject):
+            raise RetentionError("unknown", f"{subject!a} is neither an action nor an investigation.")
+        with fence.exclusive():
+            _check_right(by)
+            _check_reason(reason)
+            if cls.in_force().filter(subject=subject).exists():
+                raise RetentionError("held", f"{subject} is held already.")
+            row = cls.objects.create(subject=subject, reason=reason.strip(), placed_by_name=by.name)
+            row._tell(Kind.HOLD_PLACED, by=by, reason=reason)
+        return row
+
+    @classmethod
+    def release(cls, subject: str, *, by: Actor, reason: str) -> None:
+        """Raises RetentionError."""
+        with fence.exclusive():
+            _check_right(by)
+            _check_reason(reason)
+            row = cls.in_force().filter(subject=subject).first()
+            if row is None:
+                raise RetentionError("free", f"{subject} isn't held.")
+            cls.objects.filter(pk=row.pk).update(released_at=Now(), released_by_name=by.name)
+            row._tell(Kind.HOLD_RELEASED, by=by, reason=reason)
+
+    @classmethod
+    def in_force(cls) -> "models.QuerySet[LegalHold]":
+        return cls.objects.filter(released_at=None)
+
+    @classmethod
+    def numbers(cls, of: str) -> set[int]:
+        """Numbers held of `action` or `investigation`."""
+        held = cls.in_force().filter(subject__startswith=f"{of}:").values_list("subject", flat=True)
+        return {int(subject.partition(":")[2]) for subject in held}
+
+    def _tell(self, kind: Kind, *, by: Actor, reason: str) -> None:
+        stream: dict[str, Any] = {"subject": SUBJECT, "subject_name": self.subject}
+        log.record(kind, by=by, detail={"held": self.subject, "comment": reason.strip()}, **stream)
+
+
+def subject_of(text: str) -> str:
+    """`A-5` or `INV-7` as the log calls them. Raises RetentionError."""
+    match = LABELLED.fullmatch(text)
+    if match is None:
+        raise RetentionError("unknown", f"{text} is neither an action (A-5) nor an investigation (INV-7)")
+    return f"{'action' if match[1] == 'A' else 'investigation'}:{match[2]}"
+
+
+def _check_right(by: Actor) -> None:
+    if not may_change(by):
+        raise RetentionError("role", "Only an admin changes what is kept.")
+    if not has_proved(by):
+        raise RetentionError("reauthenticate", PROOF_NEEDED)
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise RetentionError("reason", "A reason is required.")
