@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from actioncenter.settings.access import Scope
 from actioncenter.settings.models import DeviceGroup
+from actioncenter.web.narrowing import Narrowing
 from investigations import words
-from investigations.enums import ACTIVE_STATES
-from investigations.models import Investigation
+from investigations.enums import ACTIVE_STATES, IsolationState
+from investigations.models import Device, DeviceIdentity, Investigation
 
 ANY: Final = "any"
 LABELLED: Final = re.compile(r"INV-?(\d{1,18})", re.IGNORECASE)
@@ -30,6 +31,20 @@ STATUSES: Final = [
     ("stopped", "Terminated"),
 ]
 SEVERITY_CODES: Final = {code: severity for severity, (code, _) in words.SEVERITIES.items()}
+DEVICE_STATES: Final = [
+    ("isolated", "Isolated"),
+    ("restricted", "Restricted"),
+    ("contained", "Contained"),
+    ("critical", "Critical"),
+    ("offboarded", "Offboarded"),
+]
+DEVICE_STATE: Final[Mapping[str, Q]] = {
+    "isolated": ~Q(isolation=IsolationState.NONE),
+    "restricted": Q(execution_restricted=True),
+    "contained": Q(contained=True),
+    "critical": Q(critical=True) | Q(group__critical=True),
+    "offboarded": Q(offboarded=True),
+}
 EVER: Final = "ever"
 DEFAULT_PERIOD: Final = timedelta(days=7)
 PERIODS: Final[Mapping[str, timedelta]] = {
@@ -55,8 +70,8 @@ class SearchField(django_filters.CharFilter):  # type: ignore[misc]  # the libra
     field_class = forms.CharField
 
 
-class InvestigationFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """`qs` is not used: `narrow` applies what is valid, and the period that holds when none is chosen."""
+class InvestigationFilter(Narrowing):
+    """`narrow` applies what is valid, and the period that holds when none is chosen."""
 
     q = SearchField(label="Search", min_length=3, max_length=200)
     status = _choice("Status", STATUSES)
@@ -66,27 +81,11 @@ class InvestigationFilter(django_filters.FilterSet):  # type: ignore[misc]
     alert = SearchField(label="Alert", min_length=3, max_length=200)
     since = _choice("Time", TIMES, empty="past week or open")
 
-    class Meta:
-        fields: Final[list[str]] = []
-
     def __init__(self, data: QueryDict, *, rows: QuerySet[Investigation], scope: Scope) -> None:
         super().__init__(data, queryset=Investigation.objects.none())
         self.filters["source"].extra["choices"] = _sources(rows)
         self.filters["group"].extra["choices"] = _groups(scope)
         self.form.is_valid()
-
-    @property
-    def chosen(self) -> dict[str, str]:
-        cleaned: Mapping[str, Any] = self.form.cleaned_data
-        return {name: value for name, value in cleaned.items() if value not in (None, "")}
-
-    @property
-    def complaints(self) -> list[str]:
-        """One sentence per value that was ignored."""
-        return [
-            f"{self.filters[name].label}: {' '.join(map(str, errors))} This filter was ignored."
-            for name, errors in self.form.errors.items()
-        ]
 
     def narrow(self, rows: QuerySet[Investigation]) -> QuerySet[Investigation]:
         chosen = self.chosen
@@ -97,10 +96,28 @@ class InvestigationFilter(django_filters.FilterSet):  # type: ignore[misc]
             rows = rows.filter(recent | Q(state__in=[state.value for state in ACTIVE_STATES]))
         return rows
 
-    def shown(self, name: str) -> str:
-        """A chosen value in words."""
-        choices = dict(self.filters[name].extra.get("choices") or ())
-        return str(choices.get(self.chosen[name], self.chosen[name]))
+
+class DeviceFilter(Narrowing):
+    """Devices by name, address or identity, by group, and by what they are."""
+
+    q = SearchField(label="Search", min_length=2, max_length=200)
+    group = _choice("Group", [])
+    state = _choice("State", DEVICE_STATES)
+
+    def __init__(self, data: QueryDict, *, scope: Scope) -> None:
+        super().__init__(data, queryset=Device.objects.none())
+        self.filters["group"].extra["choices"] = _groups(scope)
+        self.form.is_valid()
+
+    def narrow(self, rows: QuerySet[Device]) -> QuerySet[Device]:
+        for name, value in self.chosen.items():
+            rows = rows.filter(DEVICE_NARROWING[name](value))
+        return rows
+
+
+def _device(text: str) -> Q:
+    identities = DeviceIdentity.objects.filter(value__iexact=text).values("device")
+    return Q(name__icontains=text) | Q(dns_name__icontains=text) | Q(pk__in=identities)
 
 
 def _sources(rows: QuerySet[Investigation]) -> list[tuple[str, str]]:
@@ -152,4 +169,9 @@ NARROWING: Final[Mapping[str, Any]] = {
     "group": lambda pk: Q(group=int(pk)),
     "alert": _by_alert,
     "since": _since,
+}
+DEVICE_NARROWING: Final[Mapping[str, Any]] = {
+    "q": _device,
+    "group": lambda pk: Q(group=int(pk)),
+    "state": DEVICE_STATE.__getitem__,
 }

@@ -5,6 +5,11 @@ from investigations import views
 app_name = "investigations"
 
 urlpatterns = [
-    path("", views.listed, name="list"),
-    path("<int:number>", views.detail, name="detail"),
+    path("investigations/", views.listed, name="list"),
+    path("investigations/<int:number>", views.detail, name="detail"),
+    path("devices/", views.devices, name="devices"),
+    path("devices/<int:number>", views.device, name="device"),
+    path("devices/<int:number>/<slug:code>", views.act, name="act"),
+    path("files/<slug:sha256>", views.file, name="file"),
+    path("files/<slug:sha256>/<slug:code>", views.act_on_file, name="act_on_file"),
 ]

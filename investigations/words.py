@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from actioncenter.actions.enums import ActionType
 from investigations.enums import (
     AlertStatus,
     EvidenceType,
@@ -105,3 +106,18 @@ REASONS: Final[Mapping[str, str]] = {
     "stopped": "Stopped by a person.",
 }
 """Why it is in its state, by `state_reason`."""
+
+EFFECTS: Final[Mapping[ActionType, str]] = {
+    ActionType.ISOLATE_DEVICE: "Every connection of the device ends but the one that manages it. Selective leaves open what the isolation exclusions name.",
+    ActionType.RELEASE_DEVICE: "The device may talk again. Connections that were cut don't return by themselves.",
+    ActionType.RESTRICT_EXECUTION: "Programs from places where users may write no longer start. What runs goes on, and interpreters aren't stopped.",
+    ActionType.RELEASE_EXECUTION: "Programs start again from everywhere.",
+    ActionType.CONTAIN_DEVICE: "The other managed devices stop talking to it, on every address that it has. The device itself isn't touched.",
+    ActionType.RELEASE_CONTAINMENT: "The other managed devices talk to it again.",
+    ActionType.ANTIVIRUS_SCAN: "Nothing stops. The device is busier while the scan runs; what it finds becomes evidence.",
+    ActionType.COLLECT_PACKAGE: "Nothing stops. Logs, processes and settings are fetched and kept encrypted.",
+    ActionType.OFFBOARD_DEVICE: "The device is managed no longer: no further action reaches it, and what waits for it is withdrawn.",
+    ActionType.QUARANTINE_FILE: "The file is moved to a locked place on its device, and processes that run it are stopped.",
+    ActionType.RELEASE_FILE: "The file returns to where it was. Processes that were stopped don't.",
+}  # fmt: skip
+"""What stops, or doesn't, for what is done by hand."""

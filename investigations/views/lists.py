@@ -19,6 +19,7 @@ from actioncenter.actions.views.refusing import refused
 from actioncenter.settings.access import within
 from actioncenter.web.keyset import BadToken
 from actioncenter.web.moments import iso, lasting, when
+from actioncenter.web.narrowing import Address
 from investigations import pages, words
 from investigations.enums import InvestigationState, Severity
 from investigations.filters import InvestigationFilter
@@ -51,12 +52,12 @@ def listed(request: Request) -> HttpResponse:
         )  # fmt: skip
     for complaint in complaints:
         messages.warning(request, complaint)
-    address = Address(narrowing, order)
+    address = ListAddress(narrowing, order)
     context = {
         "rows": _shown(page.rows, viewer),
         "filter": narrowing,
         "chips": address.chips(),
-        "clear_url": address.url(without=list(narrowing.chosen)),
+        "clear_url": address.clear_url,
         "hidden_state": [(name, value) for name, value in address.kept.items() if name == "sort"],
         "sort": {"key": order.key, "direction": "desc" if order.down else "asc"},
         "sort_links": address.sort_links(),
@@ -68,39 +69,19 @@ def listed(request: Request) -> HttpResponse:
     return render(request, "investigations/list.html", context, status=400 if complaints else 200)
 
 
-class Address:
+class ListAddress(Address):
     """The state of the list, which lies wholly in its address."""
 
     def __init__(self, narrowing: InvestigationFilter, order: pages.Order) -> None:
-        self.narrowing, self.order = narrowing, order
+        self.path, self.narrowing, self.order = reverse("investigations:list"), narrowing, order
         self.kept = QueryDict(mutable=True)
         for name, value in narrowing.chosen.items():
             self.kept[name] = value
         if str(order) != pages.DEFAULT_SORT:
             self.kept["sort"] = str(order)
 
-    def url(self, *, without: Sequence[str] = (), **changes: str) -> str:
-        query = self.kept.copy()
-        for name in without:
-            query.pop(name, None)
-        for name, value in changes.items():
-            query[name] = value
-        path = reverse("investigations:list")
-        return f"{path}?{query.urlencode()}" if query else path
-
     def page_url(self, token: str) -> str:
         return self.url(page=token) if token else ""
-
-    def chips(self) -> list[dict[str, str]]:
-        return [
-            {
-                "name": name,
-                "label": str(self.narrowing.filters[name].label),
-                "value": self.narrowing.shown(name),
-                "remove_url": self.url(without=[name]),
-            }
-            for name in self.narrowing.chosen
-        ]
 
     def sort_links(self) -> dict[str, Shown]:
         links = {}
@@ -176,7 +157,7 @@ def entities(devices: int, mailboxes: int) -> str:
     return ", ".join(parts)
 
 
-def _page(page: pages.Page, address: Address) -> Shown:
+def _page(page: pages.Page, address: ListAddress) -> Shown:
     return {
         "next_url": address.page_url(page.after),
         "prev_url": address.page_url(page.before),
@@ -192,16 +173,7 @@ def _total(page: pages.Page) -> str:
 
 
 def _empty(address: Address) -> dict[str, str]:
-    chips = address.chips()
-    if chips:
-        names = ", ".join(f"{chip['label']} {chip['value']}" for chip in chips)
-        return {
-            "title": "Nothing matches",
-            "text": f"No investigation fits {names}.",
-            "url": address.url(without=list(address.narrowing.chosen)),
-            "label": "Clear the filters",
-        }
-    return {
+    return address.nothing_fits("investigation") or {
         "title": "No investigation in the past week",
         "text": "None is open either. Investigations begin when an alert comes in.",
         "url": address.url(since="ever"),

@@ -6,10 +6,11 @@ from functools import cached_property
 from typing import Any, Final
 
 from django.db.models import Count, Q, QuerySet
+from django.urls import reverse
 
 from actioncenter.actions.queries import Viewer
 from actioncenter.actions.words import EVIDENCE_KINDS, VERDICTS
-from actioncenter.settings.access import within
+from actioncenter.settings.access import devices_within, within
 from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel
 from actioncenter.web.moments import iso, when
 from actioncenter.web.text import defanged
@@ -51,8 +52,7 @@ class Part:
         rows = Device.objects.filter(
             Q(pk__in=in_evidence) | Q(pk__in=self.investigation.devices.values("pk"))
         )
-        groups = self.viewer.scope.groups
-        return rows if groups is None else rows.filter(Q(group__isnull=True) | Q(group__in=groups))
+        return devices_within(rows, self.viewer.scope)
 
     @cached_property
     def mailboxes(self) -> QuerySet[Mailbox]:
@@ -112,6 +112,7 @@ def _device(device: Device, people: list[str]) -> Row:
     ]
     return {
         "name": device.name,
+        "url": reverse("investigations:device", args=[device.pk]),
         "group": group.name if group else "",
         "level_code": group.level if group else None,
         "level_label": LEVEL_LABELS[AutomationLevel(group.level)] if group else "",
@@ -161,12 +162,14 @@ def _evidence(item: Evidence, part: Part) -> Row:
     return {
         "icon": words.ICONS[kind],
         "name": defanged(item.name) if kind == EvidenceType.URL else item.name,
+        "url": reverse("investigations:file", args=[item.sha256]) if item.sha256 else "",
         "detail": _detail(item, kind),
         "verdict": verdict,
         "verdict_label": verdict_label,
         "remediation_code": status,
         "remediation_label": status_label,
         "on": _place(item),
+        "on_url": reverse("investigations:device", args=[item.device_id]) if item.device_id else "",
         "origin": item.detection_origin,
         "first_seen": when(seen, part.viewer.now),
         "first_seen_iso": iso(seen),
