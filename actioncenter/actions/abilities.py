@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from django.db.models import Q
+
 from actioncenter.actions.catalogue import CATALOGUE, needs_plan
 from actioncenter.actions.enums import (
     RETRYABLE,
@@ -50,6 +52,12 @@ IRREVERSIBLE: Final = frozenset(
     kind for kind, entry in CATALOGUE.items() if entry.dangerous and entry.inverse is None
 )
 """Nothing brings back what these do, so approving takes more than a click."""
+IRREVERSIBLE_IF_CRITICAL: Final = frozenset({ActionType.KILL_PROCESS})
+"""As these, on what the house can't do without. Elsewhere a process that should run is started again."""
+ASKS_HARDER: Final = Q(type__in=sorted(IRREVERSIBLE)) | Q(
+    type__in=sorted(IRREVERSIBLE_IF_CRITICAL), critical=True
+)
+"""The same of rows, see `asks_harder`."""
 TYPED_LIMIT: Final = 100
 
 
@@ -103,12 +111,18 @@ def needs_a_look(details: Details) -> str:
     return details.surprises[0].code if details.surprises else ""
 
 
+def asks_harder(action: Action) -> bool:
+    """Whether approving takes typing, and goes only with a few at once."""
+    kind = ActionType(action.type)
+    return kind in IRREVERSIBLE or (action.critical and kind in IRREVERSIBLE_IF_CRITICAL)
+
+
 def to_type(action: Action) -> str:
     """What a person types to approve what nothing brings back: the target, or how many there are.
 
     The number of the action stands for a name that nobody can type.
     """
-    if ActionType(action.type) not in IRREVERSIBLE:
+    if not asks_harder(action):
         return ""
     if action.target_count > 1:
         return str(action.target_count)

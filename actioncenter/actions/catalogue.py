@@ -111,7 +111,8 @@ CATALOGUE: Mapping[ActionType, Entry] = {
                                short="Collect package", runner_role="analyst"),
     T.ANTIVIRUS_SCAN: _device(
         "scan", "Run antivirus scan", "scan", "scan", Risk.LOW, short="Antivirus scan", runner_role="analyst",
-        parameters={"scan": Parameter(default="quick", choices=("quick", "full"))}, deadline=12 * HOUR),
+        parameters={"scan": Parameter(default="quick", choices=("quick", "full", "custom")),
+                    "path": Parameter(default="")}, deadline=12 * HOUR),
     T.REQUEST_SAMPLE: _entity("sample", "Request sample", K.FILE, "package", "sample", risk=Risk.LOW,
                               runner_role="analyst"),
     T.OFFBOARD_DEVICE: _device("offboard", "Offboard machine", "power", "device", Risk.HIGH,
@@ -202,6 +203,8 @@ def clean_parameters(kind: ActionType, raw: Mapping[str, Any]) -> dict[str, Any]
             raise ParameterError(name, "is required")
         else:
             cleaned[name] = parameter.default
+    if cleaned.get("scan") == "custom" and not cleaned["path"].strip():
+        raise ParameterError("path", "is required for a custom scan")
     return cleaned
 
 
@@ -221,10 +224,11 @@ def needs_plan(kind: ActionType, target: TargetKind) -> bool:
 def lane_of(kind: ActionType, owner: str, entity: str) -> str:
     """The lane that serialises what contradicts, e.g. `net:12`, `file:12:9f2c…`.
 
-    `owner` is the device or mailbox, empty for the tenant; `entity` the hash, path or message.
+    `owner` is the device or mailbox, empty for the tenant; `entity` the hash, path or message, or the peer
+    that contains the device: peers don't wait for each other.
     """
     entry = CATALOGUE[kind]
-    if entry.device_wide:
+    if entry.device_wide and not (entity and kind in {T.CONTAIN_DEVICE, T.RELEASE_CONTAINMENT}):
         return f"{entry.lane}:{owner}"
     if entry.lane in {"fwd", "dlg"}:
         return f"{entry.lane}:{owner}"

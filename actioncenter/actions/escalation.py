@@ -1,26 +1,45 @@
-"""Silence is noticed at half time: whoever else may decide is told, once per action (HO-003)."""
+"""Silence is noticed at half time: whoever else may decide is told, once per action (HO-003).
+
+What somebody was on who has left is nobody's again.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import DurationField, ExpressionWrapper, F, QuerySet
-from django.db.models.functions import Coalesce, Now
+from django.db.models import (
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+)
+from django.db.models.functions import Cast, Coalesce, Concat, Now
 from django.urls import reverse
 
 from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.models import RoleGrant, User
 from actioncenter.accounts.notices import notify, notify_admins
-from actioncenter.actions.models import Action, Review, Vote
+from actioncenter.actions.models import Action, Conflict, Review, Vote
+from actioncenter.actions.models.assigning import free
+from actioncenter.actions.models.settling import locked
 from actioncenter.actions.models.voting import has_proposed
 from actioncenter.actions.permissions import Rights, Verb, rights_of
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
+from actioncenter.auditor.models import PageView
 
 AT_ONCE: Final = 500
+AWAY: Final = timedelta(hours=4)
+"""Whoever hasn't looked at a page for so long has left."""
 People = Sequence[tuple[User, Rights]]
 
 
@@ -49,6 +68,27 @@ def escalate(by: Actor) -> int:
         if rows:
             _tell(rows, people)
     return len(rows)
+
+
+def left() -> "QuerySet[Action]":
+    """Waits, and whoever is on it has looked at nothing for a while, or may not sign in any more."""
+    ref = Concat(Value("user:"), Cast(OuterRef("assigned_to"), TextField()), output_field=TextField())
+    seen = PageView.objects.filter(actor=ref, at__gt=Now() - AWAY)
+    since = Coalesce("assigned_at", "updated_at")
+    gone = Q(assigned_to__is_active=False) | Q(since__lte=Now() - AWAY) & ~Exists(seen)
+    return Action.objects.waiting().exclude(assigned_to=None).annotate(since=since).filter(gone)
+
+
+def free_what_was_left(by: Actor) -> int:
+    """Give it back, one by one; somebody may take it at the same moment."""
+    given = 0
+    for pk in list(left().order_by("pk").values_list("pk", flat=True)[:AT_ONCE]):
+        with transaction.atomic(), suppress(Conflict):
+            row = locked(Action(pk=pk))
+            if left().filter(pk=pk).exists():
+                free(row, by=by, comment=f"{row.assigned_to_name} has left.")
+                given += 1
+    return given
 
 
 def overdue_reviews() -> "QuerySet[Review]":

@@ -1,8 +1,10 @@
 """The filters of both tabs. What is wrong with a value is said and the value ignored."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
+from zoneinfo import ZoneInfo, available_timezones
 
 import django_filters
 from django import forms
@@ -18,6 +20,7 @@ from actioncenter.actions.queries import Tab, Viewer
 from actioncenter.actions.queries.criteria import AUTOMATION, NOBODY, Criteria
 from actioncenter.settings.models import DeviceGroup
 from actioncenter.web.load import LARGEST
+from actioncenter.web.narrowing import Narrowing
 from investigations.enums import Verdict
 
 SHORTEST_SEARCH: Final = 3
@@ -26,6 +29,10 @@ SELECTED: Final = SafeString(" selected")
 ANY: Final = "any"
 LINKED: Final = ("investigation", "device", "mailbox", "approval", "assigned")
 """Set by links from other pages; they have a chip but no field."""
+RANGE: Final = ("after", "before", "zone")
+"""A range of times in the zone that the address names; in a form of their own."""
+LOCAL: Final = "%Y-%m-%dT%H:%M"
+YEARS: Final = range(2000, 2101)
 
 TYPES: Final = sorted(
     ((entry.code, entry.short) for entry in CATALOGUE.values()), key=lambda choice: choice[1]
@@ -53,6 +60,8 @@ PERIODS: Final = [
     ("month", "past 30 days"),
     ("half", "past 6 months"),
 ]
+
+SOONEST: Final = [("hour", "within an hour"), ("shift", "within 8 hours"), ("day", "within a day")]
 
 
 class Select(forms.Select):
@@ -87,6 +96,37 @@ def _shared(choices: Iterable[tuple[str, str]]) -> Callable[[], Sequence[tuple[s
     return lambda: fixed
 
 
+class LocalMoment(forms.CharField):
+    """A day and a time as clocks somewhere show them, which an address can carry."""
+
+    def clean(self, value: Any) -> str:
+        text: str = super().clean(value)
+        if text:
+            try:
+                moment = datetime.strptime(text, LOCAL)  # noqa: DTZ007 - its zone stands beside it
+            except ValueError:
+                raise forms.ValidationError("Write it as 2026-11-30T08:00.") from None
+            if moment.year not in YEARS:
+                raise forms.ValidationError("Choose a year of this century.")
+        return text
+
+
+class ZoneName(forms.CharField):
+    def clean(self, value: Any) -> str:
+        text: str = super().clean(value)
+        if text and text not in available_timezones():
+            raise forms.ValidationError("Name a zone such as Europe/Oslo.")
+        return text
+
+
+class MomentOf(django_filters.Filter):  # type: ignore[misc]  # the library ships no types
+    field_class = LocalMoment
+
+
+class ZoneOf(django_filters.Filter):  # type: ignore[misc]  # the library ships no types
+    field_class = ZoneName
+
+
 class NumberOf(django_filters.Filter):  # type: ignore[misc]  # the library ships no types
     """A number in an address, within what a key can hold."""
 
@@ -96,7 +136,7 @@ class NumberOf(django_filters.Filter):  # type: ignore[misc]  # the library ship
         super().__init__(label=label, min_value=1, max_value=LARGEST)
 
 
-class ActionFilter(django_filters.FilterSet):  # type: ignore[misc]
+class ActionFilter(Narrowing):
     """Cleans what stands in an address into criteria for actions.queries."""
 
     q = django_filters.CharFilter(label="Search", min_length=SHORTEST_SEARCH, max_length=200)
@@ -108,50 +148,47 @@ class ActionFilter(django_filters.FilterSet):  # type: ignore[misc]
     by = _choice("Decided by", [])
     source = _choice("Source", [(code, words.SOURCES[source]) for code, source in SOURCE_CODES.items()])
     since = _choice("Time", PERIODS)
+    due = _choice("Expires", SOONEST)
     investigation = NumberOf("Investigation")
     device = NumberOf("Device")
     mailbox = NumberOf("Mailbox")
     approval = django_filters.UUIDFilter(label="Approval")
     assigned = NumberOf("Handed to")
-
-    class Meta:
-        fields: Final[list[str]] = []
+    after = MomentOf(label="From", max_length=16)
+    before = MomentOf(label="To", max_length=16)
+    zone = ZoneOf(label="Zone", max_length=64)
 
     def __init__(self, data: QueryDict, *, tab: Tab, viewer: Viewer) -> None:
         super().__init__(data, queryset=User.objects.none())
         if tab is Tab.PENDING:
             del self.filters["result"], self.filters["by"]
         else:
-            self.filters["by"].extra["choices"] = _shared(_people(viewer))
-        self.filters["group"].extra["choices"] = _shared(_groups(viewer))
+            del self.filters["due"]
+            self.filters["by"].extra["choices"] = _shared(viewer.once("people", lambda: _people(viewer)))
+        self.filters["group"].extra["choices"] = _shared(viewer.once("groups", lambda: _groups(viewer)))
         self.form.is_valid()
         self.viewer = viewer
-        self.linked = {name: self.form.fields.pop(name) for name in LINKED}
+        self.linked = {name: self.form.fields.pop(name) for name in (*LINKED, *RANGE)}
 
     @property
     def criteria(self) -> Criteria:
-        cleaned: Mapping[str, Any] = self.form.cleaned_data
-        return {
-            name: MEANINGS.get(name, str)(value) for name, value in cleaned.items() if value not in (None, "")
-        }
-
-    @property
-    def complaints(self) -> list[str]:
-        """One sentence per value that was ignored."""
-        return [
-            f"{self.filters[name].label}: {' '.join(map(str, errors))} This filter was ignored."
-            for name, errors in self.form.errors.items()
-        ]
+        meant = {name: MEANINGS.get(name, str)(value) for name, value in self.chosen.items()}
+        zone = ZoneInfo(meant.pop("zone", self.viewer.zone.key))
+        for name in RANGE[:2]:
+            if name in meant:
+                local = datetime.strptime(meant[name], LOCAL).replace(tzinfo=zone)
+                meant[name] = local.astimezone(UTC)
+        return meant
 
     def shown(self, name: str) -> str:
-        """A chosen value in words."""
         value = self.data.get(name, "")
         if name == "investigation":
             return f"INV-{value}"
+        if name in ("after", "before"):
+            return str(value).replace("T", " ")
         if name == "assigned" and value == str(self.viewer.user.pk):
             return "me"
-        choices = self.filters[name].extra.get("choices", tuple)()
-        return str(dict(choices).get(value, value))
+        return self.worded(name, value)
 
 
 def _groups(viewer: Viewer) -> list[tuple[str, str]]:

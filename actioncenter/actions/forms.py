@@ -1,11 +1,13 @@
 """What people send: one decision, or one for many."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from django import forms
 from django.core.exceptions import ValidationError
 
+from actioncenter.actions.catalogue import Entry, Parameter
 from actioncenter.actions.models.deciding import BULK_LIMIT, COMMENT_LIMIT
 from actioncenter.actions.permissions import Verb
 from actioncenter.web.load import LARGEST
@@ -13,7 +15,27 @@ from actioncenter.web.load import LARGEST
 SELECTED: Final = re.compile(r"([0-9]{1,19})(?::([0-9]{1,10})(:(?:[0-9a-f]{8})?)?)?")
 DIGEST: Final = re.compile(r"(?:[0-9a-f]{8,64})?")
 MODES: Final = frozenset({"click", "key"})
+UNITS: Final = {"hours": "Hours, 0 for no end", "days": "Days, 0 for no end"}
 BULK_VERBS: Final = (Verb.APPROVE, Verb.REJECT, Verb.UNDO)
+
+
+def parameter_form(entry: Entry, initial: Mapping[str, Any], data: Any = None) -> forms.Form:
+    """One field for every parameter of the type, as the catalogue allows it."""
+    form = forms.Form(data, initial=dict(initial))
+    for name, parameter in entry.parameters.items():
+        form.fields[name] = field = _field(name, parameter)
+        field.widget.attrs["class"] = "text"
+    return form
+
+
+def _field(name: str, parameter: Parameter) -> forms.Field:
+    label = UNITS.get(name, name.replace("_", " ").capitalize())
+    if parameter.choices:
+        choices = [(choice, choice.capitalize()) for choice in parameter.choices]
+        return forms.ChoiceField(label=label, choices=choices)
+    if parameter.kind is int:
+        return forms.IntegerField(label=label, min_value=0, max_value=parameter.limit)
+    return forms.CharField(label=label, max_length=parameter.limit, required=parameter.required)
 
 
 class Seen(NamedTuple):
@@ -27,7 +49,7 @@ class DecisionForm(forms.Form):
     """`revision`, `plan` and `ends` are what the person saw.
 
     Who doesn't say which revision has seen the first: what was edited since is never decided on unseen.
-    The others are None where the page doesn't say.
+    The others are None where the page doesn't say. `then` is the action to show next, 0 for none.
     """
 
     comment = forms.CharField(required=False, max_length=COMMENT_LIMIT, strip=True)
@@ -39,6 +61,10 @@ class DecisionForm(forms.Form):
     ends = forms.CharField(required=False, max_length=40)
     idempotency_key = forms.CharField(required=False, max_length=100)
     next = forms.CharField(required=False, max_length=4000)
+    then = forms.IntegerField(required=False, min_value=1, max_value=LARGEST)
+
+    def clean_then(self) -> int:
+        return self.cleaned_data["then"] or 0
 
     def clean_revision(self) -> int:
         return self.cleaned_data["revision"] or 1

@@ -18,11 +18,21 @@ from django.db.models.functions import Now
 from actioncenter.accounts import answers, mail, notices
 from actioncenter.actions import escalation, planning, rails
 from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution, JobKind, JobState
-from actioncenter.actions.execution import auditing, drifting, heartbeat, snapshots, timers, watching
+from actioncenter.actions.execution import (
+    auditing,
+    drifting,
+    heartbeat,
+    snapshots,
+    streaming,
+    timers,
+    watching,
+)
 from actioncenter.actions.execution.loop import runner_name
 from actioncenter.actions.models import Action, ConnectorJob, Duty, following
-from actioncenter.audit import sealing
+from actioncenter.audit import indexing, sealing
 from actioncenter.audit.actor import Actor
+from actioncenter.auditor import purging
+from actioncenter.auditor.verification import running
 from actioncenter.settings import checkpoints
 from actioncenter.settings.models import (
     ConnectorInstance,
@@ -223,6 +233,7 @@ CHORES: Sequence[Chore] = (
     Chore("stops", 0.5, watching.stops_waiting, watching.mind_stops),
     Chore("silent_runners", 1.0, lambda: watching.unalarmed().exists(), watching.raise_alarms),
     Chore("escalate", 1.0, lambda: escalation.due().exists(), escalation.escalate, look=2.0),
+    Chore("left", 60.0, lambda: escalation.left().exists(), escalation.free_what_was_left, look=60.0),
     Chore(
         "reviews",
         30.0,
@@ -231,6 +242,8 @@ CHORES: Sequence[Chore] = (
         look=30.0,
     ),
     Chore("notices", 60.0, lambda: notices.past_keeping().exists(), purge_notices, look=600.0),
+    Chore("retention", 60.0, purging.is_due, lambda by: purging.step(by=by), look=600.0),
+    Chore("words", 0.5, indexing.is_waiting, lambda by: indexing.fill()),
     Chore("answers", 60.0, lambda: answers.past_keeping().exists(), forget_answers),
 )
 
@@ -242,11 +255,19 @@ SEALS: Sequence[Chore] = (
 """In a thread of their own too: what isn't sealed yet could be dropped unseen."""
 OUTWARD: Sequence[Chore] = (Chore("mail", 5.0, mail.is_due, mail.deliver),)
 """What waits for servers of others, in a thread of its own: a slow one must hold up nothing."""
+STREAMS: Sequence[Chore] = (Chore("streams", 0.5, streaming.waiting, streaming.send, look=1.0),)
+"""Only begins; each destination has a thread and a lease of its own."""
 # A little earlier than it is looked at, or every second look would come just too soon.
 _BEAT: Final = float(settings.WATCHER_SECONDS)
 HEARTBEAT: Sequence[Chore] = (Chore("heartbeat", 0.7 * _BEAT, heartbeat.is_on, heartbeat.send, look=_BEAT),)
 """In another: a slow mail server is no reason to be taken for dead."""
-THREADS: Final = {"housekeeping": CHORES, "seals": SEALS, "outward": OUTWARD, "heartbeat": HEARTBEAT}
+THREADS: Final = {
+    "housekeeping": CHORES,
+    "seals": SEALS,
+    "outward": OUTWARD,
+    "streams": STREAMS,
+    "heartbeat": HEARTBEAT,
+}
 
 
 def tidy(*, by: Actor, chores: Sequence[Chore] = CHORES) -> int:
@@ -308,6 +329,9 @@ def beside(stopping: threading.Event, *, by: Actor) -> Iterator[None]:
         threading.Thread(target=run_until, args=(stopping,), kwargs={"by": by, "chores": chores}, name=name)
         for name, chores in THREADS.items()
     ]
+    # Of its own, too: it takes minutes, and keeps a lease of its own meanwhile.
+    verifier = {"by": Actor.system("verifier"), "holder": runner_name()}
+    threads.append(threading.Thread(target=running.work, args=(stopping,), kwargs=verifier, name="verifier"))
     for thread in threads:
         thread.start()
     try:

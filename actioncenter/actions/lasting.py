@@ -56,12 +56,17 @@ def drift_note(details: Details, viewer: Viewer) -> str:
     if not drifted:
         return ""
     first = drifted[0]
-    changed = {name: value for name, value in first.drift.items() if name in first.after}
-    shows = shown_state(changed or first.drift)
+    shows = shown_drift(first)
     others = f" and {details.drifted - 1} more" if details.drifted > 1 else ""
     seen = f": {first.on_name or first.name}{others}" if details.action.target_count > 1 else ""
     told = f"{seen}, seen {_when(first.drifted_at, viewer)}{f' as {shows}' if shows else ''}"
     return reasons.render("drifted", {"shown": told})
+
+
+def shown_drift(target: ActionTarget) -> str:
+    """What it shows instead of what was done, as short text."""
+    changed = {name: value for name, value in target.drift.items() if name in target.after}
+    return shown_state(changed or target.drift)
 
 
 def shown_state(state: Any) -> str:

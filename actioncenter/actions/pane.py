@@ -1,32 +1,35 @@
 """One action as its pane and its page show it: ready text, bounded, no logic left."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import uuid4
 
 from django.urls import reverse
 
-from actioncenter.actions import reasons, reversing, words
-from actioncenter.actions.abilities import comments_required, judge, needs_a_look
+from actioncenter.actions import instances, reasons, reversing, words
+from actioncenter.actions.abilities import comments_required, judge
+from actioncenter.actions.bringing import files_of
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import (
-    ENDS,
     RUNNING,
     ActionType,
+    Area,
     Decision,
     Execution,
     Risk,
     TargetKind,
     TargetState,
 )
-from actioncenter.actions.lasting import drift_note, shown_state, timer_of, waiting_note
+from actioncenter.actions.lasting import shown_state, timer_of
 from actioncenter.actions.models import Action, ActionTarget
+from actioncenter.actions.noting import notes_of
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import Viewer
-from actioncenter.actions.queries.connectors import concerned, told
 from actioncenter.actions.queries.details import Details
 from actioncenter.actions.rows import iso, rows_of, shown_target
-from actioncenter.actions.timeline import attempts_of, timeline_of
+from actioncenter.actions.timeline import attempts_of, comments_of, timeline_of
+from actioncenter.audit import sealing
 from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel
 from actioncenter.web.text import age_of
 from investigations.enums import EvidenceType, Verdict
@@ -53,6 +56,7 @@ FACTS: Final[Mapping[str, tuple[str, bool]]] = {
 """Label and whether it is set in the monospaced face."""
 PAST: Final = (("Waiting ", "Waited "), ("Runs ", "Ran "))
 """How a reason begins while it holds, and afterwards."""
+SHA256: Final = re.compile(r"[0-9a-f]{64}")
 SHOWN_VALUES: Final = 3
 ASKED: Final = {"seen": "take note", "again": "propose again"}
 """Verbs that read otherwise than they stand in addresses."""
@@ -81,8 +85,9 @@ def pane_of(
         **around,
         **_heading(details, viewer, url),
         **_decisions(details, viewer),
-        **_touched(details),
+        **_touched(details, viewer),
         **_record(details, viewer),
+        "files": files_of(details, viewer),
         **timer_of(action, viewer),
         "can": judged.can,
         "why_not": judged.why_not,
@@ -91,16 +96,30 @@ def pane_of(
         "typed": judged.typed,
         "plan_seen": details.plan.digest if details.plan else "",
         "can_edit": judged.can_edit,
-        "notes": _notes(details, viewer),
+        "notes": notes_of(details, viewer),
         "comment_required_for": comments_required(action),
         "comment_hint": _comment_hint(action, judged.can),
         "idempotency_key": uuid4().hex,
         "timeline": timeline_of(details.events, viewer, blind=judged.blind),
+        "unsealed": len(sealing.waiting([f"action:{action.pk}"])),
         "attempts": attempts_of(details.attempts, viewer),
         "similar": [_similar(other, viewer, url) for other in details.similar],
-        "can_assign": bool(row["expires"]) and not viewer.rights.refusal(Verb.PROPOSE, action),
+        **_shift(details, viewer, waits=bool(row["expires"]), may_approve=judged.can["approve"]),
         "live": bool(row["expires"] or row["left"]) or action.execution in RUNNING,
         "ptag": tag,
+    }
+
+
+def _shift(details: Details, viewer: Viewer, *, waits: bool, may_approve: bool) -> dict[str, Any]:
+    """Who is on it, and what people say about it."""
+    action = details.action
+    may_say = not viewer.rights.refusal(Verb.PROPOSE, action)
+    return {
+        "can_take": waits and not action.assigned_to_name and may_approve,
+        "can_give_back": waits and bool(action.assigned_to_name) and may_say,
+        "can_assign": waits and may_say,
+        "can_comment": may_say,
+        "comments": comments_of(details.comments, viewer),
     }
 
 
@@ -109,7 +128,8 @@ def title_of(action: Action) -> str:
     target, place = shown_target(action.target_kind, action.target_name), action.on_name
     if action.entry.kind == TargetKind.DEVICE and place:
         return f"{action.entry.short} {place}"
-    where = f" on {place}" if place and action.device_id else f", {place}" if place else ""
+    is_device = words.PLACE_ICONS.get(TargetKind(action.target_kind), "device") == "device"
+    where = f" on {place}" if place and is_device else f", {place}" if place else ""
     return f"{action.entry.short} {target}{where}"
 
 
@@ -174,7 +194,7 @@ def _decisions(details: Details, viewer: Viewer) -> dict[str, Any]:
     }
 
 
-def _touched(details: Details) -> dict[str, Any]:
+def _touched(details: Details, viewer: Viewer) -> dict[str, Any]:
     """Targets, figures, facts and evidence."""
     action, shown = details.action, details.targets
     started = action.execution != Execution.NONE or len(shown) > 1
@@ -186,6 +206,21 @@ def _touched(details: Details) -> dict[str, Any]:
         "blast": _blast(details),
         "evidence": [_evidence(item) for item in details.evidence],
         "evidence_total": details.evidence_total,
+        **_instances(details, viewer),
+    }
+
+
+def _instances(details: Details, viewer: Viewer) -> dict[str, Any]:
+    """On how many more devices the file of a quarantine is held, and the page of the file."""
+    action = details.action
+    target = details.targets[0] if details.targets and action.type == ActionType.QUARANTINE_FILE else None
+    if target is None or not SHA256.fullmatch(target.entity):
+        return {"file_url": "", "more_instances": 0, "more_url": ""}
+    more = instances.more_than(target, viewer.scope) if details.in_force else 0
+    return {
+        "file_url": reverse("investigations:file", args=[target.entity]),
+        "more_instances": more,
+        "more_url": reverse("investigations:act_on_file", args=[target.entity, "release_file"]) + "?all=on",
     }
 
 
@@ -201,6 +236,8 @@ def _record(details: Details, viewer: Viewer) -> dict[str, Any]:
         if action.investigation_id
         else "",
         "connector_label": ", ".join(connectors[:SHOWN_VALUES]),
+        "device_label": action.on_name if action.area == Area.DEVICE else "",
+        "device_url": reverse("investigations:device", args=[action.device_id]) if action.device_id else "",
     }
 
 
@@ -216,66 +253,6 @@ def _plan(details: Details, viewer: Viewer) -> dict[str, Any] | None:
         "warnings": [str(text) for text in plan.body.get("warnings", [])][:5],
         "stale": plan.expires_at <= viewer.now,
     }
-
-
-def _notes(details: Details, viewer: Viewer) -> list[dict[str, str]]:
-    """What went wrong or is still open, the gravest first."""
-    action = details.action
-    waits = told(concerned(action), viewer.when, viewer.now).get(action.pk, [])
-    notes = [
-        ("odd", _why_look(details, viewer)),
-        ("stop", _why_not_done(action)),
-        *(("warn", obstacle.sentence) for obstacle in waits),
-        ("warn", _cancel_asked(action)),
-        ("", _why_closed(action, viewer) or _set_aside(action, viewer) or waiting_note(details, viewer)),
-    ]
-    return [{"tone": tone, "text": text} for tone, text in notes if text]
-
-
-def _cancel_asked(action: Action) -> str:
-    asked = action.cancel_requested_at and action.execution in RUNNING
-    return f"{action.cancel_requested_by_name} asked to cancel this." if asked else ""
-
-
-def _why_look(details: Details, viewer: Viewer) -> str:
-    look = needs_a_look(details)
-    return drift_note(details, viewer) or (reasons.render(look) if look else "")
-
-
-def _why_not_done(action: Action) -> str:
-    if not action.code or action.execution not in ENDS or action.execution == Execution.SUCCEEDED:
-        return ""
-    if action.status_detail:
-        return action.status_detail
-    return reasons.render(
-        action.code,
-        {
-            "by": action.cancel_requested_by_name,
-            "device": action.on_name,
-            "group": action.group_name,
-            "done": action.succeeded_count,
-            "total": action.target_count,
-        },
-    )
-
-
-def _why_closed(action: Action, viewer: Viewer) -> str:
-    """Of what nobody decided."""
-    overdue = action.decision == Decision.PENDING and action.expires_at and action.expires_at <= viewer.now
-    if action.decision == Decision.EXPIRED or overdue:
-        return reasons.render("expired_undecided", {"days": action.approval_rule.get("expiry_days", 7)})
-    if action.decision == Decision.WITHDRAWN and action.code:
-        return reasons.render(action.code, {"device": action.on_name, "by": action.decided_by_name})
-    return ""
-
-
-def _set_aside(action: Action, viewer: Viewer) -> str:
-    """Of what waits: until when it was put off, and with whom it is."""
-    if action.decision != Decision.PENDING:
-        return ""
-    until = action.deferred_until
-    told = f"Put off until {viewer.when(until)}. " if until and until > viewer.now else ""
-    return f"{told}Handed to {action.assigned_to_name}." if action.assigned_to_name else told.strip()
 
 
 def _target(target: ActionTarget, *, simulated: bool) -> dict[str, Any]:

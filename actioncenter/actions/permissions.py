@@ -28,6 +28,7 @@ class Verb(StrEnum):
     RESOLVE = "resolve"
     ACKNOWLEDGE = "acknowledge"
     EXTEND = "extend"
+    DOWNLOAD = "download"
 
 
 class Refused(Exception):

@@ -135,6 +135,7 @@ EXECUTION: Mapping[str, Reason] = {
     "no_longer_automatic": Reason("Asks a person now", "Stopped because it would wait for a person now: {cause}."),
     "cancelled_by": Reason("Cancelled", "Cancelled by {by}."),
     "cancelled_by_inverse": Reason("Overtaken by its undo", "Cancelled because {other} takes it back."),
+    "dry_run": Reason("Dry run, nothing was sent", "Dry run: {connector} sent nothing and changed nothing. What it would have done: {changes}."),
     "nothing_sent": Reason("Nothing had begun", "Not run because {other} was cancelled before anything was sent."),
     "device_offline": Reason("Device is offline", "Waiting for {device} to come back; tried until {until}."),
     "patience_ended": Reason("Device stayed offline", "Given up because {device} could not be reached in time. Nothing was sent."),

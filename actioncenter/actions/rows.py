@@ -3,7 +3,7 @@
 Plain dictionaries, because templates look keys up faster than attributes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Final, TypedDict, cast
@@ -18,6 +18,7 @@ from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import RawRow, Viewer, stamp
 from actioncenter.actions.queries.connectors import Obstacle
 from actioncenter.actions.reversing import CAME_TO_NOTHING
+from actioncenter.audit.actor import AUTOMATION
 from actioncenter.web.text import age_of, defanged
 from investigations.enums import Verdict
 
@@ -88,6 +89,7 @@ class Row(RowTimes):
     decided_initials: str
     automation: bool
     source_label: str
+    seal: str
     extras: list[str]
     simulated: bool
     can_decide: bool
@@ -104,13 +106,18 @@ def rows_of(
     history: bool,
     extras: Sequence[str] = (),
     waits: Mapping[int, Sequence[Obstacle]] | None = None,
+    unsealed: Collection[int] | None = None,
 ) -> list[Row]:
-    """`url` makes the address that opens a number beside this list; `waits` is what keeps some from being sent."""
+    """`url` makes the address that opens a number beside this list; `waits` is what keeps some from being sent.
+
+    `unsealed` are those of which not every event is sealed; None where that isn't shown.
+    """
     made = []
     for raw in raws:
         row = _row(raw, viewer, url, look=_look(raw, history=history))
         blocked = _cannot_undo(raw, viewer) if history else _cannot_decide(raw, viewer)
         row["can_decide"], row["disabled_reason"] = not blocked, blocked
+        row["seal"] = "" if unsealed is None else "waits" if raw.id in unsealed else "sealed"
         row["extras"] = [_extra(raw, name, viewer) for name in extras]
         if waits and (obstacles := waits.get(raw.id)):
             row["waits"] = obstacles[0].short
@@ -142,7 +149,9 @@ def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str], *, look: str) -
     result = "expired" if overdue else words.result_of(raw.decision, raw.execution, raw.undo_execution)
     undo, undo_label, undo_url = _undo(raw, url)
     asked_for = raw.requested_by_id is not None or raw.source == Source.TIMER
-    automatic = raw.decision == Decision.NOT_REQUIRED and not asked_for
+    # The name lasts, where the account was deleted since.
+    by_policy = raw.decided_by_name in {"", AUTOMATION}
+    automatic = raw.decision == Decision.NOT_REQUIRED and not asked_for and by_policy
     unclear = raw.execution == Execution.OUTCOME_UNKNOWN
     verdict, verdict_label = ("odd", "Unconfirmed") if unclear else words.VERDICTS[Verdict(raw.verdict)]
     by = raw.decided_by_name or ("Nobody" if result == "expired" else "")
@@ -172,10 +181,11 @@ def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str], *, look: str) -
         "waits": "",
         "waits_for": "",
         "progress": progress_of(raw.done, raw.total) if raw.execution == Execution.IN_PROGRESS else None,
-        "decided_by": "Automation" if automatic else by,
+        "decided_by": AUTOMATION if automatic else by,
         "decided_initials": words.initials(raw.decided_by_name) if raw.decided_by_name and not automatic else "",
         "automation": automatic,
         "source_label": words.SOURCES[Source(raw.source)],
+        "seal": "",
         "extras": [],
         "simulated": bool(raw.simulated) and raw.execution != Execution.NONE,
         "can_decide": False,
@@ -240,6 +250,8 @@ def progress_of(done: int | None, total: int | None) -> int | None:
 def _result_label(raw: RawRow, result: str) -> str:
     if waits_for_device(raw):
         return WAITS
+    if raw.execution == Execution.CANCELLED and raw.code == words.DRY_RUN:
+        return words.REHEARSED
     if raw.target_count > 1 and result in {"succeeded", "partly_succeeded"}:
         return f"{raw.succeeded_count:,} of {raw.target_count:,}"
     return words.RESULTS.get(result, "")

@@ -7,8 +7,9 @@ from typing import Any
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Area, TargetKind
 from actioncenter.actions.models import TargetDraft
+from actioncenter.feeds import canonical
 from investigations.enums import EvidenceType, OsFamily
-from investigations.models import Evidence
+from investigations.models import Device, Evidence
 
 FILE_FACTS = ("path", "file_name", "sha256", "sha1", "md5", "size")
 FACTS: Mapping[TargetKind, tuple[str, ...]] = {
@@ -90,6 +91,26 @@ def draft(action: ActionType, evidence: Evidence, parameters: Mapping[str, Any],
     )
 
 
+def of_device(device: Device, parameters: Mapping[str, Any], place: Place) -> TargetDraft:
+    """The device itself, as evidence of it would name it."""
+    isolation = parameters.get("isolation")
+    return TargetDraft(
+        kind=TargetKind.DEVICE,
+        name=f"{isolation.capitalize()} isolation" if isolation else device.name,
+        on_name=device.name,
+        device_id=device.pk,
+        instance_id=place.instance_id,
+        instance_name=place.instance_name,
+        remote=place.remote,
+        facts={"os_family": OsFamily(device.os_family).name.lower()},
+    )
+
+
+def file_entity(evidence: Evidence) -> str:
+    """What identifies a file on its device."""
+    return _entity(TargetKind.FILE, evidence, evidence.facts)
+
+
 def _entity(kind: TargetKind, evidence: Evidence, facts: Mapping[str, Any]) -> str:
     """What identifies it within its device, mailbox or tenant."""
     match kind:
@@ -102,7 +123,7 @@ def _entity(kind: TargetKind, evidence: Evidence, facts: Mapping[str, Any]) -> s
         case TargetKind.REGISTRY:
             return "\\".join(str(facts.get(part, "")) for part in ("hive", "key", "value_name")).lower()
         case TargetKind.URL:
-            return str(facts.get("url", ""))
+            return _url(str(facts.get("url", "")))
         case TargetKind.MESSAGE:
             return _message(facts)
         case TargetKind.ATTACHMENT:
@@ -111,6 +132,14 @@ def _entity(kind: TargetKind, evidence: Evidence, facts: Mapping[str, Any]) -> s
             return str(facts.get("cluster_id") or evidence.key)
         case _:
             return str(facts.get("name") or evidence.name).lower()
+
+
+def _url(text: str) -> str:
+    """However it is written, so that two spellings of one page are one target."""
+    try:
+        return canonical.read(text).expression
+    except canonical.NotAnAddress:
+        return text
 
 
 def _message(facts: Mapping[str, Any]) -> str:

@@ -11,10 +11,12 @@ from typing import Any, Final
 
 from celery import bootsteps, shared_task
 from celery.worker import consumer
-from django.db import connection
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error, connection
 
 from actioncenter.actions import housekeeping
 from actioncenter.actions.execution.loop import Runner
+from actioncenter.audit import authorizer, roles
 from actioncenter.audit.actor import Actor
 from actioncenter.celery import app
 
@@ -67,6 +69,14 @@ def wake(*, ids: Sequence[int] = (), **_later: object) -> None:
 class Consumer(consumer.Consumer):  # type: ignore[misc]
     """Celery's own one dies of some messages, and gives them to the next worker that comes."""
 
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Kombu can break on closing a line to Redis that is gone with a message, and the worker would end."""
+        try:
+            super().on_connection_error_after_connected(exc)
+        except Exception as error:  # noqa: BLE001 - the line is given up whatever it says
+            logger.warning("the lost line to the broker didn't close: %r", error)
+        self.connection = None
+
     def create_task_handler(self, *args: Any, **more: Any) -> Callable[[Any], None]:
         handle = super().create_task_handler(*args, **more)
 
@@ -106,10 +116,24 @@ class Step(bootsteps.StartStopStep):  # type: ignore[misc]
             raise SystemExit(
                 "Actions are carried out in threads: start the worker without --pool, or with --pool threads."
             )
+        _refuse_a_role_that_could_rewrite()
+        authorizer.begin()
         _know_one_task_only()
 
     def create(self, parent: Any) -> Worker:
         return Worker(parent.concurrency)
+
+
+def _refuse_a_role_that_could_rewrite() -> None:
+    """While the database is away nobody can tell; the runner asks again before it begins anything."""
+    try:
+        roles.require()
+    except ImproperlyConfigured as refused:
+        raise SystemExit(str(refused)) from refused
+    except Error as away:
+        logger.warning("the database can't be asked yet: %s", away)
+    finally:
+        connection.close()
 
 
 def _know_one_task_only() -> None:

@@ -33,6 +33,7 @@ TOLD: Final[Mapping[str, tuple[str, str]]] = {
     Kind.ACTION_CANCEL_REQUESTED: ("x", "Cancel asked for"),
     Kind.ACTION_CANCELLED: ("s-rej", "Cancelled"),
     Kind.ACTION_REFUSED: ("lock", "Refused"),
+    Kind.ACTION_REHEARSED: ("info", "Dry run, nothing was sent. It would have done:"),
     Kind.ACTION_RETRIED: ("undo", "Retried"),
     Kind.ACTION_UNDONE: ("undo", "Undo asked for"),
     Kind.ACTION_OVERTOOK: ("undo", "Overtook"),
@@ -47,7 +48,11 @@ TOLD: Final[Mapping[str, tuple[str, str]]] = {
     Kind.ACTION_ACKNOWLEDGED: ("check", "Acknowledged"),
     Kind.ACTION_DEFERRED: ("clock", "Put off"),
     Kind.ACTION_HANDED_OVER: ("users", "Handed over"),
+    Kind.ACTION_TAKEN: ("users", "Taken on"),
+    Kind.ACTION_GIVEN_BACK: ("users", "Given back"),
     Kind.PLAN_MADE: ("lock", "Plan made"),
+    Kind.ARTEFACT_KEPT: ("package", "File brought back:"),
+    Kind.ARTEFACT_DOWNLOADED: ("package", "File downloaded:"),
 }
 """Icon and text by kind of event."""
 
@@ -63,6 +68,20 @@ ATTEMPTS: Final[Mapping[AttemptState, tuple[str, str]]] = {
 def timeline_of(events: Sequence[Event], viewer: Viewer, *, blind: bool = False) -> list[dict[str, str]]:
     """`blind`: without what others said to their votes, so that the next vote is a judgement of its own."""
     return [_told(event, viewer, blind=blind) for event in events]
+
+
+def comments_of(events: Sequence[Event], viewer: Viewer) -> list[dict[str, str]]:
+    """What people said to each other, in the order they did."""
+    said = [event for event in events if event.kind == Kind.ACTION_COMMENTED]
+    return [
+        {
+            "who": event.actor_name,
+            "text": str((event.detail or {}).get("comment") or ""),
+            "at": viewer.when(event.at),
+            "at_iso": iso(event.at),
+        }
+        for event in said
+    ]
 
 
 def attempts_of(attempts: Sequence[Attempt], viewer: Viewer) -> list[dict[str, Any]]:
@@ -115,8 +134,13 @@ DETAILS: Final[Mapping[str, Callable[[Told, Told], str]]] = {
     Kind.ACTION_OVERTOOK: lambda _, detail: f"A-{detail.get('overtook')}, which had not begun",
     Kind.ACTION_EXTENDED: lambda after, _: f"to {_moment(after.get('ends_at'))}",
     Kind.PLAN_MADE: lambda after, _: str(after.get("digest", ""))[:8],
+    Kind.ARTEFACT_KEPT: lambda after, _: str(after.get("name", "")),
+    Kind.ARTEFACT_DOWNLOADED: lambda after, _: str(after.get("name", "")),
     Kind.ACTION_HANDED_OVER: lambda after, _: f"to {after.get('assigned_to')}",
     Kind.ACTION_DEFERRED: _put_off,
+    Kind.ACTION_REHEARSED: lambda after, _: "; ".join(
+        map(str, after.get("changes") or [after.get("error", "")])
+    ),
     Kind.ACTION_PARTLY_SUCCEEDED: lambda after, _: (
         f"{after.get('succeeded', 0)} done, {after.get('failed', 0)} not"
     ),

@@ -56,6 +56,11 @@ PLACE_ICONS: Final[Mapping[TargetKind, str]] = {
 }
 """Of what isn't on a device."""
 
+DRY_RUN: Final = "dry_run"
+"""The code of what was cancelled because its connector only says what it would do."""
+REHEARSED: Final = "Dry run, not done"
+"""And what stands in place of its result."""
+
 RESULTS: Final[Mapping[str, str]] = {
     "succeeded": "Succeeded",
     "partly_succeeded": "Partly done",

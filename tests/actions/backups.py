@@ -12,6 +12,7 @@ import psycopg
 from django.db import connection
 
 from actioncenter.estate.services import Postgres
+from tests.services.database import migrate, owner_of, superuser_of
 
 
 def back_up(url: str, folder: Path) -> Callable[[], None]:
@@ -38,14 +39,17 @@ def _sqlite(url: str, folder: Path) -> Callable[[], None]:
 
 def _postgres(url: str, folder: Path) -> Callable[[], None]:
     dump, name = folder / "backup.dump", urlsplit(url).path[1:]
-    _program("pg_dump", "--format=custom", f"--file={dump}", url)
+    _program("pg_dump", "--format=custom", f"--file={dump}", owner_of(url))
+    superuser = urlsplit(superuser_of(url))._replace(path="/postgres").geturl()
 
     def restore() -> None:
         connection.close()
-        with psycopg.connect(urlsplit(url)._replace(path="/postgres").geturl(), autocommit=True) as server:
+        with psycopg.connect(superuser, autocommit=True) as server:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-            server.execute(f"CREATE DATABASE {name}")
-        _program("pg_restore", f"--dbname={url}", str(dump))
+            server.execute(f"CREATE DATABASE {name} OWNER {Postgres.owner} TEMPLATE template0")
+        as_told = ["--no-owner", "--no-privileges", "--exit-on-error"]
+        _program("pg_restore", *as_told, f"--dbname={owner_of(url)}", str(dump))
+        migrate(url)
 
     return restore
 

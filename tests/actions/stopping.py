@@ -20,6 +20,8 @@ from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.models import ConnectorInstance
 from tests import factories
 from tests.actions.conftest import RUNNER
+from tests.impatience import TookTooLong
+from tests.services.database import owner_of
 
 PATIENCE = 60.0
 """Seconds after which a machine, however busy, has failed."""
@@ -29,7 +31,8 @@ def until(true: Callable[[], Any], what: str = "it never came true", *, patience
     """Its first true value; looked at again and again, because it happens in another process."""
     over = time.monotonic() + patience
     while not (value := true()):
-        assert time.monotonic() < over, what
+        if time.monotonic() >= over:
+            raise TookTooLong(what)
         time.sleep(0.02)
     return value
 
@@ -37,6 +40,7 @@ def until(true: Callable[[], Any], what: str = "it never came true", *, patience
 def environment(url: str, **more: str) -> dict[str, str]:
     ours = {
         "ACTIONCENTER_DATABASE_URL": url,
+        "ACTIONCENTER_DATABASE_OWNER_URL": owner_of(url),
         "ACTIONCENTER_LOG_LEVEL": "ERROR",
         "DJANGO_SETTINGS_MODULE": "tests.conf",
     }

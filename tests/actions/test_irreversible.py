@@ -33,6 +33,12 @@ def noa(client: Client) -> Client:
     return client
 
 
+@pytest.fixture
+def mira(client: Client) -> Client:
+    client.force_login(factories.person("mira"))
+    return client
+
+
 def approve(client: Client, action: Action, verb: str = "approve", **form: str) -> Any:
     answer = client.post(
         f"/action-center/actions/{action.pk}/{verb}", {"mode": "key", "revision": "1", **form}
@@ -59,6 +65,38 @@ def test_the_name_is_typed(noa: Client, kind: ActionType) -> None:
         assert (action.decision, action.votes.count()) == (Decision.PENDING, 0)
     assert approve(noa, action, typed=" fin-lt-0007 ").status_code == 302
     assert (action.decision, action.votes.get().mode) == (Decision.APPROVED, "typed")
+
+
+@pytest.mark.oversight("HO-010")
+@pytest.mark.parametrize("critical", [True, False])
+def test_killing_a_process_on_a_critical_device_is_typed(mira: Client, critical: bool) -> None:
+    action = ready(ActionType.KILL_PROCESS, name="sqlservr.exe")
+    Action.objects.filter(pk=action.pk).update(critical=critical)
+    page = mira.get(f"/action-center/actions/{action.pk}").content.decode()
+    assert ('name="typed"' in page) == critical
+
+    answer = approve(mira, action)
+
+    assert (answer.status_code, action.decision) == (
+        (422, Decision.PENDING) if critical else (302, Decision.APPROVED)
+    )
+    if critical:
+        assert approve(mira, action, typed="sqlservr.exe").status_code == 302
+        assert (action.decision, action.votes.get().mode) == (Decision.APPROVED, "typed")
+
+
+@pytest.mark.oversight("HO-010")
+@pytest.mark.parametrize(("critical", "decision"), [(1, Decision.PENDING), (0, Decision.APPROVED)])
+def test_one_critical_among_many_stops_them_all(mira: Client, critical: int, decision: Decision) -> None:
+    actions = [
+        ready(ActionType.KILL_PROCESS, on=f"host-{at}", name="a.exe") for at in range(MOST_IRREVERSIBLE + 1)
+    ]
+    Action.objects.filter(pk__in=[action.pk for action in actions[:critical]]).update(critical=True)
+
+    selected = [f"{action.pk}:1" for action in actions]
+    mira.post("/action-center/bulk", {"verb": "approve", "selected": selected, "comment": "Known bad"})
+
+    assert set(Action.objects.values_list("decision", flat=True)) == {decision}
 
 
 def test_breaking_the_glass_does_not_save_the_typing(noa: Client) -> None:

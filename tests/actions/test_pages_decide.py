@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from actioncenter.accounts.answers import key_of_form
 from actioncenter.actions.abilities import BUTTONS
 from actioncenter.actions.enums import ActionType, Decision, Execution
 from actioncenter.actions.models import Action
@@ -144,7 +145,8 @@ def test_undo_links_both_and_needs_a_comment(mira: Client) -> None:
     shown = send(mira, action, "undo", comment="wrong file", idempotency_key="k1").context["action"]
     action.refresh_from_db()
     assert action.undone_by is not None
-    assert (action.undone_by.undo_of_id, action.undone_by.idempotency_key) == (action.pk, "k1")
+    key = key_of_form("k1", by=factories.person("mira").actor())
+    assert (action.undone_by.undo_of_id, action.undone_by.idempotency_key) == (action.pk, key)
     assert shown["undone_by"]["label"] == action.undone_by.label
     assert send(mira, action, "undo", comment="again").status_code == 409
 

@@ -134,6 +134,32 @@ def test_filters_narrow_both_tabs(mira: Client, query: str, fits: bool) -> None:
         assert shown["clear_url"] == address
 
 
+def test_a_page_holds_as_many_rows_as_asked(mira: Client) -> None:
+    for at in range(26):
+        proposed(name=f"file-{at}.exe")
+    sizes = {
+        size["rows"]: size["url"] for size in mira.get(f"{PENDING}?sort=on&size=25").context["page"]["sizes"]
+    }
+
+    assert sizes[50] == f"{PENDING}?sort=on", "the usual size needs no saying"
+    assert {rows: len(mira.get(url).context["numbers"]) for rows, url in sizes.items()} == {
+        25: 25,
+        50: 26,
+        100: 26,
+        200: 26,
+    }
+
+
+def test_a_hash_finds_what_was_done_to_the_file(mira: Client) -> None:
+    wanted, _ = factories.waiting_actions(2)
+    [link] = wanted.links.select_related("evidence")
+    sha256 = link.evidence.sha256
+
+    for text in (sha256, sha256.upper()):
+        assert mira.get(f"{PENDING}?q={text}").context["numbers"] == [wanted.pk]
+    assert mira.get(f"{PENDING}?q={'0' * 64}").context["numbers"] == []
+
+
 @pytest.mark.parametrize("result", words.RESULTS)
 def test_history_narrowed_to_one_result_shows_only_that(mira: Client, result: str) -> None:
     for state in set(Execution) - {Execution.NONE}:

@@ -13,10 +13,11 @@ from actioncenter.accounts import fence
 from actioncenter.actions.enums import SurpriseKind
 from actioncenter.actions.execution.surprising import said_of
 from actioncenter.actions.models import Surprise
-from actioncenter.audit import log, verify
+from actioncenter.audit import borders, log, redacted, signing, verify
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
-from actioncenter.audit.models import Event
+from actioncenter.audit.models import Event, Redaction
+from actioncenter.audit.trust import Trust
 from actioncenter.settings.enums import StopKind, StopScope
 from actioncenter.settings.models import Stop
 
@@ -29,7 +30,7 @@ def broken() -> list[str]:
     newest = Event.objects.order_by("-pk").values_list("stream", flat=True)[:NEWEST]
     found = verify.bad_rows_of(stream for stream in newest if stream.startswith("action:"))
     found += verify.Verification().bad_rows(_somewhere())
-    said = {said_of(bad) for bad in found}
+    said = {said_of(bad) for bad in found} | _forged_border() | _forged_redactions()
     return sorted(said - set(Surprise.objects.filter(said__in=said).values_list("said", flat=True)))
 
 
@@ -47,6 +48,20 @@ def stop_everything(by: Actor) -> int:
             Surprise.objects.create(kind=SurpriseKind.AUDIT, said=said, stop=stop.pk)
             log.record(Kind.SURPRISE_FOUND, by=by, subject="audit", detail={"said": said, "stop": stop.pk})
     return len(bad)
+
+
+def _forged_border() -> set[str]:
+    """Whoever may write the record of a purge can have rows deleted, but can't sign it."""
+    row = borders.newest()
+    fault = borders.fault_of(row, Trust(signing.known())) if row else ""
+    return {f"Purge {row.number}: {fault}."} if row and fault else set()
+
+
+def _forged_redactions() -> set[str]:
+    """The same of whoever has text replaced."""
+    trust = Trust(signing.known())
+    faults = {row: redacted.fault_of(row, trust) for row in Redaction.objects.order_by("-number")[:NEWEST]}
+    return {f"Redaction {row.number}: {fault}." for row, fault in faults.items() if fault}
 
 
 def _somewhere() -> "verify.Rows":

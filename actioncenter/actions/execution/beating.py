@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from actioncenter import schema
 from actioncenter.actions.execution.holding import Pulse
 from actioncenter.actions.models import RunnerBeat
-from actioncenter.audit import log, triggers
+from actioncenter.audit import log, roles, triggers
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.settings.models import Stop
@@ -48,7 +48,8 @@ class Beats:
             return
         self.examined = time.monotonic()
         absent = triggers.missing(connection)
-        found = schema.unknown() or (f"Missing in the database: {', '.join(absent)}." if absent else "")
+        rewritable = f"Missing in the database: {', '.join(absent)}." if absent else roles.trouble()
+        found = schema.unknown() or rewritable
         if found != self.pulse.unfit:
             logger.log(
                 logging.ERROR if found else logging.WARNING,

@@ -12,6 +12,7 @@ from actioncenter.actions.execution import (
     gates,
     holding,
     outside,
+    rehearsing,
     surprising,
 )
 from actioncenter.actions.execution.failpoints import Point
@@ -79,6 +80,8 @@ class Port:
             raise base.LeaseLost("the lease is over")
         if holding.stopped(self.attempt.action, sending=True):
             raise faring.Stopped("A switch was pulled.", retry_after=STOP_POLL)
+        if rehearsing.is_on(self.attempt.instance_id):
+            raise faring.Stopped("Its connector was set to dry run.", retry_after=STOP_POLL)
         return now
 
     def result(self, results: Sequence[base.Result]) -> None:

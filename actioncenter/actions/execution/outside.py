@@ -10,6 +10,7 @@ from django.conf import settings
 from actioncenter import vault
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, TargetKind, TargetState
+from actioncenter.actions.execution import blocking
 from actioncenter.actions.models import Action, ActionTarget, Attempt, TargetResult
 from actioncenter.connectors import registry
 from actioncenter.connectors.base import Connector, Delivery, Outcome, Request, Result, Target
@@ -38,7 +39,20 @@ def connect(instance: ConnectorInstance) -> Connector:
     if instance.kind == "simulator":
         options.setdefault("path", str(Path(settings.DATA_DIR) / "simulator.sqlite3"))
     secret = vault.unseal(bytes(instance.secret)) if instance.secret else {}
+    if instance.kind == "ssh":
+        secret = {**secret, "authority": _authority()}
+    if instance.kind == "feeds":
+        secret = {**secret, "book": blocking.Book()}
     return kind.build(options, secret)
+
+
+def _authority() -> str:
+    """The seed that signs for hosts. Enrolling makes it; a runner never does, or hosts would trust another one."""
+    path = Path(settings.KEYS_DIR) / "ssh.key"
+    try:
+        return path.read_bytes().hex()
+    except OSError:
+        return ""
 
 
 def request_for(attempt: Attempt, targets: Sequence[ActionTarget], *, deadline: float) -> Request:

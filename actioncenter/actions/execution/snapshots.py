@@ -143,6 +143,16 @@ def kept() -> list[dict[str, Any]]:
     ]
 
 
+def encrypted_with(key: bytes) -> list[str]:
+    """Names of the files that only this key opens. They stay so: the log has their hash."""
+    found = []
+    for path in sorted(_folder().glob(f"*{SUFFIX}")):
+        with path.open("rb") as file:
+            if vault.is_of(key, file.readline().strip()):
+                found.append(path.name)
+    return found
+
+
 def _folder() -> Path:
     return Path(settings.SNAPSHOTS_DIR)
 

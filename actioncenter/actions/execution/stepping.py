@@ -18,10 +18,12 @@ from actioncenter.actions.execution import (
     anchoring,
     artefacts,
     binding,
+    detecting,
     failpoints,
     faring,
     gates,
     outside,
+    rehearsing,
     stumbling,
     surprising,
 )
@@ -124,6 +126,10 @@ def _work(attempt: Attempt, *, by: Actor) -> None:
         if attempt.instance is None:
             raise base.Permanent("no_route", "No connector carries this out.")
         connector = outside.connect(attempt.instance)
+        if attempt.sent_at is None and rehearsing.is_on(attempt.instance_id):
+            rehearsing.rehearse(attempt, connector, request, by=by)
+            faring.note(attempt.instance_id, None, by=by)
+            return
         answer = _ask(attempt, connector, request, targets, port)
         failpoints.reach(Point.ANSWERED)
     except (base.ConnectorError, registry.UnknownKind) as error:
@@ -218,21 +224,23 @@ def _take(
     attempting.renew(attempt, LEASE)
     results, read = _confirmed(connector, port, answer)
     gap = _gap(attempt)
-    if isinstance(answer, base.Continue) and gap is not None:
-        attempting.park(
-            attempt,
-            results,
-            read,
-            cursor=answer.cursor,
-            wait=answer.wait,
-            done=answer.done,
-            total=answer.total,
-            message=outside.cleaned(answer.message),
-            by=by,
-        )
-        return
-    files = artefacts.store(attempt.action, answer.artefacts) if isinstance(answer, base.Done) else []
-    attempting.finish(attempt, results, read, artefacts=files, look_again_in=gap, by=by)
+    detecting.hand_over(attempt, results, by=by)
+    with artefacts.stored(attempt.action, answer.artefacts) as files:
+        if isinstance(answer, base.Continue) and gap is not None:
+            attempting.park(
+                attempt,
+                results,
+                read,
+                cursor=answer.cursor,
+                wait=answer.wait,
+                done=answer.done,
+                total=answer.total,
+                message=outside.cleaned(answer.message),
+                artefacts=files,
+                by=by,
+            )
+        else:
+            attempting.finish(attempt, results, read, artefacts=files, look_again_in=gap, by=by)
 
 
 def _confirmed(

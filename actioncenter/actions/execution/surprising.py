@@ -16,6 +16,7 @@ from actioncenter.actions.enums import ActionType, SurpriseKind
 from actioncenter.actions.execution import claims
 from actioncenter.actions.execution.binding import TAMPERED, Refusal
 from actioncenter.actions.models import Action, Surprise, settling
+from actioncenter.actions.models.containing import PEER, THROUGH_PEERS, moved_peer
 from actioncenter.actions.models.surprise import code_of
 from actioncenter.audit import verify
 from actioncenter.audit.actor import Actor
@@ -90,9 +91,14 @@ def refused(action: Action, refusal: Refusal, *, by: Actor) -> None:
 
 def identity_changed(action: Action) -> Refusal | None:
     """A target whose device or mailbox goes by another reference on the connector's side by now."""
+    if action.type in THROUGH_PEERS and (moved := moved_peer(action.targets.order_by("pk"))):
+        return Refusal(IDENTITY_CHANGED, agreed=moved[0], found=moved[1])
     owner = Q(device=OuterRef("device")) | Q(mailbox=OuterRef("mailbox"))
-    moved = Binding.objects.filter(owner, instance=OuterRef("instance")).exclude(remote=OuterRef("remote"))
-    named = action.targets.annotate(now=Subquery(moved.values("remote")[:1])).filter(now__isnull=False)
+    rows = Binding.objects.filter(owner, instance=OuterRef("instance")).exclude(remote=OuterRef("remote"))
+    targets = action.targets.all()
+    if action.type in THROUGH_PEERS:
+        targets = targets.exclude(entity__startswith=PEER)
+    named = targets.annotate(now=Subquery(rows.values("remote")[:1])).filter(now__isnull=False)
     differing = named.order_by("pk").values_list("remote", "now").first()
     return Refusal(IDENTITY_CHANGED, agreed=differing[0], found=differing[1]) if differing else None
 

@@ -31,6 +31,7 @@ from actioncenter.actions.models import (
     ballots,
     breaking_glass,
     closing,
+    commenting,
     deciding,
     drifting,
     editing,
@@ -51,10 +52,11 @@ from investigations.models import Device, Evidence, Investigation, Mailbox
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
 
+    from actioncenter.actions.models.artefact import Artefact
     from actioncenter.actions.models.jobs import ConnectorJob
     from actioncenter.actions.models.plan import Plan, Vote
     from actioncenter.actions.models.surprise import Surprise
-    from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt
+    from actioncenter.actions.models.target import ActionTarget, Attempt
 
 Q = models.Q
 FINAL_DECISIONS = [Decision.REJECTED, Decision.EXPIRED, Decision.WITHDRAWN]
@@ -90,6 +92,7 @@ class Action(models.Model):
     deferred_until = models.DateTimeField(null=True)
     assigned_to = models.ForeignKey(PEOPLE, null=True, on_delete=models.SET_NULL, related_name="+")
     assigned_to_name = models.CharField(max_length=200, blank=True, default="", db_default="")
+    assigned_at = models.DateTimeField(null=True)
     approval_rule = models.JSONField(default=dict)
     quorum = models.PositiveSmallIntegerField(default=1)
     proposers = models.JSONField(default=list)
@@ -343,6 +346,18 @@ class Action(models.Model):
         """Ask one person who may decide it, and tell them. Raises as approve does."""
         return assigning.hand_over(self, to_user, by=by, comment=comment)
 
+    def take(self, *, by: Actor) -> "Action":
+        """Say that one is on it. Raises Conflict where somebody else is, and as approve does."""
+        return assigning.take(self, by=by)
+
+    def give_back(self, *, by: Actor, comment: str = "") -> "Action":
+        """Nobody is on it any more. Raises as approve does."""
+        return assigning.give_back(self, by=by, comment=comment)
+
+    def comment(self, text: str, *, by: Actor) -> list[str]:
+        """Say something about it, to those mentioned too; returns the names that reached nobody."""
+        return commenting.comment(self, text, by=by)
+
     def undo(self, *, by: Actor, comment: str, idempotency_key: str = "") -> "Action":
         """Queue the inverse and link both ways. Raises Conflict, Refused, Invalid, NotVisible."""
         return undoing.undo(self, by=by, comment=comment, idempotency_key=idempotency_key)
@@ -374,18 +389,3 @@ class Action(models.Model):
     def resolve_unknown(self, *, by: Actor, happened: bool, comment: str) -> "Action":
         """A person who looked says what an unknown outcome was."""
         return running.resolve_unknown(self, by=by, happened=happened, comment=comment)
-
-
-class ActionEvidence(models.Model):
-    """Why an action was proposed: the evidence, its verdict then, and what policy said of it."""
-
-    action = models.ForeignKey(Action, on_delete=models.CASCADE, related_name="links")
-    evidence = models.ForeignKey(Evidence, on_delete=models.CASCADE, related_name="links")
-    verdict = models.PositiveSmallIntegerField()
-    outcome_code = models.CharField(max_length=60, blank=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint("action", "evidence", name="action_evidence_unique")]
-
-    def __str__(self) -> str:
-        return f"{self.evidence_id} for {self.action_id}"

@@ -1,7 +1,7 @@
-"""Putting a decision off, and handing it to somebody who may make it.
+"""Putting a decision off, being on it, and handing it to somebody who may make it.
 
-Neither decides anything: an action that was put off still expires when it would have, and whoever
-it was handed to is asked first, not alone.
+None of them decides anything: an action that was put off still expires when it would have, and whoever
+it is with is asked first, not alone.
 """
 
 from datetime import datetime
@@ -67,21 +67,72 @@ def hand_over(action: "Action", to_user: User, *, by: Actor, comment: str = "") 
         obstacle = why_not_theirs(row, to_user)
         if obstacle:
             raise Invalid("to", obstacle)
-        before = {"assigned_to": row.assigned_to_name, "deferred_until": iso(row.deferred_until)}
-        # What one person put off is not put off for the next.
-        _write(row, assigned_to_id=to_user.pk, assigned_to_name=to_user.shown_name, deferred_until=None)
-        event(
-            row,
-            Kind.ACTION_HANDED_OVER,
-            by,
-            before=before,
-            after={"assigned_to": to_user.shown_name, "assigned_ref": to_user.ref, "deferred_until": None},
-            detail={"comment": comment},
-        )
+        _assign(row, Kind.ACTION_HANDED_OVER, to_user, by=by, comment=comment)
         if to_user.ref != by.ref:
             _tell(row, to_user, by=by, comment=comment)
     action.refresh_from_db()
     return action
+
+
+def take(action: "Action", *, by: Actor) -> "Action":
+    """Whoever takes it is on it from now on; nothing changes where they are already.
+
+    Raises Conflict (`taken`: somebody else is on it), Invalid (they may not decide it), Refused, NotVisible.
+    """
+    with fence.decider():
+        row = locked(action)
+        rights = fresh_rights(by)
+        rights.require(Verb.APPROVE, row)
+        _still_waits(row, database_now())
+        if row.assigned_to_id is not None and row.assigned_to_id != by.user_id:
+            raise Conflict(
+                row, "taken", f"{row.label} is with {row.assigned_to_name}. Ask them to hand it over."
+            )
+        obstacle = obstacle_for(row, by.ref, rights, by.name)
+        if obstacle:
+            raise Invalid("to", obstacle)
+        if row.assigned_to_id is None:
+            _assign(row, Kind.ACTION_TAKEN, User.objects.get(pk=by.user_id or 0), by=by)
+    action.refresh_from_db()
+    return action
+
+
+def give_back(action: "Action", *, by: Actor, comment: str = "") -> "Action":
+    """Nobody is on it any more. Raises Conflict (`free`: nobody was), Invalid, Refused, NotVisible."""
+    if len(comment) > COMMENT_LIMIT:
+        raise Invalid("comment", f"At most {COMMENT_LIMIT} characters.")
+    with fence.decider():
+        row = locked(action)
+        fresh_rights(by).require(Verb.PROPOSE, row)
+        _still_waits(row, database_now())
+        free(row, by=by, comment=comment)
+    action.refresh_from_db()
+    return action
+
+
+def free(row: "Action", *, by: Actor, comment: str) -> None:
+    """Of a row that the caller has locked. Raises Conflict (`free`)."""
+    if not row.assigned_to_name:
+        raise Conflict(row, "free", f"{row.label} is with nobody.")
+    before = {"assigned_to": row.assigned_to_name, "assigned_at": iso(row.assigned_at)}
+    after = {"assigned_to": "", "assigned_ref": "", "assigned_at": None}
+    _write(row, assigned_to_id=None, assigned_to_name="", assigned_at=None)
+    event(row, Kind.ACTION_GIVEN_BACK, by, before=before, after=after, detail={"comment": comment})
+
+
+def _assign(row: "Action", kind: Kind, person: User, *, by: Actor, comment: str = "") -> None:
+    """What one person put off is not put off for the next."""
+    now = database_now()
+    before = {"assigned_to": row.assigned_to_name, "deferred_until": iso(row.deferred_until)}
+    after = {"assigned_to": person.shown_name, "assigned_ref": person.ref, "assigned_at": iso(now)}
+    _write(
+        row,
+        assigned_to_id=person.pk,
+        assigned_to_name=person.shown_name,
+        assigned_at=now,
+        deferred_until=None,
+    )
+    event(row, kind, by, before=before, after={**after, "deferred_until": None}, detail={"comment": comment})
 
 
 def why_not_theirs(row: "Action", person: User) -> str:

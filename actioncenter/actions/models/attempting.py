@@ -18,9 +18,10 @@ from django.db.models.functions import Coalesce, Now
 from actioncenter import vault
 from actioncenter.actions.enums import ALLOWED, AttemptState, Execution, TargetState
 from actioncenter.actions.models import pacing, standing
+from actioncenter.actions.models.artefact import Artefact, keep
 from actioncenter.actions.models.conflicts import LeaseLost
 from actioncenter.actions.models.settling import CONTRADICTED, contradict, event, legal, locked, settle
-from actioncenter.actions.models.target import ActionTarget, Artefact, Attempt, TargetResult
+from actioncenter.actions.models.target import ActionTarget, Attempt, TargetResult
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from investigations.models import Device
@@ -261,11 +262,12 @@ def note(attempt: Attempt, results: Sequence[TargetResult]) -> None:
 
 def park(
     attempt: Attempt, results: Sequence[TargetResult], read: Collection[int], *, cursor: Any, wait: float,
-    done: int, total: int, message: str, by: Actor,
+    done: int, total: int, message: str, artefacts: Sequence[Artefact] = (), by: Actor,
 ) -> None:  # fmt: skip
     """Take in what is final so far and release the lease until the next poll. Raises LeaseLost."""
     with _moving(attempt, by=by) as row:
         _record(attempt, results, read)
+        keep(row, artefacts, by=by)
         if row.cancel_requested_at is not None and attempt.action.cancel_requested_at is None:
             # Asked for while the far side was called: it is told at once.
             wait = 0
@@ -299,7 +301,7 @@ def finish(
     """
     with _moving(attempt, by=by, code=error_class, detail=error):
         _record(attempt, results, read)
-        Artefact.objects.bulk_create(artefacts)
+        keep(attempt.action, artefacts, by=by)
         if attempt.targets.filter(state__in=OPEN).exists():
             _leave_unknown(attempt, error or LEFT_OUT, look_again_in)
         else:

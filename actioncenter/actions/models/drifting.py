@@ -33,6 +33,8 @@ from actioncenter.audit.enums import Kind
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
 
+SPANS: Final = (("hours", 3600), ("days", 86_400))
+"""Parameters that give an action its end, and their seconds."""
 NAMED: Final = 20
 """Targets whose names the log keeps of one reading."""
 
@@ -220,7 +222,8 @@ def _fresh(target: ActionTarget) -> TargetDraft:
 
 def _parameters(row: "Action") -> dict[str, Any]:
     """What had an end keeps it."""
-    if not row.parameters.get("hours"):
+    name, seconds = next((each for each in SPANS if row.parameters.get(each[0])), ("", 1))
+    if not name:
         return dict(row.parameters)
-    left = (row.ends_at - database_now()).total_seconds() / 3600 if row.ends_at else 0
-    return {**row.parameters, "hours": max(1, math.ceil(left)) if row.ends_at else 0}
+    left = (row.ends_at - database_now()).total_seconds() / seconds if row.ends_at else 0
+    return {**row.parameters, name: max(1, math.ceil(left)) if row.ends_at else 0}

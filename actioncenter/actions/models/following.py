@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from actioncenter.actions.enums import (
     ALLOWED,
@@ -119,7 +119,14 @@ def _flag_devices(action: "Action") -> None:
     if action.parameters.get("isolation") == "selective":
         flags = SELECTIVE
     if flags is not None:
-        Device.objects.filter(pk__in=_devices_reached(action)).update(**flags)
+        devices = Device.objects.filter(pk__in=_devices_reached(action))
+        if action.type == ActionType.RELEASE_CONTAINMENT:
+            # As long as one peer keeps it off, it is contained.
+            contain = ActionType.CONTAIN_DEVICE
+            kept_off = {"targets__in_force": True, "targets__device": OuterRef("pk")}
+            left = type(action).objects.filter(type=contain, **kept_off)
+            devices = devices.filter(~Exists(left))
+        devices.update(**flags)
 
 
 def _devices_reached(action: "Action") -> list[int]:

@@ -142,23 +142,29 @@ def _move(handover: "Handover", rights: Rights, *, by: Actor) -> tuple[list[int]
     if connection.features.has_select_for_update:
         rows = rows.select_for_update(of=("self",), no_key=True)
     held = list(rows)
+    now = database_now()
     theirs = [row for row in held if not obstacle_for(row, by.ref, rights, by.name)]
     moved = [row.pk for row in theirs]
     for start in range(0, len(theirs), AT_ONCE):
         chunk = theirs[start : start + AT_ONCE]
         Action.objects.filter(pk__in=[row.pk for row in chunk]).update(
-            assigned_to_id=by.user_id, assigned_to_name=by.name, deferred_until=None, updated_at=Now()
+            assigned_to_id=by.user_id,
+            assigned_to_name=by.name,
+            assigned_at=now,
+            deferred_until=None,
+            updated_at=Now(),
         )
-        log.record_many([_moved(row, handover, by) for row in chunk])
+        log.record_many([_moved(row, handover, by, now) for row in chunk])
     return moved, [row.pk for row in held if row.pk not in set(moved)]
 
 
-def _moved(row: Action, handover: "Handover", by: Actor) -> log.Draft:
+def _moved(row: Action, handover: "Handover", by: Actor, now: datetime) -> log.Draft:
+    after = {"assigned_to": by.name, "assigned_ref": by.ref, "assigned_at": iso(now), "deferred_until": None}
     return row.draft(
         Kind.ACTION_HANDED_OVER,
         by=by,
         before={"assigned_to": row.assigned_to_name, "deferred_until": iso(row.deferred_until)},
-        after={"assigned_to": by.name, "assigned_ref": by.ref, "deferred_until": None},
+        after=after,
         detail={"handover": handover.pk},
     )
 

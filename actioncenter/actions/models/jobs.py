@@ -2,11 +2,17 @@
 
 import uuid
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Now
 
-from actioncenter.actions.enums import Area, JobState
-from actioncenter.settings.models import ConnectorInstance, DeviceGroup
+from actioncenter.accounts import fence
+from actioncenter.actions import dispatch
+from actioncenter.actions.enums import Area, JobKind, JobState
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
+from actioncenter.settings.models import ConnectorInstance, DeviceGroup, PaceError
+from actioncenter.settings.models.authority import may_change
 
 
 class ConnectorJob(models.Model):
@@ -38,6 +44,25 @@ class ConnectorJob(models.Model):
 
     def __str__(self) -> str:
         return f"job {self.pk}"
+
+    @classmethod
+    def request_check(cls, instance: ConnectorInstance, *, by: Actor) -> bool:
+        """Have a runner ask how it is, enabled or not; False while one is about to. Raises PaceError."""
+        with fence.exclusive():
+            if not may_change(by):
+                raise PaceError("role", "Only an admin has a connector checked.")
+            if cls.checks_of(instance.pk).exists():
+                return False
+            cls.objects.create(kind=JobKind.CHECK, instance=instance, requested_by_name=by.name)
+            subject, name = f"connector:{instance.pk}", instance.name[:300]
+            log.record(Kind.JOB_REQUESTED, by=by, subject=subject, subject_name=name, detail={"job": "check"})
+            transaction.on_commit(dispatch.wake, robust=True)
+        return True
+
+    @classmethod
+    def checks_of(cls, instance: int) -> "models.QuerySet[ConnectorJob]":
+        """Those that aren't over."""
+        return cls.objects.filter(kind=JobKind.CHECK, instance=instance, state__lte=JobState.RUNNING)
 
 
 class Duty(models.Model):

@@ -32,6 +32,7 @@ PROBE_AFTER: Final = timedelta(seconds=30)
 PROBE_AT_LEAST_EVERY: Final = timedelta(minutes=10)
 HELD_AT_MOST: Final = timedelta(hours=1)
 """However long the far side asks for: then it is asked once more."""
+NOTED_EVERY: Final = timedelta(minutes=1)
 WORTH_TELLING: Final = timedelta(minutes=10)
 """A hold as long as this is told to the admins."""
 
@@ -59,6 +60,8 @@ class ConnectorState(models.Model):
     error = models.CharField(max_length=500, blank=True, default="", db_default="")
     """What the last failure of the connector itself said."""
     error_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    """When a call last succeeded, or failed by its target alone; to the minute."""
     changed_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
@@ -150,10 +153,13 @@ def book(instance_id: int, *, lease: timedelta) -> bool:
 def answered(instance_id: int, *, by: Actor) -> None:
     """The connector itself works: whatever counted against it is over."""
     counted = Q(failures__gt=0) | Q(opened_at__isnull=False)
-    if not ConnectorState.objects.filter(counted, pk=instance_id).exists():
+    stale = Q(answered_at__isnull=True) | Q(answered_at__lte=Now() - NOTED_EVERY)
+    if not ConnectorState.objects.filter(counted | stale, pk=instance_id).exists():
         return
     with transaction.atomic():
-        _close(_locked(instance_id), by=by)
+        row = _locked(instance_id)
+        _change(row, answered_at=Now())
+        _close(row, by=by)
 
 
 def failed(instance_id: int, error: str, *, by: Actor) -> None:

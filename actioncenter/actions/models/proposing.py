@@ -11,7 +11,7 @@ from actioncenter.accounts import fence
 from actioncenter.actions import dispatch
 from actioncenter.actions.catalogue import CATALOGUE, clean_parameters
 from actioncenter.actions.enums import ActionType, Decision, Execution, JobKind
-from actioncenter.actions.models import entitling
+from actioncenter.actions.models import containing, entitling
 from actioncenter.actions.models.jobs import ConnectorJob
 from actioncenter.actions.models.proposal import Proposal, TargetDraft, fingerprint
 from actioncenter.actions.models.target import ActionTarget
@@ -37,7 +37,7 @@ def propose(model: "type[Action]", proposal: Proposal, *, by: Actor) -> "tuple[A
     parameters the type doesn't take; for a person also Invalid, Refused, NotVisible.
     """
     with fence.decider():
-        proposal, rule = entitling.entitled(proposal, by=by)
+        proposal, rule = entitling.entitled(containing.through_peers(proposal), by=by)
         existing = _existing(model, proposal)
         if existing:
             return existing, False

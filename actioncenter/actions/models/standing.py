@@ -1,8 +1,8 @@
 """What an action has put in force, and when that is over: taken back, or overtaken by another."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db.models.functions import Now
 
@@ -41,9 +41,12 @@ def _lasting(kind: ActionType) -> list[ActionType]:
 
 def end_of(row: "Action") -> datetime | None:
     """When what it has put in force is to be taken back by itself; None where it has no such time, or has it already."""
-    hours = row.parameters.get("hours")
-    if row.ends_at is not None or not isinstance(hours, int) or hours <= 0:
+    span = _span(row.parameters)
+    if row.ends_at is not None or not span or not row.targets.filter(in_force=True).exists():
         return None
-    if not row.targets.filter(in_force=True).exists():
-        return None
-    return database_now() + timedelta(hours=hours)
+    return database_now() + span
+
+
+def _span(parameters: Mapping[str, Any]) -> timedelta:
+    hours, days = parameters.get("hours"), parameters.get("days")
+    return timedelta(hours=hours if isinstance(hours, int) else 0, days=days if isinstance(days, int) else 0)

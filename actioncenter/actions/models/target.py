@@ -1,11 +1,9 @@
-"""Targets of an action, the attempts made on them, and what came back as files."""
+"""Targets of an action, and the attempts made on them."""
 
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 from django.db import models
 from django.db.models.functions import Now
 
@@ -16,7 +14,7 @@ from actioncenter.settings.models import ConnectorInstance
 from investigations.models import Device, Mailbox
 
 if TYPE_CHECKING:
-    from actioncenter.actions.models.action import Action
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,33 +158,3 @@ def behind_a_failed_undo() -> "models.QuerySet[ActionTarget]":
         action=models.OuterRef("action")
     )
     return ActionTarget.objects.filter(models.Exists(closing), action=models.OuterRef("pk"))
-
-
-class Artefact(models.Model):
-    """A file a connector brought back; the content lies encrypted in storage under `public_id`."""
-
-    action: "models.ForeignKey[Action, Action]" = models.ForeignKey(
-        "actions.Action", on_delete=models.CASCADE, related_name="artefacts"
-    )
-    public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    name = models.CharField(max_length=255)
-    media_type = models.CharField(max_length=100)
-    size = models.PositiveBigIntegerField()
-    sha256 = models.CharField(max_length=64)
-    created_at = models.DateTimeField(db_default=Now())
-
-    def __str__(self) -> str:
-        return self.name
-
-    def keep(self, content: bytes) -> None:
-        """Into the storage that all hosts share, encrypted."""
-        default_storage.save(self._place, ContentFile(vault.seal_bytes(content)))
-
-    def content(self) -> bytes:
-        """Raises OSError where the storage doesn't have it."""
-        with default_storage.open(self._place) as file:
-            return vault.unseal_bytes(file.read())
-
-    @property
-    def _place(self) -> str:
-        return f"artefacts/{self.public_id}"

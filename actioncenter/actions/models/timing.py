@@ -116,6 +116,9 @@ def end(row: "Action", *, by: Actor) -> bool:
         return False
     if not left.exclude(device__offboarded=True).exists():
         return _void(row, "The device was offboarded.", by=by, loud=True)
+    if left.filter(instance__dry_run=True).exists():
+        # It would only be rehearsed, and then nothing would end it any more.
+        return False
     later = _later(row, left)
     if later.filter(state__lte=TargetState.UNKNOWN, action__execution__in=sorted(RUNNING)).exists():
         return False

@@ -1,8 +1,8 @@
 """Writing decisions down: votes, the conditional update, events and marks.
 
 On PostgreSQL all of them are one statement, which is what makes a bulk decision cheap; SQLite has no
-statement that writes to several tables, so there the same parts run one after another. Either way the
-rows travel as one JSON text, because as many parameters cost more than the work itself.
+statement that writes to several tables, so there the same parts run one after another. The rows travel as
+a list for each column or as one JSON text, because as many parameters cost more than the work itself.
 """
 
 import json
@@ -88,7 +88,7 @@ def _record(row: Any, way: Way, *, decides: bool) -> dict[str, Any]:
         "action": row.id,
         "revision": row.revision,
         "fingerprint": row.fingerprint,
-        "plan": row.plan_pk if bound else None,
+        "plan": row.plan_pk if bound else 0,
         "seal": (row.plan_seal or _seal_of(row.plan_pk)) if bound else "",
         "votes": int(row.voted is None),
         "decides": int(decides),
@@ -133,27 +133,28 @@ def _write(
     events: Sequence[log.Draft], dirty: Sequence[int],
 ) -> int:  # fmt: skip
     """Returns how many actions were decided."""
-    sent, marked = json.dumps(records), json.dumps(dirty)
+    marked = json.dumps(dirty)
     votes, cast = _votes(way, ballot)
     update, set_to = _update(model, heads.at, way, ballot)
     marks = (
         f"INSERT INTO {Mark._meta.db_table} (investigation_id) SELECT value FROM {_LIST[connection.vendor]}"  # noqa: S608 - constants
     )
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            insertion, inserted = log.insertion(events, heads)
+    if connection.vendor == "postgresql":
+        insertion, inserted = log.insertion(events, heads)
+        sent = [[record[name] for record in records] for name in FIELDS]
+        with log.beside() as cursor:
             cursor.execute(
                 f"WITH sent AS MATERIALIZED (SELECT * FROM {_POSTGRES_SENT}), votes AS ({votes}),"  # noqa: S608 - constants
                 f" events AS ({insertion}), marks AS ({marks}) {update}",
-                [sent, *cast, *inserted, marked, *set_to],
+                [*sent, *cast, *inserted, marked, *set_to],
             )
-        else:
-            cursor.execute(votes, [*cast, sent])
-            log.record_many(events, heads)
-            cursor.execute(marks, [marked])
-            cursor.execute(update, [*set_to, sent])
-        changed: int = cursor.rowcount
-        return changed
+            return int(cursor.rowcount)
+    with connection.cursor() as cursor:
+        cursor.execute(votes, [*cast, json.dumps(records)])
+        log.record_many(events, heads)
+        cursor.execute(marks, [marked])
+        cursor.execute(update, [*set_to, json.dumps(records)])
+        return int(cursor.rowcount)
 
 
 def _votes(way: Way, ballot: Ballot) -> tuple[str, list[Any]]:
@@ -167,7 +168,7 @@ def _votes(way: Way, ballot: Ballot) -> tuple[str, list[Any]]:
     }
     statement = (
         f"INSERT INTO {Vote._meta.db_table} (action_id, revision, fingerprint, plan_id, {', '.join(said)})"  # noqa: S608 - constants
-        f" SELECT action, revision, fingerprint, plan, {', '.join('%s' for _ in said)} FROM {_SENT[connection.vendor]} WHERE votes = 1"
+        f" SELECT action, revision, fingerprint, nullif(plan, 0), {', '.join('%s' for _ in said)} FROM {_SENT[connection.vendor]} WHERE votes = 1"
     )
     return statement, list(said.values())
 
@@ -192,7 +193,7 @@ def _update(model: "type[Action]", moment: Any, way: Way, ballot: Ballot) -> tup
     if way.approves:
         sets += [
             "approved_fingerprint = sent.fingerprint",
-            "approved_plan_id = sent.plan",
+            "approved_plan_id = nullif(sent.plan, 0)",
             "approved_plan_digest = sent.seal",
         ]
     table = model._meta.db_table
@@ -204,8 +205,8 @@ def _update(model: "type[Action]", moment: Any, way: Way, ballot: Ballot) -> tup
 
 
 _EXTRACTED: Final = ", ".join(f"value ->> '$.{name}' AS {name}" for name in FIELDS)
-_TYPED: Final = ", ".join(f"{name} {type_}" for name, type_ in FIELDS.items())
-_POSTGRES_SENT: Final = f"json_to_recordset(%s) AS r({_TYPED})"
+_LISTS: Final = ", ".join(f"%b::{type_}[]" for type_ in FIELDS.values())
+_POSTGRES_SENT: Final = f"unnest({_LISTS}) AS r({', '.join(FIELDS)})"
 _SENT: Final = {
     "postgresql": "sent",
     # Not WITH before it: Python's driver then no longer says how many rows were changed.

@@ -9,7 +9,7 @@ from actioncenter.actions.queries.counts import (
     live_counts,
 )
 from actioncenter.actions.queries.listing import DEFAULT_SORT, PAGE_SIZE, Listing, Sort, Tab
-from actioncenter.actions.queries.pages import Page, can_sort, page
+from actioncenter.actions.queries.pages import Page, can_sort, page, possible_sort
 from actioncenter.actions.queries.raw import RawRow, stamp
 from actioncenter.actions.queries.viewer import Viewer, viewer_of
 
@@ -30,6 +30,7 @@ __all__ = [
     "list_counts",
     "live_counts",
     "page",
+    "possible_sort",
     "stamp",
     "viewer_of",
 ]

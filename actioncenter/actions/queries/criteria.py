@@ -1,7 +1,7 @@
 """What a list can be narrowed by. Keys are the names of the filter fields, values are cleaned.
 
-`result` and `since` mean something else for what is running than for what has ended, so the pages
-treat those two themselves.
+`result`, `since`, `after` and `before` mean something else for what is running than for what has ended,
+so the pages treat those themselves.
 """
 
 import re
@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet, Value
 
 from actioncenter.actions.enums import Decision, Execution
-from actioncenter.actions.models import Action
+from actioncenter.actions.models import Action, ActionEvidence
 from actioncenter.web.statements import Ago
 
 Criteria = Mapping[str, Any]
@@ -26,6 +26,13 @@ PERIODS: Final[Mapping[str, timedelta]] = {
     "month": timedelta(days=30),
     "half": timedelta(days=183),
 }
+DUE: Final[Mapping[str, timedelta]] = {
+    "hour": timedelta(hours=1),
+    "shift": timedelta(hours=8),
+    "day": timedelta(days=1),
+}
+"""How soon what waits expires."""
+SHA256 = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 LABELLED = re.compile(r"A-?([0-9]{1,18})", re.IGNORECASE)
 UNDONE = (Execution.SUCCEEDED, Execution.PARTLY_SUCCEEDED)
 
@@ -48,11 +55,23 @@ LIVE_RESULTS: Final[Mapping[str, Q]] = {
 
 
 def narrow(rows: QuerySet[Action], criteria: Criteria) -> QuerySet[Action]:
-    """Everything but `result` and `since`."""
+    """Everything but `result` and times."""
     for name, value in criteria.items():
         if name in NARROWING:
             rows = rows.filter(NARROWING[name](value))
     return rows
+
+
+def between(moment: str, criteria: Criteria) -> Q:
+    """`moment` is the column that the times of this list mean."""
+    wanted = Q()
+    if "since" in criteria:
+        wanted &= Q(**{f"{moment}__gte": since(criteria["since"])})
+    if "after" in criteria:
+        wanted &= Q(**{f"{moment}__gte": criteria["after"]})
+    if "before" in criteria:
+        wanted &= Q(**{f"{moment}__lt": criteria["before"]})
+    return wanted
 
 
 def since(value: str) -> Any:
@@ -69,11 +88,15 @@ def _decided_by(value: str | int) -> Q:
 
 
 def _text(value: str) -> Q:
-    """Names of target, device and mailbox; a number of an action or an approval id when it is one."""
+    """Names of target (of an email its subject), device and mailbox; a number, an approval id or a hash when it is one."""
     found = Q(target_name__icontains=value) | Q(on_name__icontains=value)
     number = LABELLED.fullmatch(value)
     if number:
         found |= Q(pk=int(number[1]))
+    if SHA256.fullmatch(value):
+        # Said twice, because the index holds those with a hash only.
+        links = ActionEvidence.objects.filter(evidence__sha256=value.lower()).exclude(evidence__sha256="")
+        found |= Q(pk__in=links.values("action"))
     with suppress(ValueError):
         found |= Q(approval_id=UUID(value))
     return found
@@ -95,5 +118,6 @@ NARROWING: Final[Mapping[str, Callable[[Any], Q]]] = {
     "approval": _equals("approval_id"),
     "assigned": _equals("assigned_to"),
     "by": _decided_by,
+    "due": lambda value: Q(expires_at__lte=Value(Ago(-DUE[value]))),
     "q": _text,
 }

@@ -8,7 +8,16 @@ from typing import Any, Final
 from django.db.models import Case, Count, IntegerField, Q, Value, When
 
 from actioncenter.actions.enums import TargetKind, TargetState
-from actioncenter.actions.models import Action, ActionEvidence, ActionTarget, Attempt, Plan, Surprise, Vote
+from actioncenter.actions.models import (
+    Action,
+    ActionEvidence,
+    ActionTarget,
+    Artefact,
+    Attempt,
+    Plan,
+    Surprise,
+    Vote,
+)
 from actioncenter.actions.queries.raw import RawRow, columns, read
 from actioncenter.actions.queries.viewer import Viewer
 from actioncenter.audit.enums import Kind
@@ -22,6 +31,8 @@ EVIDENCE_SHOWN: Final = 12
 EVENTS_SHOWN: Final = 40
 ATTEMPTS_SHOWN: Final = 10
 SIMILAR_SHOWN: Final = 5
+FILES_SHOWN: Final = 50
+COMMENTS_SHOWN: Final = 50
 PLAN_PARTS: Final = {
     "targets": "targets",
     "affected": "also affected",
@@ -54,6 +65,9 @@ class Details:
     attempts: Sequence[Attempt]
     similar: Sequence[RawRow]
     surprises: Sequence[Surprise]
+    files: Sequence[Artefact]
+    comments: Sequence[Event]
+    """The newest, in the order they were made."""
 
 
 def details(action: Action, viewer: Viewer) -> Details:
@@ -61,6 +75,7 @@ def details(action: Action, viewer: Viewer) -> Details:
     (raw,) = read(compiled(columns(Action.objects.filter(pk=action.pk), progress=True)))
     evidence = within(Evidence.objects.filter(links__action=action), viewer.scope)
     events = Event.objects.filter(stream=f"action:{action.pk}").order_by("-seq")[:EVENTS_SHOWN]
+    said = Event.objects.filter(stream=f"action:{action.pk}", kind=Kind.ACTION_COMMENTED).order_by("-seq")
     counted = list(
         action.targets.order_by()
         .values_list("state")
@@ -86,6 +101,8 @@ def details(action: Action, viewer: Viewer) -> Details:
         attempts=list(action.attempts.order_by("-id")[:ATTEMPTS_SHOWN]),
         similar=_similar(action, viewer),
         surprises=list(action.surprises.filter(looked_at=None).order_by("pk")),
+        files=list(action.artefacts.order_by("pk")[:FILES_SHOWN]),
+        comments=list(reversed(said[:COMMENTS_SHOWN])),
     )
 
 

@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from actioncenter.actions.models import Action
-from actioncenter.actions.queries.criteria import ENDED_RESULTS, LIVE_RESULTS, Criteria, narrow, since
+from actioncenter.actions.queries.criteria import ENDED_RESULTS, LIVE_RESULTS, Criteria, between, narrow
 from actioncenter.settings.access import Scope, within
 
 PUT_OFF: Final = Q(deferred_until__gt=Now())
@@ -77,18 +77,16 @@ class Listing:
         """The rows that are paged through."""
         if self.tab is Tab.PENDING:
             rows = Action.objects.waiting().exclude(PUT_OFF)
-            moment = "created_at__gte"
+            moment = "created_at"
         elif self.live_result is not None:
             rows = Action.objects.running().filter(self.live_result)
-            moment = "queued_at__gte"
+            moment = "queued_at"
         else:
             rows = Action.objects.ended()
-            moment = "history_at__gte"
+            moment = "history_at"
             if "result" in self.criteria:
                 rows = rows.filter(ENDED_RESULTS[self.criteria["result"]])
-        if "since" in self.criteria:
-            rows = rows.filter(**{moment: since(self.criteria["since"])})
-        return self._seen(rows)
+        return self._seen(rows.filter(between(moment, self.criteria)))
 
     def bands(self) -> list[QuerySet[Action]]:
         """What stands beside the list on its first page: above it, and what was put off below."""
@@ -106,16 +104,11 @@ class Listing:
         """For Pending its rows and those put off together: an index alone answers how many there are."""
         if self.tab is not Tab.PENDING:
             return self.rows()
-        rows = Action.objects.waiting()
-        if "since" in self.criteria:
-            rows = rows.filter(created_at__gte=since(self.criteria["since"]))
-        return self._seen(rows)
+        return self._seen(Action.objects.waiting().filter(between("created_at", self.criteria)))
 
     def _put_off(self) -> QuerySet[Action]:
         rows = Action.objects.waiting().filter(PUT_OFF).order_by("deferred_until", "id")
-        if "since" in self.criteria:
-            rows = rows.filter(created_at__gte=since(self.criteria["since"]))
-        return rows
+        return rows.filter(between("created_at", self.criteria))
 
     def _seen(self, rows: QuerySet[Action]) -> QuerySet[Action]:
         return narrow(within(rows, self.scope), self.criteria)

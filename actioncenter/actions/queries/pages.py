@@ -85,7 +85,7 @@ def can_sort(tab: Tab, key: str) -> bool:
 
 def page(listing: Listing, counts: ListCounts) -> Page:
     """Raises BadToken for a position that belongs to another order."""
-    sort, refused = _possible_sort(listing, counts)
+    sort, refused = possible_sort(listing, counts)
     position = listing.position
     if position and position.get("s") != str(sort):
         raise BadToken
@@ -120,16 +120,35 @@ def _statement(shape: Shape, sort: Sort, place: Place, above: tuple[bool, ...]) 
 
 
 def _walk(listing: Listing, sort: Sort, position: Mapping[str, Any] | None) -> "Along | Offset":
-    keys = INDEXED[listing.tab].get(sort.key) if listing.live_result is None else None
+    keys = _keys(listing, sort)
     return Along(listing, sort, keys, position) if keys else Offset(listing, sort, position)
 
 
-def _possible_sort(listing: Listing, counts: ListCounts) -> tuple[Sort, str]:
+def possible_sort(listing: Listing, counts: ListCounts) -> tuple[Sort, str]:
+    """The order that is affordable, and the key of the one that was asked for where that isn't."""
     sort = listing.order
     indexed = sort.key in INDEXED[listing.tab] or (listing.tab is Tab.PENDING and sort.key in ANY_SIZE)
     if indexed or not counts.capped or within_sort_cap(listing):
         return sort, ""
     return DEFAULT_SORT[listing.tab], sort.key
+
+
+def arranged(listing: Listing, sort: Sort) -> QuerySet[Action]:
+    """The rows of all pages, in the order in which they follow one another."""
+    keys = _keys(listing, sort)
+    if keys is None:
+        return _sorted(listing, sort)
+    return listing.rows().order_by(*(f"-{key}" if sort.down else key for key in keys))
+
+
+def _keys(listing: Listing, sort: Sort) -> Sequence[str] | None:
+    return INDEXED[listing.tab].get(sort.key) if listing.live_result is None else None
+
+
+def _sorted(listing: Listing, sort: Sort) -> QuerySet[Action]:
+    column = F(SORTED[listing.tab][sort.key])
+    order = column.desc(nulls_last=True) if sort.down else column.asc(nulls_last=True)
+    return listing.rows().order_by(order, "-id")
 
 
 def _band(rows: QuerySet[Action], branch: int, *, plan: bool) -> QuerySet[Any, Any]:
@@ -196,10 +215,7 @@ class Offset:
         return Place(0, False, self.first)
 
     def rows(self, branch: int) -> QuerySet[Any, Any]:
-        column = F(SORTED[self.listing.tab][self.sort.key])
-        ordered = self.listing.rows().order_by(
-            column.desc(nulls_last=True) if self.sort.down else column.asc(nulls_last=True), "-id"
-        )
+        ordered = _sorted(self.listing, self.sort)
         progress = self.listing.live_result is not None
         start = self.first - 1
         plan = self.listing.tab is Tab.PENDING

@@ -1,7 +1,9 @@
 """Who looks at a page: rights and clock, read once per request."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest
@@ -21,6 +23,7 @@ class Viewer:
     user: User
     rights: Rights
     now: datetime
+    _read: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def scope(self) -> Scope:
@@ -29,6 +32,12 @@ class Viewer:
     @property
     def zone(self) -> ZoneInfo:
         return self.user.zone
+
+    def once(self, name: str, read: Callable[[], Any]) -> Any:
+        """What several lists of one page need, read for the first of them."""
+        if name not in self._read:
+            self._read[name] = read()
+        return self._read[name]
 
     def local(self, moment: datetime) -> datetime:
         return moment.astimezone(self.user.zone)

@@ -1,4 +1,4 @@
-"""Putting a decision off, and handing it to somebody who may make it."""
+"""Putting a decision off, being on it, handing it to somebody who may make it, and talking about it."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -7,6 +7,7 @@ from typing import Any, Final
 from django import forms
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from actioncenter.accounts.answers import Outcome, once
@@ -19,6 +20,7 @@ from actioncenter.actions.pane import title_of
 from actioncenter.actions.permissions import RUNNER_ROLES, NotVisible, Refused, Verb, rights_of
 from actioncenter.actions.queries import Viewer, viewer_of
 from actioncenter.actions.views.detail import visible_action
+from actioncenter.web import htmx
 from actioncenter.web.load import LARGEST
 from actioncenter.web.moments import iso, when
 from actioncenter.web.refusing import refused
@@ -37,6 +39,10 @@ class DeferForm(forms.Form):
 class HandOverForm(forms.Form):
     to = forms.IntegerField(min_value=1, max_value=LARGEST, error_messages={"required": "Choose a person."})
     comment = forms.CharField(required=False, max_length=COMMENT_LIMIT, strip=True)
+
+
+class CommentForm(forms.Form):
+    comment = forms.CharField(max_length=COMMENT_LIMIT, strip=True)
 
 
 @require_safe
@@ -79,6 +85,46 @@ def hand_over(request: Request, number: int) -> HttpResponse:
     return _once(request, viewer, action, effect)
 
 
+@require_POST
+def take(request: Request, number: int) -> HttpResponse:
+    viewer = viewer_of(request)
+    action = visible_action(viewer, number)
+
+    def effect() -> str:
+        action.take(by=actor_of(request))
+        return f"{action.label} is with you now."
+
+    return _once(request, viewer, action, effect)
+
+
+@require_POST
+def give_back(request: Request, number: int) -> HttpResponse:
+    viewer = viewer_of(request)
+    action = visible_action(viewer, number)
+
+    def effect() -> str:
+        action.give_back(by=actor_of(request))
+        return f"{action.label} is with nobody now."
+
+    return _once(request, viewer, action, effect)
+
+
+@require_POST
+def comment(request: Request, number: int) -> HttpResponse:
+    viewer = viewer_of(request)
+    action = visible_action(viewer, number)
+    form = CommentForm(request.POST)
+    if not form.is_valid():
+        return refused(request, 400, "Not recorded", "Write something, at most 4,000 characters.")
+
+    def effect() -> str:
+        missed = action.comment(form.cleaned_data["comment"], by=actor_of(request))
+        names = ", ".join(f"@{name}" for name in missed)
+        return f"Your comment is kept.{f' Nobody who can see it is called {names}.' if names else ''}"
+
+    return _once(request, viewer, action, effect)
+
+
 def _once(request: Request, viewer: Viewer, action: Action, change: Callable[[], str]) -> HttpResponse:
     """`change` returns what to tell the person."""
 
@@ -91,7 +137,8 @@ def _once(request: Request, viewer: Viewer, action: Action, change: Callable[[],
     def answer(outcome: Outcome) -> HttpResponse:
         if "lost" in outcome:
             return refused(request, 409, "Not recorded", outcome["lost"])
-        return redirect("actions:detail", number=action.pk)
+        own = reverse("actions:detail", args=[action.pk])
+        return redirect(htmx.local_path(request, request.POST.get("next", ""), own))
 
     try:
         return once(request, effect, answer)

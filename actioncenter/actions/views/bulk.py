@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from actioncenter.accounts import proof
 from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import actor_of
-from actioncenter.actions.abilities import IRREVERSIBLE
+from actioncenter.actions.abilities import ASKS_HARDER
 from actioncenter.actions.forms import BulkForm, Seen
 from actioncenter.actions.models import Action, Conflict, Invalid
 from actioncenter.actions.models.deciding import RowResult
@@ -28,6 +28,7 @@ from actioncenter.actions.views.refusing import refused
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.access import Scope, within
 from actioncenter.web import htmx
+from actioncenter.web.refusing import because
 
 CODES: Final[Mapping[str, str]] = {
     "decided": "conflict", "voted": "conflict", "busy": "conflict", "expired": "expired", "changed": "changed",
@@ -53,6 +54,8 @@ def bulk(request: HttpRequest) -> HttpResponse:
         return _begin(sent, by)
 
     def answer(outcome: Outcome) -> HttpResponse:
+        if refusals := {str(row["number"]): row["code"] for row in outcome["rows"] if row["code"] != "done"}:
+            because(request, "rows", verb=sent["verb"], rows=refusals)
         return _answer(request, sent["next"], _results(outcome["rows"], sent["verb"]))
 
     try:
@@ -69,7 +72,7 @@ def _require_few(sent: Mapping[str, Any], scope: Scope) -> None:
     """Raises Invalid for many approvals at once of what nothing brings back."""
     if sent["verb"] != Verb.APPROVE or len(sent["selected"]) <= MOST_IRREVERSIBLE:
         return
-    irreversible = Action.objects.filter(pk__in=list(sent["selected"]), type__in=sorted(IRREVERSIBLE))
+    irreversible = Action.objects.filter(ASKS_HARDER, pk__in=list(sent["selected"]))
     if within(irreversible, scope).exists():
         reason = f"Nothing brings these back, so at most {MOST_IRREVERSIBLE} are approved at once."
         raise Invalid("selected", f"{reason} {len(sent['selected'])} were selected.")

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from actioncenter.accounts import proof
-from actioncenter.accounts.answers import Outcome, Unchanged, once
+from actioncenter.accounts.answers import Outcome, Unchanged, key_of_form, once
 from actioncenter.accounts.request import actor_of
 from actioncenter.actions.abilities import BUTTONS, to_type
 from actioncenter.actions.enums import Decision, Execution
@@ -26,9 +26,11 @@ from actioncenter.actions.views.refusing import refused
 from actioncenter.actions.views.state import ListState
 from actioncenter.audit.actor import Actor
 from actioncenter.live.tag import action_tag
+from actioncenter.settings.access import within
 from actioncenter.web import htmx
 from actioncenter.web.keyset import BadToken
 from actioncenter.web.moments import when
+from actioncenter.web.refusing import because
 
 Sent = dict[str, Any]
 
@@ -68,7 +70,9 @@ def _as_one(text: str) -> str:
 
 
 def _undo(action: Action, by: Actor, sent: Sent) -> str:
-    inverse = action.undo(by=by, comment=sent["comment"], idempotency_key=sent["idempotency_key"])
+    inverse = action.undo(
+        by=by, comment=sent["comment"], idempotency_key=key_of_form(sent["idempotency_key"], by=by)
+    )
     if inverse.execution == Execution.CANCELLED:
         return f"{action.label} was cancelled before anything was sent."
     return f"{action.label} is being undone by {inverse.label}."
@@ -95,7 +99,8 @@ def _seen(action: Action, by: Actor, sent: Sent) -> str:
 
 
 def _again(action: Action, by: Actor, sent: Sent) -> str:
-    made = action.do_again(by=by, comment=sent["comment"], idempotency_key=sent["idempotency_key"])
+    key = key_of_form(sent["idempotency_key"], by=by)
+    made = action.do_again(by=by, comment=sent["comment"], idempotency_key=key)
     waits = made.decision == Decision.PENDING
     return (
         f"{action.label} is proposed again as {made.label}{', which waits for a decision' if waits else ''}."
@@ -155,7 +160,7 @@ def decide(request: HttpRequest, number: int, verb: str) -> HttpResponse:
         now = visible_action(viewer, number)
         if "conflict" in outcome:
             return conflicted(request, now, outcome)
-        return _done(request, viewer, now, sent["next"])
+        return _done(request, viewer, now, sent, outcome["said"])
 
     try:
         return once(request, effect, answer)
@@ -182,16 +187,20 @@ def denied(
     """403, or the question for the password where that is all that is missing."""
     if refusal.code == proof.CODE:
         return proof.ask(request, back=back, why=str(refusal))
+    because(request, refusal.code)
     return refused(request, 403, "Not allowed", f"{refusal} Nothing was recorded.", way=way)
 
 
-def _done(request: HttpRequest, viewer: Viewer, action: Action, wanted: str) -> HttpResponse:
-    back = htmx.local_path(request, wanted, reverse("actions:pending"))
+def _done(request: HttpRequest, viewer: Viewer, action: Action, sent: Sent, said: str) -> HttpResponse:
+    """The pane of what was decided, or of the next one for who goes through a list."""
+    back = htmx.local_path(request, sent["next"], reverse("actions:pending"))
     if not htmx.fragment(request):
         return redirect(back)
-    context = _pane(viewer, action, back)
+    following = within(Action.objects.all(), viewer.scope).filter(pk=sent["then"]).first()
+    context = _pane(viewer, following or action, back)
+    context |= {"said": said, "decided": action} if following else {}
     tag: str = context["action"]["ptag"]
-    response = htmx.live(render(request, "actions/_pane.html", context), tag)
+    response = htmx.live(render(request, "actions/_decided.html", context), tag)
     response["HX-Trigger"] = htmx.CHANGED
     return response
 

@@ -1,6 +1,6 @@
 """Changing what a pending action would do, for the next who decides: votes are void afterwards."""
 
-from typing import Any, Final
+from typing import Any
 
 from django import forms
 from django.http import Http404, HttpResponse
@@ -10,8 +10,9 @@ from django.views.decorators.http import require_http_methods
 
 from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import Request, actor_of
-from actioncenter.actions.catalogue import Parameter, ParameterError
+from actioncenter.actions.catalogue import ParameterError
 from actioncenter.actions.enums import Decision
+from actioncenter.actions.forms import parameter_form
 from actioncenter.actions.models import Action, Conflict, Invalid
 from actioncenter.actions.pane import title_of
 from actioncenter.actions.permissions import NotVisible, Refused, Verb
@@ -21,8 +22,6 @@ from actioncenter.actions.views.lost import lost, notice
 from actioncenter.web import htmx
 from actioncenter.web.load import LARGEST
 from actioncenter.web.refusing import refused
-
-UNITS: Final = {"hours": "Hours, 0 for no end", "days": "Days, 0 for no end"}
 
 
 class RevisionForm(forms.Form):
@@ -41,7 +40,7 @@ def edit(request: Request, number: int) -> HttpResponse:
 
 
 def _save(request: Request, viewer: Viewer, action: Action) -> HttpResponse:
-    revision, form = RevisionForm(request.POST), _form(action, request.POST)
+    revision, form = RevisionForm(request.POST), parameter_form(action.entry, action.parameters, request.POST)
     if not revision.is_valid() or not form.is_valid():
         return _page(request, viewer, action, error="One of the values can't be.", form=form, status=422)
     seen = revision.cleaned_data["revision"]
@@ -86,29 +85,10 @@ def _page(
         "number": action.pk,
         "title": title_of(action),
         "revision": action.revision,
-        "form": form or _form(action),
+        "form": form or parameter_form(action.entry, action.parameters),
         "error": error,
         "conflict": conflict,
         "why_not": str(refusal) if refusal else "" if waits else "It no longer waits for a decision.",
         "back_url": reverse("actions:detail", args=[action.pk]),
     }
     return htmx.live(render(request, "actions/edit.html", context, status=status))
-
-
-def _form(action: Action, data: Any = None) -> forms.Form:
-    """One field for every parameter of the type, as the catalogue allows it."""
-    form = forms.Form(data, initial=action.parameters)
-    for name, parameter in action.entry.parameters.items():
-        form.fields[name] = field = _field(name, parameter)
-        field.widget.attrs["class"] = "text"
-    return form
-
-
-def _field(name: str, parameter: Parameter) -> forms.Field:
-    label = UNITS.get(name, name.replace("_", " ").capitalize())
-    if parameter.choices:
-        choices = [(choice, choice.capitalize()) for choice in parameter.choices]
-        return forms.ChoiceField(label=label, choices=choices)
-    if parameter.kind is int:
-        return forms.IntegerField(label=label, min_value=0, max_value=parameter.limit)
-    return forms.CharField(label=label, max_length=parameter.limit, required=parameter.required)

@@ -1,6 +1,6 @@
 """Pending and History: one view, one context, the whole page or a fragment of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from actioncenter.actions.enums import Execution
-from actioncenter.actions.permissions import Rights
+from actioncenter.actions.permissions import PROPOSERS, Rights
 from actioncenter.actions.queries import (
     ListCounts,
     Page,
@@ -26,7 +26,9 @@ from actioncenter.actions.rows import EXTRA_COLUMNS, Row, rows_of
 from actioncenter.actions.views.detail import pane_context, pane_response, tag_beside, visible_action
 from actioncenter.actions.views.groups import grouped
 from actioncenter.actions.views.refusing import refused
-from actioncenter.actions.views.state import ListState
+from actioncenter.actions.views.saved import ROLES, views_beside
+from actioncenter.actions.views.state import SIZES, ListState
+from actioncenter.audit import sealing
 from actioncenter.live.context import counts_of
 from actioncenter.live.tag import list_tag
 from actioncenter.settings.enums import Role
@@ -39,6 +41,7 @@ COLUMNS: Final[Mapping[Tab, Sequence[str]]] = {
     Tab.HISTORY: ("action", "target", "on", "result", "by", "source", "ended", "readback"),
 }
 CAPPED: Final = "10,000+"
+FILES: Final = {"csv": "CSV, for spreadsheets", "jsonl": "JSON lines, for programs"}
 
 
 @require_safe
@@ -75,7 +78,7 @@ def listed(
 def _list_response(
     request: HttpRequest, state: ListState, wanted: str, results: Mapping[str, Any] | None
 ) -> HttpResponse:
-    tag = list_tag(state.viewer, counts_of(request), state.here())
+    tag = list_tag(state.viewer, counts_of(request), state.here(), sealed=state.tab is Tab.HISTORY)
     if wanted == "rows":
         if htmx.is_current(request, tag):
             return htmx.not_modified(tag)
@@ -104,18 +107,15 @@ def rows_context(request: HttpRequest, state: ListState, tag: str) -> dict[str, 
             "Too many rows to sort them that way. Narrow the list first; the usual order is shown."
         )
     history, opener = state.tab is Tab.HISTORY, state.opener()
-    bands = [
-        rows_of(band, viewer, opener, history=history, extras=state.columns, waits=_waits(band, viewer))
-        for band in found.bands
-    ]
-    rows = rows_of(
-        found.rows,
-        viewer,
-        opener,
-        history=history,
-        extras=state.columns,
-        waits=_waits(found.rows, viewer),
-    )
+    unsealed = _unsealed([raw.id for raws in found.in_order for raw in raws]) if history else None
+
+    def shown(raws: Sequence[RawRow]) -> list[Row]:
+        waits = _waits(raws, viewer)
+        return rows_of(
+            raws, viewer, opener, history=history, extras=state.columns, waits=waits, unsealed=unsealed
+        )
+
+    bands, rows = [shown(band) for band in found.bands], shown(found.rows)
     groups = grouped(state, found, counts, bands, rows)
     return {
         "tab": state.tab.value,
@@ -142,6 +142,12 @@ def _waits(rows: Sequence[RawRow], viewer: Viewer) -> Mapping[int, Sequence[Obst
     return told(live, viewer.when, viewer.now)
 
 
+def _unsealed(numbers: Sequence[int]) -> Collection[int]:
+    """Those of these actions of which some event waits for a seal."""
+    streams = {f"action:{number}": number for number in numbers}
+    return {streams[stream] for stream in sealing.waiting(streams).values()}
+
+
 def can_decide_any(rights: Rights) -> bool:
     """Whether lists offer boxes to tick at all."""
     return bool(rights.roles & DECIDERS)
@@ -149,19 +155,31 @@ def can_decide_any(rights: Rights) -> bool:
 
 def _bar_context(state: ListState) -> dict[str, Any]:
     return {
-        "filter": state.filter,
+        "filter": state.narrowing,
         "chips": state.chips(),
-        "clear_url": state.url(without=list(state.filter.criteria)),
+        "clear_url": state.clear_url,
         "hidden_state": state.filter_state(),
         "hidden_columns": state.column_state(),
+        "hidden_range": state.range_state(),
+        "range": state.range(),
         "column_choices": [
             {"key": key, "label": EXTRA_COLUMNS[key], "on": key in state.columns}
             for key in state.offered_columns
         ],
-        "views": _views(state),
+        "views": [*_views(state), *views_beside(state)],
+        "save": {
+            "tab": state.tab.value,
+            "query": state.kept.urlencode(),
+            "roles": ROLES if _may_share(state) else [],
+        },
+        "files": [{"label": label, "url": state.file_url(form)} for form, label in FILES.items()],
         "poll_url": state.here(),
         "comment_required_for": ["undo"] if state.tab is Tab.HISTORY else ["reject"],
     }
+
+
+def _may_share(state: ListState) -> bool:
+    return bool(state.viewer.rights.roles & PROPOSERS)
 
 
 def _views(state: ListState) -> list[dict[str, Any]]:
@@ -171,6 +189,7 @@ def _views(state: ListState) -> list[dict[str, Any]]:
             ("All", {}),
             ("Malicious", {"verdict": "malicious"}),
             ("Suspicious", {"verdict": "suspicious"}),
+            ("Expiring next", {"due": "shift"}),
             ("Handed to me", {"assigned": str(state.viewer.user.pk)}),
         ],
         Tab.HISTORY: [
@@ -181,7 +200,7 @@ def _views(state: ListState) -> list[dict[str, Any]]:
             ("Undone", {"result": "undone"}),
         ],
     }[state.tab]  # fmt: skip
-    names = list(state.filter.criteria)
+    names = list(state.narrowing.chosen)
     now = {name: state.query.get(name) for name in names}
     return [
         {"label": label, "count": None, "active": now == chosen, "url": state.url(without=names, **chosen)}
@@ -202,6 +221,7 @@ def _page_context(
         "shown_to": f"{last + above if found.first == 1 else last:,}",
         "total_label": CAPPED if counts.capped and state.tab is Tab.HISTORY else f"{total:,}",
         "size": state.size,
+        "sizes": [{"rows": size, "url": state.size_url(size), "on": size == state.size} for size in SIZES],
     }
 
 
@@ -210,15 +230,8 @@ def _shown(history: int) -> str:
 
 
 def _empty(state: ListState) -> dict[str, str]:
-    chips = state.chips()
-    if chips:
-        names = ", ".join(f"{chip['label']} {chip['value']}" for chip in chips)
-        return {
-            "title": "Nothing matches",
-            "text": f"No action fits {names}.",
-            "url": state.url(without=list(state.filter.criteria)),
-            "label": "Clear the filters",
-        }
+    if nothing := state.nothing_fits("action"):
+        return nothing
     if state.tab is Tab.PENDING:
         text = "Nothing waits for a decision. What runs and what was done is in History."
         return {"title": "Nothing waits", "text": text, "url": "", "label": ""}

@@ -16,6 +16,7 @@ from actioncenter.actions.queries.details import changed_since, last_edit, plan_
 from actioncenter.actions.rows import iso
 from actioncenter.actions.views.detail import page_url
 from actioncenter.web import htmx
+from actioncenter.web.refusing import because
 
 NOUNS: Final = {
     "break-glass": "approval", "approve": "approval", "reject": "rejection", "undo": "undo", "cancel": "cancellation",
@@ -62,6 +63,7 @@ def notice(request: HttpRequest, action: Action, outcome: Outcome) -> dict[str, 
 
 def conflicted(request: HttpRequest, action: Action, outcome: Outcome) -> HttpResponse:
     """409: who was faster and how it stands now, or what changed meanwhile."""
+    because(request, outcome["conflict"])
     template = "actions/_conflict.html" if htmx.fragment(request) else "actions/conflict.html"
     context = {"conflict": notice(request, action, outcome)}
     response = htmx.live(render(request, template, context, status=409))

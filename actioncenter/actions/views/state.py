@@ -3,17 +3,17 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final
 
 from django.http import QueryDict
 from django.urls import reverse
 
-from actioncenter.actions.filters import LINKED, ActionFilter
+from actioncenter.actions.filters import LINKED, RANGE, ActionFilter
 from actioncenter.actions.queries import DEFAULT_SORT, PAGE_SIZE, Listing, Sort, Tab, Viewer, can_sort
 from actioncenter.actions.rows import EXTRA_COLUMNS
 from actioncenter.web.keyset import seal, unseal
 from actioncenter.web.load import LARGEST
+from actioncenter.web.narrowing import Address, at
 
 NUMBER: Final = re.compile(r"[0-9]{1,19}")
 SIZES: Final = (25, 50, 100, 200)
@@ -25,7 +25,7 @@ OWN_COLUMNS: Final[Mapping[Tab, frozenset[str]]] = {
 
 
 @dataclass
-class ListState:
+class ListState(Address):
     """Parsed from an address; `complaints` says what of it was ignored. Raises BadToken."""
 
     tab: Tab
@@ -34,19 +34,17 @@ class ListState:
     complaints: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.filter = ActionFilter(self.query, tab=self.tab, viewer=self.viewer)
-        self.complaints += self.filter.complaints
+        self.path = reverse(f"actions:{self.tab}")
+        self.narrowing: ActionFilter = ActionFilter(self.query, tab=self.tab, viewer=self.viewer)
+        self.complaints += self.narrowing.complaints
         self.sort = self._sort()
         self.size = self._size()
         self.open = self._open()
         chosen = self.query.getlist("columns")
         self.columns = [key for key in self.offered_columns if key in chosen]
+        self.kept = self._kept()
         token = self.query.get("page", "")
         self.position = unseal(token) if token else None
-
-    @property
-    def path(self) -> str:
-        return reverse(f"actions:{self.tab}")
 
     @property
     def offered_columns(self) -> list[str]:
@@ -57,18 +55,20 @@ class ListState:
         return Listing(
             tab=self.tab,
             scope=self.viewer.scope,
-            criteria=self.filter.criteria,
+            criteria=self.narrowing.criteria,
             sort=self.sort,
             position=self.position,
             size=self.size,
         )
 
-    @cached_property
-    def kept(self) -> QueryDict:
-        """What every address of this list carries: valid filters and how the list is shown."""
+    def _kept(self) -> QueryDict:
+        """Valid filters and how the list is shown. The page is kept only by what stays on it."""
         kept = QueryDict(mutable=True)
-        for name in self.filter.criteria:
+        for name in self.narrowing.chosen:
             kept[name] = self.query.get(name, "")
+        if "zone" not in kept and any(name in kept for name in RANGE):
+            # A clock's time means something only with its zone, also to whoever gets this address.
+            kept["zone"] = self.viewer.zone.key
         if self.sort != DEFAULT_SORT[self.tab]:
             kept["sort"] = str(self.sort)
         if self.columns:
@@ -77,20 +77,16 @@ class ListState:
             kept["size"] = str(self.size)
         return kept
 
-    def url(self, *, without: Sequence[str] = (), **changes: Any) -> str:
-        """This list with something changed. The page is kept only by what stays on it."""
-        query = self.kept.copy()
-        for name in without:
-            query.pop(name, None)
-        for name, value in changes.items():
-            query[name] = str(value)
-        return f"{self.path}?{query.urlencode()}" if query else self.path
-
     def here(self, **changes: Any) -> str:
         """The same page of the same list."""
         if self.position is not None:
             changes["page"] = self.query["page"]
         return self.url(**changes)
+
+    def file_url(self, form: str) -> str:
+        """Of all its rows. How the page shows them is no part of a file."""
+        path = reverse("actions:export", args=[self.tab.value, form])
+        return at(path, self.kept, without=["columns", "size"])
 
     def opener(self) -> Callable[[int], str]:
         """Addresses that open a row beside this page; they differ in the number only."""
@@ -98,26 +94,26 @@ class ListState:
         joint = "&" if "?" in base else "?"
         return lambda number: f"{base}{joint}open={number}"
 
+    def size_url(self, size: int) -> str:
+        """From the first page on: pages of another size begin elsewhere."""
+        return self.url(without=["size"], **({} if size == PAGE_SIZE else {"size": size}))
+
     def page_url(self, position: Mapping[str, Any] | None) -> str:
         return self.url(page=seal(position)) if position else ""
-
-    def chips(self) -> list[dict[str, str]]:
-        return [
-            {
-                "name": name,
-                "label": str(self.filter.filters[name].label),
-                "value": self.filter.shown(name),
-                "remove_url": self.url(without=[name]),
-            }
-            for name in self.filter.criteria
-        ]
 
     def hidden(self, *names: str) -> list[tuple[str, str]]:
         """State that a form must carry along, by name."""
         return [(name, value) for name in names for value in self.kept.getlist(name)]
 
     def filter_state(self) -> list[tuple[str, str]]:
-        return self.hidden("sort", "columns", "size", *LINKED)
+        return self.hidden("sort", "columns", "size", *LINKED, *RANGE)
+
+    def range_state(self) -> list[tuple[str, str]]:
+        return self.hidden(*(name for name in self.kept if name not in (*RANGE, "since")))
+
+    def range(self) -> dict[str, str]:
+        zone = self.viewer.zone.key
+        return {name: self.kept.get(name, zone if name == "zone" else "") for name in RANGE}
 
     def column_state(self) -> list[tuple[str, str]]:
         return self.hidden(*(name for name in self.kept if name != "columns"))

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from actioncenter.actions import housekeeping
 from actioncenter.actions.execution.loop import THREADS, Runner
-from actioncenter.audit import triggers
+from actioncenter.audit import guard
 from actioncenter.audit.actor import Actor
 
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         if options["threads"] < 1:
             raise CommandError("A runner needs at least one thread.")
-        triggers.require()
+        guard.begin()
         by = Actor.system("runner")
         runner = Runner(by=by, threads=options["threads"])
         for number in (signal.SIGINT, signal.SIGTERM):
