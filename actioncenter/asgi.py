@@ -1,4 +1,4 @@
-"""The entrance for ASGI servers. Refuses to start on an audit log that could be rewritten."""
+"""The entrance for ASGI servers. Refuses to start where the audit log could be rewritten."""
 
 import os
 
@@ -8,8 +8,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "actioncenter.conf")
 
 application = get_asgi_application()
 
-from actioncenter.audit import triggers  # noqa: E402 - models load only once Django is set up
+from actioncenter.audit import guard  # noqa: E402 - models load only once Django is set up
 from actioncenter.ops import presence  # noqa: E402
 
-triggers.require()
+guard.begin()
 presence.begin()

@@ -18,6 +18,8 @@ KEYS_DIR = environment.folder("ACTIONCENTER_KEYS_DIR", DATA_DIR / "keys")
 ANCHOR_DIR = environment.folder("ACTIONCENTER_ANCHOR_DIR", DATA_DIR / "anchor")
 # Copies of the seals of the audit log: the further from the database, the more they prove.
 CHECKPOINTS_DIR = environment.folder("ACTIONCENTER_CHECKPOINTS_DIR", DATA_DIR / "checkpoints")
+# What retention takes out of the audit log, as files that anybody can verify.
+ARCHIVE_DIR = environment.folder("ACTIONCENTER_ARCHIVE_DIR", DATA_DIR / "archive")
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 DEBUG = environment.flag("ACTIONCENTER_DEBUG")
@@ -26,22 +28,37 @@ ALLOWED_HOSTS = environment.words("ACTIONCENTER_HOSTS", "localhost,127.0.0.1,[::
 CSRF_TRUSTED_ORIGINS = environment.words("ACTIONCENTER_ORIGINS")
 PROXIES = environment.networks("ACTIONCENTER_PROXIES")
 
-# Four different keys: what one of them protects must survive the loss of another.
-SECRET_KEY = keys.load(KEYS_DIR, "secret.key").decode()
-FIELD_KEY = keys.load(KEYS_DIR, "field.key")
-AUDIT_KEY = keys.load(KEYS_DIR, "audit.key")
-SIGNING_KEY = keys.load(KEYS_DIR, "signing.key")
+# Different keys: what one of them protects must survive the loss of another.
+# Each has others beside it while it is rotated (actioncenter/keys.py).
+_keys = keys.as_settings(KEYS_DIR)
+SECRET_KEY: str = _keys["SECRET_KEY"]
+SECRET_KEY_FALLBACKS: list[str] = _keys["SECRET_KEY_FALLBACKS"]
+FIELD_KEY: bytes = _keys["FIELD_KEY"]
+FIELD_KEY_FALLBACKS: list[bytes] = _keys["FIELD_KEY_FALLBACKS"]
+AUDIT_KEY: bytes = _keys["AUDIT_KEY"]
+AUDIT_KEY_FALLBACKS: list[bytes] = _keys["AUDIT_KEY_FALLBACKS"]
+AUDIT_KEYS_RETIRED: list[bytes] = _keys["AUDIT_KEYS_RETIRED"]
+SIGNING_KEY: bytes = _keys["SIGNING_KEY"]
+SIGNING_KEY_FALLBACKS: list[bytes] = _keys["SIGNING_KEY_FALLBACKS"]
+SIGNING_KEYS_RETIRED: list[bytes] = _keys["SIGNING_KEYS_RETIRED"]
+CLICK_KEY: bytes = _keys["CLICK_KEY"]
+CLICK_KEY_FALLBACKS: list[bytes] = _keys["CLICK_KEY_FALLBACKS"]
+KEYS_SEEN: tuple[int, ...] = _keys["KEYS_SEEN"]
 
 DATABASES = {
     "default": environment.database(
         "ACTIONCENTER_DATABASE_URL", f"sqlite:///{DATA_DIR / 'actioncenter.sqlite3'}"
     )
 }
+# Changes tables; the product itself works under the role above, which owns nothing.
+DATABASE_OWNER = environment.owner("ACTIONCENTER_DATABASE_OWNER_URL", DATABASES["default"])
 ALLOW_SINGLE_ROLE = environment.flag("ACTIONCENTER_ALLOW_SINGLE_ROLE")
 ON_POSTGRES = DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
+    # Before Django's, whose commands change accounts without an event.
+    "actioncenter.accounts",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -52,9 +69,9 @@ INSTALLED_APPS = [
     "django_filters",
     "csp",
     "actioncenter.web",
-    "actioncenter.accounts",
     "actioncenter.audit",
     "actioncenter.settings",
+    "actioncenter.feeds",
     "investigations",
     "actioncenter.actions",
     "actioncenter.auditor",
@@ -75,8 +92,10 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "actioncenter.accounts.middleware.session_limits",
+    "actioncenter.accounts.middleware.refusals_recorded",
     "actioncenter.accounts.middleware.signed_in_pages",
     "actioncenter.accounts.middleware.SignInRequired",
+    "actioncenter.auditor.looking.noted",
 ]
 
 ROOT_URLCONF = "actioncenter.urls"
@@ -94,6 +113,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "actioncenter.accounts.context.theme",
+                "actioncenter.accounts.context.shortcuts",
                 "actioncenter.live.context.nav",
             ],
         },
@@ -213,6 +233,12 @@ if (CELERY_BROKER_URL or "").startswith("redis"):
 # How long what a runner holds stays its own when it isn't heard of: twice what any call may take.
 LEASE_SECONDS = 60.0
 
+# So long views of pages are kept in memory before they are written.
+VIEWS_FLUSH_SECONDS = 2.0
+
+# Whether the log may be streamed to this machine itself, also without TLS; for tests and a local agent.
+STREAMS_TO_LOOPBACK = environment.flag("ACTIONCENTER_STREAMS_TO_LOOPBACK")
+
 # Figures for Prometheus; without a token there are none.
 METRICS_TOKEN = environment.text("ACTIONCENTER_METRICS_TOKEN")
 
@@ -226,10 +252,11 @@ LOG_FORMAT = environment.choice(
 )
 # Whatever happens, these are in no line.
 SECRETS = [
-    SECRET_KEY,
-    FIELD_KEY.decode(),
+    *[SECRET_KEY, *SECRET_KEY_FALLBACKS],
+    *[key.decode() for key in (FIELD_KEY, *FIELD_KEY_FALLBACKS)],
     METRICS_TOKEN,
     DATABASES["default"].get("PASSWORD", ""),
+    (DATABASE_OWNER or {}).get("PASSWORD", ""),
     EMAIL_HOST_PASSWORD,
 ]
 LOGGING = {

@@ -112,6 +112,18 @@ def _postgres(name: str, url: str) -> dict[str, Any]:
     }
 
 
+def owner(name: str, runtime: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the same database under the role that owns its tables; None when unset."""
+    if not text(name):
+        return None
+    found = database(name, "")
+    if "postgresql" not in found["ENGINE"] or "postgresql" not in runtime["ENGINE"]:
+        raise BadSetting(
+            f"{name} is for PostgreSQL, and ACTIONCENTER_DATABASE_URL must be the same database."
+        )
+    return found
+
+
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

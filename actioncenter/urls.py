@@ -10,7 +10,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("actioncenter.accounts.urls")),
     path("", include("actioncenter.actions.urls")),
     path("", include("actioncenter.live.urls")),
-    path("investigations/", include("investigations.urls")),
+    path("", include("actioncenter.feeds.urls")),
+    path("audit/", include("actioncenter.auditor.urls")),
+    path("", include("investigations.urls")),
     path("", include("actioncenter.ops.urls")),
     path("settings/", include("actioncenter.settings.urls")),
 ]

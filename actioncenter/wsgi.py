@@ -1,4 +1,4 @@
-"""The entrance for WSGI servers. Refuses to start on an audit log that could be rewritten."""
+"""The entrance for WSGI servers. Refuses to start where the audit log could be rewritten."""
 
 import os
 
@@ -13,8 +13,8 @@ if settings.PROXIES:
     # Else everybody would fail to sign in from the same address, the proxy's.
     application = wrap_wsgi_with_proxy_headers(application, settings.PROXIES)
 
-from actioncenter.audit import triggers  # noqa: E402 - models load only once Django is set up
+from actioncenter.audit import guard  # noqa: E402 - models load only once Django is set up
 from actioncenter.ops import presence  # noqa: E402
 
-triggers.require()
+guard.begin()
 presence.begin()

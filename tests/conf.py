@@ -13,6 +13,7 @@ if "ACTIONCENTER_TEST_DATA" not in os.environ:
             "ACTIONCENTER_REQUIRE_SERVICES",
             "ACTIONCENTER_TEST_DATABASE",
             "ACTIONCENTER_NO_BOOTSTRAP",
+            "ACTIONCENTER_SAMPLE",
         }:
             del os.environ[name]
     # Thousands of small databases are made; waiting for a disk to keep them proves nothing.
@@ -36,6 +37,8 @@ DEBUG = False
 # Suites that kill runners can't wait a minute each time; only tests know of failpoints.
 LEASE_SECONDS = float(os.environ.get("ACTIONCENTER_TEST_LEASE", LEASE_SECONDS))
 FAILPOINTS = True
+# Tests write views when they want to; a thread of their own would meet a database that is gone.
+VIEWS_FLUSH_SECONDS = 0.0
 # Nothing is collected for tests, and the server warns of a missing folder.
 (DATA_DIR / "static").mkdir(exist_ok=True)
 STORAGES = {

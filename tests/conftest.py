@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,12 @@ from hypothesis import HealthCheck, settings
 
 from actioncenter.audit import sealing, triggers
 from actioncenter.environment import flag
+from actioncenter.estate import lab, resolver
+from actioncenter.estate.lab import Lab
+from actioncenter.estate.mail.dovecot import Dovecot
 from actioncenter.estate.services import Postgres, RabbitMQ, Redis, Service, ServiceMissing
 from actioncenter.settings import installation
+from tests.impatience import Impatience
 from tests.outcomes import Outcomes
 from tests.sampling import Sampling
 
@@ -37,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[MISSING_PACKAGES] = {}
     config.pluginmanager.register(Outcomes(), "outcomes")
     config.pluginmanager.register(Sampling(), "sampling")
+    config.pluginmanager.register(Impatience(), "impatience")
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:
@@ -61,7 +67,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("own_database")
         if item.get_closest_marker("long"):
             item.add_marker(pytest.mark.timeout(0))
-        for mark in ("postgres", "redis", "rabbitmq", "browser"):
+        for mark in ("postgres", "redis", "rabbitmq", "dovecot", "unbound", "hosts", "browser"):
             if item.get_closest_marker(mark) and isinstance(item, pytest.Function):
                 # Not in place: the list is shared with the test's other parameters.
                 item.fixturenames = [f"{mark}_service", *item.fixturenames]
@@ -97,9 +103,15 @@ def skip_for(request: pytest.FixtureRequest, package: str, reason: str) -> None:
 
 def _users(request: pytest.FixtureRequest, package: str) -> int:
     """Count the tests of this session that will be skipped with the one that asked first."""
-    mark = {"postgresql": "postgres", "redis-server": "redis", "rabbitmq-server": "rabbitmq"}.get(
-        package, "browser"
-    )
+    mark = {
+        "postgresql": "postgres",
+        "redis-server": "redis",
+        "rabbitmq-server": "rabbitmq",
+        "chromium": "browser",
+        "dovecot-imapd": "dovecot",
+        "unbound": "unbound",
+        "7zip": "seven_zip",
+    }.get(package, "hosts")
     return sum(1 for item in request.session.items if item.get_closest_marker(mark))
 
 
@@ -109,8 +121,10 @@ def _serve(request: pytest.FixtureRequest, start: Callable[[], Service]) -> Iter
     except ServiceMissing as missing:
         skip_for(request, missing.package, str(missing))
         return
-    yield server
-    server.stop()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +140,31 @@ def redis_service(request: pytest.FixtureRequest) -> Iterator[Service]:
 @pytest.fixture(scope="session")
 def rabbitmq_service(request: pytest.FixtureRequest) -> Iterator[Service]:
     yield from _serve(request, RabbitMQ.start)
+
+
+@pytest.fixture(scope="session")
+def hosts_service(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Five real hosts in namespaces, gone with the run whatever happens to it."""
+    try:
+        with lab.owned("t", 5) as hosts:
+            yield hosts
+    except ServiceMissing as missing:
+        skip_for(request, missing.package, str(missing))
+
+
+@pytest.fixture(scope="session")
+def dovecot_service(request: pytest.FixtureRequest) -> Iterator[Service]:
+    yield from _serve(request, Dovecot.start)
+
+
+@pytest.fixture(scope="session")
+def unbound_service(request: pytest.FixtureRequest) -> Path:
+    """Return its program; each test starts one of its own, for it pulls from the test's own server."""
+    try:
+        return resolver.program()
+    except ServiceMissing as missing:
+        skip_for(request, missing.package, str(missing))
+        raise
 
 
 @pytest.fixture(scope="session")

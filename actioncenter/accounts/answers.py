@@ -18,12 +18,12 @@ others get the very same answer. A view separates what it does from what it show
 and its template has `{% form_key %}` beside `{% csrf_token %}`.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID, uuid5
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
@@ -31,19 +31,22 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import salted_hmac
 
 from actioncenter.accounts.models import Answer
 from actioncenter.accounts.request import actor_of
+from actioncenter.audit.actor import Actor
 from actioncenter.web import htmx
 from actioncenter.web.refusing import refused
 
 FIELD: Final = "idempotency_key"
+SPACE: Final = UUID("5b6f8a5e-6c0c-4a55-9a3f-0d9f3c1d7f6e")
 LONGEST: Final = 100
 SQLITE_NORMAL: Final = 1
 KEPT: Final = timedelta(days=7)
 AT_ONCE: Final = 1000
-UNSAID: Final = frozenset({FIELD, "csrfmiddlewaretoken"})
-"""Fields that are no part of what a person asks for."""
+UNSAID: Final = frozenset({FIELD, "csrfmiddlewaretoken", "then"})
+"""Fields that are no part of what a person asks for; `then` is what to show next to who goes through a list."""
 
 Outcome = dict[str, Any]
 """What came of it, as JSON. `said` is shown as a message when the answer leads to another page;
@@ -96,6 +99,11 @@ def once(
 REUSED: Final = (
     "This form was already sent with something else in it. Load the page again and repeat what is missing."
 )
+
+
+def key_of_form(key: str, *, by: Actor) -> str:
+    """Of an action that a form asks for: no form can name a key of somebody else or one that the product makes."""
+    return f"form:{uuid5(SPACE, f'{by.ref} {key}')}" if key else ""
 
 
 def purge() -> int:
@@ -244,7 +252,10 @@ def _soon_on_disk() -> Iterator[None]:
 
 
 def _digest(request: HttpRequest) -> str:
-    """Of the method, the address, the kind of answer wanted and the form."""
+    """Of the method, the address, the kind of answer wanted and the form.
+
+    Under a key: a form may hold a password, and nobody who reads the table may try which one.
+    """
     form = sorted((name, values) for name, values in request.POST.lists() if name not in UNSAID)
     asked = [request.method, request.get_full_path(), htmx.fragment(request), form]
-    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+    return salted_hmac(FIELD, json.dumps(asked), algorithm="sha256").hexdigest()

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -8,6 +9,7 @@ from django.http import HttpRequest
 from actioncenter.accounts import attempts
 from actioncenter.accounts.enums import Severity, Theme
 from actioncenter.accounts.request import Request
+from actioncenter.accounts.shortcuts import SHORTCUTS, USUAL, faults
 from actioncenter.web.load import LARGEST
 
 
@@ -79,3 +81,40 @@ class NoticeFilter(forms.Form):
 
 class MailForm(forms.Form):
     by_mail = forms.BooleanField(required=False)
+
+
+class ShortcutsForm(forms.Form):
+    """Keys by command. An empty one means the usual key."""
+
+    on = forms.BooleanField(required=False, label="Single keys work in lists")
+
+    def __init__(self, data: Any = None, *, initial: Mapping[str, Any] | None = None) -> None:
+        super().__init__(data, initial=dict(initial or {}))
+        for each in SHORTCUTS:
+            self.fields[each.command] = forms.CharField(
+                required=False, max_length=3, strip=True, empty_value=each.keys, label=sentence(each.does)
+            )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        wanted = {command: cleaned[command] for command in USUAL if command in cleaned}
+        for command, fault in faults(wanted).items():
+            self.add_error(command, fault)
+        return cleaned
+
+    @property
+    def own(self) -> dict[str, str]:
+        """What differs from the usual. Only after is_valid()."""
+        return {
+            command: self.cleaned_data[command]
+            for command, keys in USUAL.items()
+            if self.cleaned_data[command] != keys
+        }
+
+    @property
+    def commands(self) -> list[forms.BoundField]:
+        return [self[command] for command in USUAL]
+
+
+def sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

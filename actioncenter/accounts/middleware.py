@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.cache import patch_cache_control
 
 from actioncenter import logs
+from actioncenter.accounts import refusals
 from actioncenter.accounts.models import User
 from actioncenter.accounts.request import AnyRequest, actor_of, way_back
 from actioncenter.audit import log
@@ -57,6 +58,17 @@ def session_limits(get_response: GetResponse) -> Callable[[AnyRequest], HttpResp
             elif now - seen >= NOTED_EVERY and not _is_poll(request):
                 request.session["seen"] = now
         return get_response(request)
+
+    return middleware
+
+
+def refusals_recorded(get_response: GetResponse) -> Callable[[AnyRequest], HttpResponseBase]:
+    """After sign-in: what a person was refused is an event."""
+
+    def middleware(request: AnyRequest) -> HttpResponseBase:
+        response = get_response(request)
+        refusals.note(request, response)
+        return response
 
     return middleware
 

@@ -1,7 +1,7 @@
 """People, the roles they hold, and what they are told."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -54,6 +54,9 @@ class User(AbstractUser):
     time_zone = models.CharField(max_length=64, blank=True)
     """IANA name; empty shows UTC."""
     notices_by_mail = models.BooleanField(default=True, db_default=True)
+    shortcuts_on = models.BooleanField(default=True, db_default=True)
+    shortcuts = models.JSONField(default=dict, db_default={}, blank=True)
+    """Keys by command, of those this person changed (see `shortcuts.SHORTCUTS`)."""
     theme = models.PositiveSmallIntegerField(
         choices=[(theme.value, theme.name.capitalize()) for theme in Theme], default=Theme.SYSTEM.value
     )
@@ -142,20 +145,39 @@ class User(AbstractUser):
 
     def choose_mail(self, wanted: bool, *, by: Actor) -> None:
         """Whether notices are mailed to this person too."""
+        self._choose(by=by, notices_by_mail=wanted)
+
+    def choose_shortcuts(self, *, on: bool, own: Mapping[str, str] | None = None, by: Actor) -> None:
+        """Whether single keys do anything for this person and, if given, which differ from the usual."""
+        self._choose(by=by, shortcuts_on=on, **({} if own is None else {"shortcuts": dict(own)}))
+
+    def _choose(self, *, by: Actor, **wanted: Any) -> None:
+        """Keep what somebody prefers. Whoever saves last is right: nobody else depends on it."""
+        changed = {name: value for name, value in wanted.items() if getattr(self, name) != value}
+        if not changed:
+            return
         with transaction.atomic():
-            changed = User.objects.filter(pk=self.pk, notices_by_mail=not wanted).update(
-                notices_by_mail=wanted
-            )
+            User.objects.filter(pk=self.pk).update(**changed)
+            self._record_change(by, before={name: getattr(self, name) for name in changed}, after=changed)
+        for name, value in changed.items():
+            setattr(self, name, value)
+
+    def choose_theme(self, theme: Theme, *, by: Actor) -> None:
+        before = Theme(self.theme)
+        with transaction.atomic():
+            changed = User.objects.filter(pk=self.pk).exclude(theme=theme.value).update(theme=theme.value)
             if changed:
-                log.record(
-                    Kind.USER_CHANGED,
-                    by=by,
-                    subject=self.ref,
-                    subject_name=self.shown_name,
-                    before={"notices_by_mail": not wanted},
-                    after={"notices_by_mail": wanted},
+                self._record_change(
+                    by, before={"theme": before.name.lower()}, after={"theme": theme.name.lower()}
                 )
-        self.notices_by_mail = wanted
+        self.theme = theme.value
+
+    def change_password(self, password: str, *, by: Actor) -> None:
+        """It ends every session of this person, because each is bound to the password's hash."""
+        with fence.exclusive():
+            self.set_password(password)
+            User.objects.filter(pk=self.pk).update(password=self.password)
+            self._record_change(by, before=None, after={"password": "changed"})
 
     def _set_active(self, active: bool, kind: Kind, *, by: Actor) -> None:
         with fence.exclusive():
@@ -171,6 +193,13 @@ class User(AbstractUser):
                 )
         self.is_active = active
         self.__dict__.pop("roles", None)
+
+    def _record_change(
+        self, by: Actor, *, before: dict[str, object] | None, after: dict[str, object]
+    ) -> None:
+        log.record(
+            Kind.USER_CHANGED, by=by, subject=self.ref, subject_name=self.shown_name, before=before, after=after
+        )  # fmt: skip
 
     def _record_role(self, kind: Kind, role: Role, *, by: Actor, ends_at: datetime | None = None) -> None:
         detail: dict[str, object] = {"role": role.name.lower()}

@@ -22,6 +22,7 @@ from actioncenter.accounts.request import PROVED, actor_of, way_back
 from actioncenter.audit import log
 from actioncenter.audit.enums import Kind
 from actioncenter.web import htmx
+from actioncenter.web.refusing import because
 
 MINUTES: Final = 10
 FRESH: Final = MINUTES * 60
@@ -42,6 +43,7 @@ def ask(request: HttpRequest, *, back: str = "", why: str = WHY) -> HttpResponse
     Afterwards the person is on `back` (a path), or else on the page they were on. Under htmx it is
     the other way round: the address of the window is a page for sure, the target of a form may not be.
     """
+    because(request, CODE)
     place = htmx.local_path(request, back, "") or way_back(request)
     if htmx.fragment(request):
         place = way_back(request, place)

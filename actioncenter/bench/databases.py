@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
@@ -15,22 +16,29 @@ SERIAL = "-c jit=off -c max_parallel_workers_per_gather=0"
 """Work spread over processes would escape the CPU clock, and compiling would be charged to peers."""
 
 
+class Addresses(NamedTuple):
+    """Of an empty database, for the product and for the owner of its tables. "" where one role does all."""
+
+    runtime: str
+    owner: str
+
+
 class BadDatabase(ValueError):
     """Not a database that a benchmark can run on; the text says what would be."""
 
 
 @contextmanager
-def throw_away(wanted: str, folder: Path) -> Iterator[str]:
-    """Give the address of an empty database: `sqlite` (a file in the folder), `postgres`, or in a URL's server.
+def throw_away(wanted: str, folder: Path) -> Iterator[Addresses]:
+    """Give an empty database: `sqlite` (a file in the folder), `postgres`, or a schema in a URL's server.
 
     Raises BadDatabase, estate.services.ServiceMissing or ServiceFailed.
     """
     if wanted == "sqlite":
-        yield f"sqlite:///{quote(str(folder / 'bench.sqlite3'))}"
+        yield Addresses(f"sqlite:///{quote(str(folder / 'bench.sqlite3'))}", "")
     elif wanted == "postgres":
         server = Postgres.start()
         try:
-            yield with_options(server.url, SERIAL)
+            yield both_roles(server, SERIAL)
         finally:
             server.stop()
     elif urlsplit(wanted).scheme in {"postgres", "postgresql"}:
@@ -44,7 +52,11 @@ def kind_of(wanted: str) -> str:
     return "sqlite" if wanted == "sqlite" else "postgres"
 
 
-def _own_schema(url: str) -> Iterator[str]:
+def both_roles(server: Postgres, options: str) -> Addresses:
+    return Addresses(*(with_options(server.url_of(role), options) for role in (server.runtime, server.owner)))
+
+
+def _own_schema(url: str) -> Iterator[Addresses]:
     name = f"bench_{secrets.token_hex(6)}"
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=10) as server:
@@ -52,7 +64,7 @@ def _own_schema(url: str) -> Iterator[str]:
     except psycopg.Error as error:
         raise BadDatabase(f"Can't make a schema in that database: {str(error).strip()}") from error
     try:
-        yield with_options(url, f"-c search_path={name} {SERIAL}")
+        yield Addresses(with_options(url, f"-c search_path={name} {SERIAL}"), "")
     finally:
         with psycopg.connect(url, autocommit=True) as server:
             server.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))

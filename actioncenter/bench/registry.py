@@ -6,8 +6,11 @@ from typing import Final
 from actioncenter.bench.asked import Asked
 from actioncenter.bench.audit import run as audit
 from actioncenter.bench.chaos import run as chaos
+from actioncenter.bench.clicks import run as clicks
 from actioncenter.bench.decide import run as decide
 from actioncenter.bench.dispatch import run as dispatch
+from actioncenter.bench.export import run as export
+from actioncenter.bench.mail import run as mail
 from actioncenter.bench.pages import run as pages
 from actioncenter.bench.policy import run as policy
 from actioncenter.bench.report import Report
@@ -17,8 +20,11 @@ BENCHMARKS: Final[Mapping[str, Callable[[Asked], Report]]] = {
     "chaos": chaos,
     "decide": decide,
     "dispatch": dispatch,
+    "export": export,
+    "mail": mail,
     "pages": pages,
     "policy": policy,
+    "urls": clicks,
 }
 
 __all__ = ["BENCHMARKS", "Asked"]

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from actioncenter.bench.databases import with_options
+from actioncenter.bench.databases import both_roles
 from actioncenter.estate.services import Postgres, Redis
 
 OWN_SERVERS: Final = frozenset({"chaos", "dispatch"})
@@ -27,6 +27,8 @@ def servers() -> Iterator[Servers]:
         ends.callback(database.stop)
         broker = Redis.start()
         ends.callback(broker.stop)
-        os.environ["ACTIONCENTER_DATABASE_URL"] = with_options(database.url, "-c jit=off")
+        runtime, owner = both_roles(database, "-c jit=off")
+        os.environ["ACTIONCENTER_DATABASE_URL"] = runtime
+        os.environ["ACTIONCENTER_DATABASE_OWNER_URL"] = owner
         os.environ["ACTIONCENTER_BROKER_URL"] = broker.url
         yield Servers(database, broker)

@@ -2,6 +2,7 @@
 
 from django.urls import include, path
 
+from actioncenter.bench.clicks import redirecting
 from actioncenter.bench.pages.bare import bare
 from actioncenter.bench.peers import default_site, tuned_site
 
@@ -9,5 +10,6 @@ urlpatterns = [
     path("bench/default/", default_site.urls),
     path("bench/tuned/", tuned_site.urls),
     path("bench/bare/<slug:tab>", bare),
+    path("bench/redirect/<str:token>", redirecting),
     path("", include("actioncenter.urls")),
 ]

@@ -4,7 +4,7 @@ A connector never decides and never stores; execution hands it a request and a j
 records what comes back. A request's id is the idempotency key of the outside call.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -97,11 +97,23 @@ class Result:
     error: str = ""
 
 
+class Spooled(Protocol):
+    """What is too large to be held in memory."""
+
+    def blocks(self) -> Iterator[bytes]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Artefact:
+    """A file that was brought back. `password` is what opens it, where it is locked so that nobody runs it."""
+
     name: str
     media_type: str
-    content: bytes
+    content: bytes | Spooled
+    password: str = ""
+
+    def blocks(self) -> Iterator[bytes]:
+        return iter([self.content]) if isinstance(self.content, bytes) else self.content.blocks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +135,7 @@ class Continue:
     total: int = 0
     message: str = ""
     results: Sequence[Result] = ()
+    artefacts: Sequence[Artefact] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +272,19 @@ class Connector(Protocol):
 
 
 class Kind(Protocol):
-    """A connector module: its name, its settings schema (JSON Schema) and how to build one."""
+    """A connector module: its name, its settings (JSON Schema), the parts of its secret, and how to build one.
+
+    Of a part of the secret `goesTo` names the settings that say who is told it: where one of them
+    changes, it has to be given again.
+    """
 
     KIND: str
     LABEL: str
     SIMULATED: bool
     SETTINGS_SCHEMA: Json
+    SECRETS_SCHEMA: Json
+
+    def validate(self, settings: Mapping[str, Any]) -> None:
+        """Reaches nothing. Raises Permanent with the code `settings` for what makes no sense together."""
 
     def build(self, settings: Mapping[str, Any], secret: Mapping[str, Any]) -> Connector: ...

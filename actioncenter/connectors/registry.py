@@ -7,7 +7,10 @@ from typing import cast
 from actioncenter.connectors.base import Kind
 
 KINDS = {
+    "feeds": "actioncenter.connectors.feeds",
+    "imap": "actioncenter.connectors.imap",
     "simulator": "actioncenter.connectors.simulator",
+    "ssh": "actioncenter.connectors.ssh",
 }
 
 

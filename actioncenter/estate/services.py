@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import psycopg
+from psycopg import sql
 
 NOT_DURABLE = ["--fsync=off", "--synchronous-commit=off", "--full-page-writes=off"]
 
@@ -97,13 +98,21 @@ class Service:
 
 
 class Postgres(Service):
+    """Its databases belong to one role, the product runs under another: docs/operator/roles.md."""
+
     package = "postgresql"
+    owner: ClassVar[str] = "actioncenter_owner"
+    runtime: ClassVar[str] = "actioncenter"
     stop_signal = signal.SIGINT  # fast shutdown: doesn't wait for clients
     patience = 60
 
     @property
     def url(self) -> str:
-        return f"postgres://postgres@127.0.0.1:{self.port}/postgres"
+        """As its superuser."""
+        return self.url_of("postgres")
+
+    def url_of(self, role: str, database: str = "postgres") -> str:
+        return f"postgres://{role}@127.0.0.1:{self.port}/{database}"
 
     @classmethod
     def start(cls) -> Self:
@@ -125,7 +134,30 @@ class Postgres(Service):
         flags = [part for option in options for part in ("-c", option)]
         command = [programs / "postgres", "-D", data, "-k", folder, "-p", port, *flags]
         server = cls(folder, port, partial(_spawn, command, folder, user))
-        return server.wait_until(server.answers, cls.patience)
+        server.wait_until(server.answers, cls.patience)
+        server._make_roles()
+        return server
+
+    def _make_roles(self) -> None:
+        with psycopg.connect(self.url, autocommit=True) as server:
+            for role in (self.owner, self.runtime):
+                server.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+        self.hand_over("postgres")
+
+    def hand_over(self, database: str) -> None:
+        """That database belongs to the owner, and only the runtime role may come in beside it."""
+        names = {
+            "name": sql.Identifier(database),
+            "owner": sql.Identifier(self.owner),
+            "runtime": sql.Identifier(self.runtime),
+        }
+        with psycopg.connect(self.url, autocommit=True) as server:
+            for statement in (
+                "ALTER DATABASE {name} OWNER TO {owner}",
+                "REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+                "GRANT CONNECT ON DATABASE {name} TO {runtime}",
+            ):
+                server.execute(sql.SQL(statement).format(**names))
 
     def answers(self) -> bool:
         try:

@@ -9,6 +9,7 @@ from actioncenter.accounts.models import User
 from actioncenter.accounts.request import way_back
 from actioncenter.actions.queries import LiveCounts, Viewer, live_counts, viewer_of
 from actioncenter.actions.queries.switches import Board, board_for
+from actioncenter.audit import roles
 from actioncenter.live.tag import list_tag
 from actioncenter.settings.enums import Role
 
@@ -30,7 +31,10 @@ class Nav(TypedDict):
     me_initials: str
     me_role: str
     can_settings: bool
+    can_audit: bool
     simulator: bool
+    single_role: bool
+    """Told to those who can read what the doctor says of it."""
     unread: int
     urgent: Any
     """The newest urgent notice not read yet, or None."""
@@ -60,6 +64,7 @@ def nav(request: HttpRequest) -> dict[str, Any]:
 
 def nav_of(request: HttpRequest) -> Nav:
     viewer, counts = viewer_of(request), counts_of(request)
+    sees_everything = not viewer.rights.roles.isdisjoint({Role.ADMIN, Role.AUDITOR})
     return {
         "waiting": counts.pending,
         "running": counts.running,
@@ -67,8 +72,10 @@ def nav_of(request: HttpRequest) -> Nav:
         "me_name": viewer.user.shown_name,
         "me_initials": viewer.user.initials,
         "me_role": _role(viewer),
-        "can_settings": Role.ADMIN in viewer.rights.roles or Role.AUDITOR in viewer.rights.roles,
+        "can_settings": sees_everything,
+        "can_audit": sees_everything,
         "simulator": counts.simulator,
+        "single_role": sees_everything and roles.is_single(),
         "unread": counts.unread,
         "urgent": viewer.user.notices.filter(pk=counts.urgent).first() if counts.urgent else None,
         "here": way_back(request),
@@ -78,10 +85,10 @@ def nav_of(request: HttpRequest) -> Nav:
 
 
 def _role(viewer: Viewer) -> str:
-    roles = ", ".join(words for role, words in ROLE_WORDS.items() if role in viewer.rights.roles)
-    if not roles:
+    names = ", ".join(words for role, words in ROLE_WORDS.items() if role in viewer.rights.roles)
+    if not names:
         return "No role"
     groups = viewer.scope.groups
     if groups is None:
-        return f"{roles}, all groups"
-    return f"{roles}, {len(groups)} group{'' if len(groups) == 1 else 's'}"
+        return f"{names}, all groups"
+    return f"{names}, {len(groups)} group{'' if len(groups) == 1 else 's'}"

@@ -15,25 +15,26 @@ from django.db.models.functions import Length
 from actioncenter.actions.enums import Execution
 from actioncenter.actions.models import Action, Attempt, ConnectorJob, Plan
 from actioncenter.actions.queries import LiveCounts, Viewer, runners
-from actioncenter.audit.models import Event
+from actioncenter.audit import sealing
+from actioncenter.audit.models import Event, Seal
 from actioncenter.settings.access import Scope, within
 from actioncenter.settings.models import Stop
 from actioncenter.settings.models.stops import stop_file_reason
-from actioncenter.web.keyset import beside, figure, scalars
+from actioncenter.web.keyset import beside, compiled, figure, scalars
 from actioncenter.web.statements import Compiled, kept, rows_of
 
 RECENT: Final = 600
 """Events looked at. A bulk decision writes 500 in one transaction."""
 
 
-def list_tag(viewer: Viewer, counts: LiveCounts, address: str) -> str:
-    """For a list or the counts beside it, in the state that `address` gives."""
-    (found,) = rows_of(_recent(viewer.scope))
+def list_tag(viewer: Viewer, counts: LiveCounts, address: str, *, sealed: bool = False) -> str:
+    """For a list or the counts beside it, in the state that `address` gives; `sealed` where it shows what is."""
+    (found,) = rows_of(_recent(viewer.scope, sealed))
     return _digest(address, *_person(viewer), counts, stop_file_reason(), *found)
 
 
 @kept
-def _recent(scope: Scope) -> Compiled:
+def _recent(scope: Scope, sealed: bool) -> Compiled:
     recent = Event.objects.filter(pk__in=Event.objects.order_by("-id").values("pk")[:RECENT])
     events = within(recent.filter(kind__startswith="action."), scope)
     running = Action.objects.filter(execution=Execution.IN_PROGRESS, history_at__isnull=True)
@@ -45,6 +46,7 @@ def _recent(scope: Scope) -> Compiled:
             figure(attempts, Sum("done")),
             figure(attempts, Sum(Length("message"))),
             *_stops(),
+            *([compiled(Seal.objects.order_by("-number").values("number")[:1])] if sealed else []),
         ]
     )
 
@@ -78,7 +80,8 @@ def action_tag(viewer: Viewer, action: Action, address: str) -> str:
             figure(ConnectorJob.objects.filter(action=action), Sum("state")),
         ]
     )
-    return _digest(address, *_person(viewer), action.updated_at, action.undone_by_id, *found)
+    unsealed = len(sealing.waiting([f"action:{action.pk}"]))
+    return _digest(address, *_person(viewer), action.updated_at, action.undone_by_id, unsealed, *found)
 
 
 def _person(viewer: Viewer) -> tuple[object, ...]:

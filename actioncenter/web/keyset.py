@@ -43,14 +43,19 @@ def unseal(token: str) -> dict[str, Any]:
 
 
 class Beyond(Expression):
-    """`(a, b) > (x, y)` in one comparison, which both databases answer from an index."""
+    """`(a, b) > (x, y)` in one comparison, which both databases answer from an index.
+
+    `down` turns it round; with `reached` the row at that place fits too.
+    """
 
     output_field = BooleanField()
     conditional = True
 
-    def __init__(self, columns: Sequence[str], values: Sequence[Any], *, down: bool = False) -> None:
+    def __init__(
+        self, columns: Sequence[str], values: Sequence[Any], *, down: bool = False, reached: bool = False
+    ) -> None:
         super().__init__(output_field=BooleanField())
-        self.operator = "<" if down else ">"
+        self.operator = ("<" if down else ">") + ("=" if reached else "")
         self.sides: list[Any] = [*map(F, columns), *(Value(value) for value in values)]
 
     def get_source_expressions(self) -> list[Any]:

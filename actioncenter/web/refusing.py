@@ -1,5 +1,8 @@
 """How a page says no: a notice for htmx, a page for everybody else, always with the reason."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -13,3 +16,13 @@ def refused(
     template = "errors/_notice.html" if htmx.fragment(request) else "errors/page.html"
     context = {"code": status, "title": title, "text": text, "way": way}
     return htmx.live(render(request, template, context, status=status))
+
+
+def because(request: HttpRequest, code: str, **more: Any) -> None:
+    """Say why for the record of refused attempts (accounts/refusals.py); `more` is JSON."""
+    request.refusal = {"code": code, **more}  # type: ignore[attr-defined]
+
+
+def refusal_of(request: HttpRequest) -> Mapping[str, Any]:
+    """What `because` was told; empty when nothing."""
+    return getattr(request, "refusal", {})

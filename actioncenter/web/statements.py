@@ -109,8 +109,13 @@ def rows_of(statement: Compiled | None, given: Sequence[Any] = ()) -> list[tuple
     """Values come as the driver gives them; nothing where the set is known to be empty."""
     if statement is None:
         return []
-    sql, params = statement
     with connection.cursor() as cursor:
-        cursor.execute(sql, [param.value(given) if isinstance(param, Late) else param for param in params])
+        cursor.execute(*ready(statement, given))
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
+
+
+def ready(statement: Compiled, given: Sequence[Any] = ()) -> tuple[str, list[Any]]:
+    """A statement with the values that it has at this moment."""
+    sql, params = statement
+    return sql, [param.value(given) if isinstance(param, Late) else param for param in params]

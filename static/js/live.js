@@ -1,7 +1,8 @@
-// Beats while somebody looks: elements with hx-trigger="tick from:body" ask again.
+// Beats, slowly while nobody looks: elements with hx-trigger="tick from:body" ask again.
 const EVERY = 2000;
 const JITTER = 400;
 const LONGEST = 30000;
+const UNSEEN = 60000;
 const root = document.documentElement;
 root.classList.add("js");
 
@@ -9,18 +10,20 @@ let wait = EVERY;
 let timer = 0;
 
 function beat() {
+  clearTimeout(timer);
   timer = 0;
-  if (document.visibilityState === "hidden") return;
   document.body.dispatchEvent(new CustomEvent("tick"));
   plan();
 }
 
 function plan() {
-  timer ||= setTimeout(beat, wait - JITTER / 2 + Math.random() * JITTER);
+  // Behind another tab only the title is looked at.
+  const pause = document.visibilityState === "hidden" ? UNSEEN : wait;
+  timer ||= setTimeout(beat, pause - JITTER / 2 + Math.random() * JITTER);
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && !timer) beat();
+  if (document.visibilityState === "visible") beat();
 });
 
 const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: root.dataset.zone || undefined });

@@ -4,6 +4,8 @@ const pane = document.getElementById("pane");
 const listed = Boolean(pane && document.getElementById("rows"));
 
 let turn = 0;
+let following = false;
+let asked = null;
 
 const shown = () => pane?.querySelector("article")?.dataset.number ?? "";
 const rowOf = (number) => document.querySelector(`#rows tr[data-number="${CSS.escape(number)}"]`);
@@ -22,6 +24,21 @@ function open(href) {
   if (url.origin !== location.origin) return;
   history[shown() ? "replaceState" : "pushState"](null, "", url);
   load(url);
+}
+
+// The list keeps the focus and the pane comes along; what is on its way already isn't asked for again.
+function follow(link) {
+  if (!listed || (link.href === location.href && following)) return;
+  following = true;
+  open(link.href);
+}
+
+// Where a decision leads on to: the row below, above at the end of the list, nowhere from a page or from History.
+function nextTo(number) {
+  if (document.getElementById("rows")?.dataset.tab !== "pending") return "";
+  const list = [...document.querySelectorAll("#rows tr[data-number]:not(.gone)")];
+  const at = list.findIndex((row) => row.dataset.number === number);
+  return at < 0 ? "" : ((list[at + 1] ?? list[at - 1])?.dataset.number ?? "");
 }
 
 function empty() {
@@ -45,8 +62,11 @@ function plainClick(event) {
 function askComment(button, byHand) {
   const mode = button.form?.elements.mode;
   if (mode) mode.value = byHand ? "click" : "key";
+  const then = button.form?.elements.then;
+  if (then) then.value = ["approve", "reject"].includes(button.value) ? nextTo(shown()) : "";
   const comment = button.form?.elements.comment;
   if (comment) comment.required = button.hasAttribute("data-needs-comment");
+  asked = button;
 }
 
 document.addEventListener("click", (event) => {
@@ -60,8 +80,17 @@ document.addEventListener("click", (event) => {
   const closer = event.target.closest("#pane a[data-close]");
   if (!link && !closer) return;
   event.preventDefault();
+  following = false;
   if (link) open(link.href);
   else close(closer.href);
+});
+
+document.addEventListener("follow", (event) => follow(event.target));
+
+// Ctrl+Enter in a comment sends it with the button that asked for it; the next action has to be asked about anew.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.target.name !== "comment") return;
+  if (asked?.isConnected && asked.form === event.target.form) asked.click();
 });
 
 // A poll that was on its way while somebody opened, decided or closed would put the old state back.
@@ -74,16 +103,38 @@ document.addEventListener("htmx:before:request", (event) => {
 
 document.addEventListener("htmx:before:swap", (event) => {
   const { ctx } = event.detail;
-  if (ctx.target === pane && ctx.turn !== undefined && ctx.turn !== turn) event.preventDefault();
+  if (!pane || ctx.target !== pane) return;
+  if (ctx.turn === undefined) turn += 1;
+  else if (ctx.turn !== turn) event.preventDefault();
 });
 
 document.addEventListener("htmx:after:swap", (event) => {
   const { ctx } = event.detail;
   if (!listed) return;
   markOpen();
-  const asked = ctx.target === pane && ctx.sourceEvent?.type !== "tick";
-  if (asked) pane.querySelector("[data-focus]")?.focus({ preventScroll: true });
+  if (ctx.target !== pane || ctx.sourceEvent?.type === "tick") return;
+  asked = null;
+  if (ctx.sourceElement.name === "verb") afterDecision();
+  else if (!following || !document.activeElement.closest("#rows")) focusEvidence();
 });
+
+function focusEvidence() {
+  pane.querySelector("[data-focus]")?.focus({ preventScroll: true });
+}
+
+// The answer shows the next one already; address and focus go there with it.
+function afterDecision() {
+  const url = new URL(location.href);
+  const row = rowOf(shown());
+  if (url.searchParams.get("open") !== shown()) {
+    url.searchParams.set("open", shown());
+    history.replaceState(null, "", url);
+  }
+  following = Boolean(row?.checkVisibility());
+  if (!following) return focusEvidence();
+  row.scrollIntoView({ block: "nearest" });
+  row.querySelector("a.row").focus({ preventScroll: true });
+}
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || !listed || !shown() || document.querySelector("dialog[open]")) return;

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -271,15 +272,16 @@ def patterns(resolver: URLResolver, before: str = "") -> Iterator[str]:
 
 def addresses(number: int) -> list[str]:
     """Every address of the product, for every word in it, about what has this number."""
-    numbered = [re.sub(r"<int:\w+>", str(number), pattern) for pattern in patterns(get_resolver())]
+    named = [re.sub(r"<uuid:\w+>", str(UUID(int=number)), pattern) for pattern in patterns(get_resolver())]
+    numbered = [re.sub(r"<int:\w+>", str(number), pattern) for pattern in named]
     full = [re.sub(r"<(slug|str):\w+>", word, address) for address in numbered for word in WORDS]
     assert not any("<" in address for address in full)
     return sorted(set(full))
 
 
 def everything() -> list[Any]:
-    """What a decision, a change of settings or a mark would leave behind. An export is only a read."""
-    told = Event.objects.exclude(kind="export.made")
+    """What a decision, a change of settings or a mark would leave behind. An export is only a read, a refusal changes nothing."""
+    told = Event.objects.exclude(kind__in=["export.made", "refused.access"])
     tables = [
         Action.objects.order_by("pk"),
         Notice.objects.order_by("pk"),

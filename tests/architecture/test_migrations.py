@@ -14,7 +14,7 @@ FIRST: Final = {
     ("settings", "0001_initial"), ("settings", "0002_installation"),
 }  # fmt: skip
 """No code was at work before these."""
-OURS: Final = {"accounts", "actions", "audit", "investigations", "settings"}
+OURS: Final = {"accounts", "actions", "audit", "auditor", "investigations", "settings"}
 MIGRATIONS: Final = {
     key: migration
     for key, migration in MigrationLoader(None).disk_migrations.items()

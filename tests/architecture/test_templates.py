@@ -39,6 +39,7 @@ KEYLESS = {
     "{% url 'theme' %}": "the last choice counts, however often it is made",
     "{% url 'sign_out' %}": "a session ends once",
     "{% url 'confirm_identity' %}": "a proof of who one is changes nothing else",
+    "{% url 'feeds:add' %}": "a name is given once, and the answer, a token, must be kept nowhere",
     "": "sign-in: there is nobody yet whose key it could be",
 }
 """Address of a form that needs no idempotency key, and why."""

@@ -1,9 +1,11 @@
 """What a connector's tests provide so that the conformance suite can run against it."""
 
 import uuid
+import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType
@@ -28,8 +30,18 @@ class Harness(ABC):
 
     connector: Connector
     secret: str
+    has_credentials = True
+    """False where a connector signs in nowhere. Say why in its harness."""
+    goes_offline = True
+    """False where what it acts on is reached whenever the product itself works."""
     has_identity = True
     """False where a connector has nothing to trust: no host key, no certificate. Say why in its harness."""
+    identity_code = "identity"
+    """`identity_changed` where each target has an identity of its own."""
+    has_patience = True
+    """False where the far side has no way to ask for patience (429)."""
+    searches = True
+    """False where nothing can be searched."""
 
     @abstractmethod
     def request(self, kind: ActionType, targets: int = 1) -> Request:
@@ -92,6 +104,10 @@ class Harness(ABC):
     @abstractmethod
     def now(self) -> float: ...
 
+    def opens(self, artefact: Artefact) -> bool:
+        """Whether it came whole."""
+        return zipfile.ZipFile(BytesIO(b"".join(artefact.blocks()))).testzip() is None
+
     def supports(self, request: Request) -> bool:
         target = request.targets[0]
         capability = self.connector.capabilities(target.kind, target.remote)[request.type]
@@ -143,7 +159,7 @@ class CutAt(Notes):
 @dataclass
 class Finished:
     results: dict[str, Result]
-    artefacts: Sequence[Artefact]
+    artefacts: list[Artefact]
     cursors: list[Json]
     answers: list[Continue]
 
@@ -153,12 +169,12 @@ def finish(
 ) -> Finished:
     """Step until done, waiting as told on the harness's clock."""
     notes = notes or Notes()
-    run = Finished({}, (), [], [])
+    run = Finished({}, [], [], [])
     for _ in range(STEPS_AT_MOST):
         answer = harness.connector.step(request, cursor, notes)
         run.results |= {result.key: result for result in answer.results}
+        run.artefacts += answer.artefacts
         if not isinstance(answer, Continue):
-            run.artefacts = answer.artefacts
             return run
         cursor = answer.cursor
         run.cursors.append(cursor)
@@ -180,6 +196,17 @@ def undo_of(request: Request, run: Finished) -> Request:
     assert inverse is not None
     targets = [replace(target, before=run.results[target.key].before) for target in request.targets]
     return replace(request, id=str(uuid.uuid4()), type=inverse, targets=targets, parameters={})
+
+
+def ended(harness: Harness, request: Request) -> Result:
+    """What became of its only target."""
+    (result,) = finish(harness, request).results.values()
+    return result
+
+
+def taken_back(harness: Harness, request: Request, result: Result) -> Result:
+    """What became of the undo, where that was the result of its only target."""
+    return ended(harness, undo_of(request, Finished({result.key: result}, (), [], [])))
 
 
 def again(request: Request) -> Request:

@@ -167,7 +167,7 @@ def test_hostile_names_stay_text(simulated: SimulatorHarness, kind: ActionType) 
     run = finish(simulated, request)
     assert run.results["t"].outcome is Outcome.SUCCEEDED
     for artefact in run.artefacts:
-        names = [artefact.name, *zipfile.ZipFile(BytesIO(artefact.content)).namelist()]
+        names = [artefact.name, *zipfile.ZipFile(BytesIO(b"".join(artefact.blocks()))).namelist()]
         assert all(name.replace(".", "").replace("-", "").isalnum() for name in names)
 
 

@@ -27,7 +27,7 @@ def people(shared_database: str) -> None:
 
 def contest(url: str, rounds: int, changes: list[str], *, plant: bool = False) -> dict[str, Any]:
     spec = {"rounds": rounds, "changes": changes, "plant": plant}
-    told: dict[str, Any] = in_processes("tests.contests.fencing", url, spec, seconds=20 + 10 * rounds)
+    told: dict[str, Any] = in_processes("tests.contests.fencing", url, spec, seconds=240 + 30 * rounds)
     return told
 
 

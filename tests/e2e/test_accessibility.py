@@ -141,7 +141,7 @@ def test_keys_are_only_letters_in_the_comment_of_a_decision(pending: Page) -> No
     number = numbers(pending)[1]
     pending.goto(f"/action-center/pending?open={number}")
     pending.keyboard.press("c")
-    comment = pending.locator("#pane textarea")
+    comment = pending.locator("#pane #comment")
     expect(comment).to_be_focused()
     pending.keyboard.type("arjuxk?")
     expect(comment).to_have_value("arjuxk?")

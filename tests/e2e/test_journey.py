@@ -45,7 +45,7 @@ def test_filter_approve_watch_and_undo(sign_in: SignIn, runner: Runner) -> None:
     expect(row(page, wanted)).to_contain_text("Succeeded", timeout=10_000)
     expect(row(page, wanted)).to_contain_text("Mira Chen")
     row(page, wanted).get_by_role("link", name=re.compile("Undo")).click()
-    page.locator("#pane").get_by_label("Comment").fill("false positive")
+    page.locator("#pane").get_by_label("Comment", exact=True).fill("false positive")
     page.locator("#pane").get_by_role("button", name="Undo").click()
     expect(row(page, wanted)).to_contain_text("Undone", timeout=10_000)
     other.refresh_from_db()
@@ -84,7 +84,7 @@ def test_reject_needs_a_comment_and_is_listed_with_its_person(sign_in: SignIn) -
     page.locator("#pane").get_by_role("button", name="Reject").click()
     action.refresh_from_db()
     assert action.decision == Decision.PENDING, "the browser asks for the comment first"
-    page.locator("#pane").get_by_label("Comment").fill("our own tool")
+    page.locator("#pane").get_by_label("Comment", exact=True).fill("our own tool")
     page.locator("#pane").get_by_role("button", name="Reject").click()
     expect(row(page, action)).not_to_be_visible()
     page.goto("/action-center/history")
@@ -158,7 +158,7 @@ def approve_first(page: Page, action: Action) -> None:
     page.goto(f"/action-center/pending?open={action.pk}")
     pane = page.locator("#pane")
     expect(pane).to_contain_text("Yours is approval 1 of 2")
-    pane.get_by_label("Comment").fill(SAID)
+    pane.get_by_label("Comment", exact=True).fill(SAID)
     pane.get_by_role("button", name="Approve").click()
     expect(pane).not_to_contain_text("Yours is approval")
 
@@ -167,10 +167,10 @@ def approve_second(page: Page, action: Action) -> None:
     page.goto(f"/action-center/actions/{action.pk}")
     expect(page.locator("#pane")).to_contain_text("Yours is approval 2 of 2. It runs at once.")
     expect(page.locator("body")).not_to_contain_text(SAID)
-    page.get_by_label("Comment").fill("Agreed")
+    page.get_by_label("Comment", exact=True).fill("Agreed")
     page.get_by_role("button", name="Approve").click()
     expect(page.locator("#pane")).to_contain_text("Queued")
-    expect(page.get_by_label("Comment")).to_have_value("")
+    expect(page.get_by_label("Comment", exact=True)).to_have_value("")
 
 
 def be_too_late(stale: Page, other: Page, action: Action) -> None:
@@ -228,7 +228,7 @@ def test_everything_works_without_javascript(sign_in: SignIn, runner: Runner) ->
         if "Succeeded" in page.locator(f"#row-{action.pk}").inner_text():
             break
     page.goto(f"/action-center/actions/{action.pk}")
-    page.get_by_label("Comment").fill("false positive")
+    page.get_by_label("Comment", exact=True).fill("false positive")
     page.get_by_role("button", name=re.compile("Undo")).click()
     expect(page.locator("body")).to_contain_text("is being undone by")
 

@@ -20,6 +20,7 @@ from typing import Any, Self
 from django.conf import settings
 
 from tests.actions.stopping import PATIENCE, environment
+from tests.impatience import TookTooLong
 
 PR_SET_PDEATHSIG = 1
 START = "import django; django.setup(); from tests.faults.harness_nursery import main; main()"
@@ -76,7 +77,8 @@ class Runner:
         over = time.monotonic() + PATIENCE
         while (state := self.state) not in states:
             assert state not in {"Z", "gone"}, "the runner broke"
-            assert time.monotonic() < over, what
+            if time.monotonic() >= over:
+                raise TookTooLong(what)
             time.sleep(0.01)
 
 

@@ -7,17 +7,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from celery import Celery
+from celery.worker import consumer
 from django.conf import settings
 from django.test import Client
 from kombu import Connection
 
-from actioncenter.actions import dispatch
+from actioncenter.actions import dispatch, tasks
 from actioncenter.actions.enums import Decision
 from actioncenter.actions.models import Action
+from actioncenter.celery import app
 from actioncenter.estate.services import Service
 from tests import factories
 from tests.actions.stopping import decided, environment, simulated, until
@@ -213,6 +216,28 @@ def test_a_broker_may_lie_repeat_forget_and_restart(
     waiting.refresh_from_db()
     assert waiting.decision == Decision.PENDING
     assert counted(estate, [*actions, *forgotten]) == {"SUCCEEDED 1": 5}
+
+
+class Torn(Connection):
+    """What is left of a line to Redis that was lost while several channels read and one held a message."""
+
+    def close(self) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'hostname'")
+
+
+def test_a_worker_outlives_a_lost_line_that_does_not_close() -> None:
+    """Celery's own consumer ends with it: kombu asks the line that is gone to take the message back."""
+    with pytest.raises(AttributeError):
+        lose(Torn("memory://"), consumer.Consumer)
+    assert lose(Torn("memory://"), tasks.Consumer).connection is None
+
+
+def lose(line: Connection, kind: type[consumer.Consumer]) -> consumer.Consumer:
+    consuming = kind.__new__(kind)
+    consuming.app, consuming.connection, consuming.qos_global = app, line, False
+    consuming.pool, consuming.prefetch_multiplier = SimpleNamespace(num_processes=1), 1
+    consuming.on_connection_error_after_connected(ConnectionResetError())
+    return consuming
 
 
 def forge_ids(broker: str, ids: list[int]) -> None:

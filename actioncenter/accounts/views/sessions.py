@@ -84,7 +84,7 @@ def theme(request: AnyRequest) -> HttpResponse:
         return HttpResponseBadRequest("theme must be system, light or dark", content_type="text/plain")
     chosen = form.chosen()
     if isinstance(request.user, User):
-        User.objects.filter(pk=request.user.pk).update(theme=chosen.value)
+        request.user.choose_theme(chosen, by=actor_of(request))
     response = HttpResponseClientRefresh() if request.htmx else redirect(_next_page(request))
     response.set_cookie(
         THEME_COOKIE,

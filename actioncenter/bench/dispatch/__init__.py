@@ -75,7 +75,11 @@ def _rabbit() -> Iterator[dict[str, str]]:
 
 def _embedded() -> dict[str, str]:
     path = Path(settings.DATA_DIR) / "embedded.sqlite3"
-    return {"ACTIONCENTER_DATABASE_URL": f"sqlite:///{path}", "ACTIONCENTER_BROKER_URL": ""}
+    return {
+        "ACTIONCENTER_DATABASE_URL": f"sqlite:///{path}",
+        "ACTIONCENTER_DATABASE_OWNER_URL": "",
+        "ACTIONCENTER_BROKER_URL": "",
+    }
 
 
 def _medians(found: Figures) -> tuple[float, float]:

@@ -7,9 +7,9 @@ from actioncenter.connectors.base import Delivery, Permanent
 from actioncenter.connectors.simulator.connector import KIND, Simulator
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.connectors.simulator.running import Options
-from actioncenter.connectors.simulator.schema import SETTINGS_SCHEMA
+from actioncenter.connectors.simulator.schema import SECRETS_SCHEMA, SETTINGS_SCHEMA
 
-__all__ = ["KIND", "LABEL", "SETTINGS_SCHEMA", "SIMULATED", "build"]
+__all__ = ["KIND", "LABEL", "SECRETS_SCHEMA", "SETTINGS_SCHEMA", "SIMULATED", "build", "validate"]
 
 LABEL = "Simulator"
 SIMULATED = True
@@ -23,3 +23,7 @@ def build(settings: Mapping[str, Any], secret: Mapping[str, Any]) -> Simulator:
         raise Permanent("settings", "The simulator needs the path of its estate file.")
     options = Options(Delivery(given["delivery"]), int(given["chunk"]), float(given["pace"]))
     return Simulator(Estate(given["path"]), options, str(secret.get("token", "")))
+
+
+def validate(settings: Mapping[str, Any]) -> None:
+    """Whatever the schema takes makes sense."""

@@ -15,10 +15,9 @@ def act(case: Case, ledger: Ledger) -> Result:
     _meet(case)
     change = _refused(case) or decide(VERBS[case.request.type], case)
     artefact = _artefact(case, change)
-    if artefact and len(artefact.content) > case.request.max_bytes:
-        change = failed(
-            f"oversize: the file has {len(artefact.content)} bytes, the limit is {case.request.max_bytes}"
-        )
+    size = len(b"".join(artefact.blocks())) if artefact else 0
+    if size > case.request.max_bytes:
+        change = failed(f"oversize: the file has {size} bytes, the limit is {case.request.max_bytes}")
     elif artefact:
         ledger.keep(case.target.key, artefact)
     for ref, state in change.edits:

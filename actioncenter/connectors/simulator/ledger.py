@@ -61,7 +61,7 @@ class Ledger:
     def keep(self, key: str, artefact: Artefact) -> None:
         self.sql.execute(
             "INSERT OR REPLACE INTO artefacts VALUES (?, ?, ?, ?, ?)",
-            (self.request.id, key, artefact.name, artefact.media_type, artefact.content),
+            (self.request.id, key, artefact.name, artefact.media_type, b"".join(artefact.blocks())),
         )
 
     def artefacts(self) -> Sequence[Artefact]:

@@ -38,6 +38,18 @@ SETTINGS_SCHEMA: Final[dict[str, Any]] = {
     },
 }
 
+SECRETS_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "token": {
+            "type": "string",
+            "title": "Token",
+            "description": "Where the estate lets in only who knows it.",
+            "goesTo": ["path"],
+        },
+    },
+}
+
 VERSION: Final = 1
 
 # `things` holds the state of the estate, the other tables what the simulator remembers about it;

@@ -39,6 +39,11 @@ class Command(BaseCommand):
         add.add_argument(
             "--password-stdin", action="store_true", help="read it from the first line of the input"
         )
+        password = verbs.add_parser("password", help="a new password; prints one unless it is given")
+        password.add_argument("username")
+        password.add_argument(
+            "--password-stdin", action="store_true", help="read it from the first line of the input"
+        )
         for verb in ("grant", "revoke"):
             change = verbs.add_parser(verb, help=f"{verb} a role")
             change.add_argument("username")
@@ -54,15 +59,18 @@ class Command(BaseCommand):
             self.list(as_json=options["json"])
         elif verb == "add":
             self.add(options)
+        elif verb == "password":
+            self.set_password(_find(options["username"]), options)
         else:
             with fence.exclusive():
                 self.change(verb, _find(options["username"]), options)
 
     def add(self, options: dict[str, Any]) -> None:
         username = options["username"]
-        given = sys.stdin.readline().rstrip("\r\n") if options["password_stdin"] else ""
-        password = given or secrets.token_urlsafe(12)
+        password, given = _password(options)
         _check(username, password, is_given=options["password_stdin"])
+        if User.objects.filter(username__iexact=username).exists():
+            raise CommandError(f"There is somebody called {username} already.")
         User.objects.enrol(
             username,
             by=BY,
@@ -72,6 +80,14 @@ class Command(BaseCommand):
             email=options["email"],
         )
         self.stdout.write(f"Added {username}: {_words(options['roles'])}.")
+        if not given:
+            self.stdout.write(f"Password (shown only now): {password}")
+
+    def set_password(self, user: User, options: dict[str, Any]) -> None:
+        password, given = _password(options)
+        _check(user.username, password, is_given=options["password_stdin"])
+        user.change_password(password, by=BY)
+        self.stdout.write(f"{user.username} has a new password and is signed out everywhere.")
         if not given:
             self.stdout.write(f"Password (shown only now): {password}")
 
@@ -110,6 +126,12 @@ def _find(username: str) -> User:
     return user
 
 
+def _password(options: dict[str, Any]) -> tuple[str, bool]:
+    """The one on the input, or one that is made up, and whether it was given."""
+    given = sys.stdin.readline().rstrip("\r\n") if options["password_stdin"] else ""
+    return given or secrets.token_urlsafe(12), bool(given)
+
+
 def _check(username: str, password: str, *, is_given: bool) -> None:
     user = User(username=username)
     try:
@@ -118,8 +140,6 @@ def _check(username: str, password: str, *, is_given: bool) -> None:
             validate_password(password, user)
     except ValidationError as error:
         raise CommandError(" ".join(error.messages)) from None
-    if User.objects.filter(username__iexact=username).exists():
-        raise CommandError(f"There is somebody called {username} already.")
 
 
 def _keep_an_admin(user: User) -> None:
