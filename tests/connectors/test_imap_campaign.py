@@ -24,6 +24,7 @@ from actioncenter.connectors.base import (
     Result,
     Target,
     Transient,
+    Unknown,
 )
 from actioncenter.connectors.imap import build
 from actioncenter.connectors.imap.connector import Imap
@@ -196,6 +197,7 @@ def test_killed_in_the_middle_and_resumed_it_ends_exact(own_server: Dovecot, dea
         kills.timer.join()
         with pytest.raises(Transient):
             mail.connector.step(request, cursor, Notes())
+        _unlock(own_server)
         own_server.resume()
     results |= carried_out(mail, request, cursor)
     assert len(results) == mail.total
@@ -234,6 +236,7 @@ def test_an_imap_process_killed_inside_the_move(own_server: Dovecot, delay: floa
         mail.connector.step(request, None, Strikes())
     for strike in strikes:
         strike.join()
+    _unlock(own_server)
     results = carried_out(mail, request)
     assert {result.outcome for result in results.values()} == {Outcome.SUCCEEDED}
     assert mail.seen().total() == before.total() - mail.total
@@ -244,3 +247,34 @@ def test_an_imap_process_killed_inside_the_move(own_server: Dovecot, delay: floa
 def _strike(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def _unlock(server: Dovecot) -> None:
+    """Whoever is killed between making a lock and signing it leaves one that Dovecot honours for two minutes."""
+    for lock in server.folder.rglob("*.lock"):
+        if lock.stat().st_size == 0:
+            lock.unlink()
+
+
+def test_a_lock_of_the_dead_is_waited_out_and_nothing_taken_for_done(own_server: Dovecot) -> None:
+    mail = Mail(own_server, 1, ordinary=2, campaign_size=10)
+    before = mail.seen()
+    request = mail.found(sender=campaign.SENDER)
+    mail.connector = Imap(mail.connector.settings, own_server.secret, seconds=1.0)
+    locks = [
+        folder.with_name("dovecot-uidlist.lock") for folder in own_server.home(mail.boxes[0]).rglob("cur")
+    ]
+
+    class Locks(Notes):
+        def touching(self) -> None:
+            for lock in locks:
+                lock.touch()
+
+    for impatience in (Unknown, ConnectorError):
+        with pytest.raises(impatience):
+            mail.connector.step(request, None, Locks())
+    _unlock(own_server)
+    results = carried_out(mail, request)
+    assert {result.outcome for result in results.values()} == {Outcome.SUCCEEDED}
+    carried_out(mail, undo_of(request, results))
+    assert mail.seen() == before
