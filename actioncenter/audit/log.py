@@ -31,6 +31,7 @@ COLUMNS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """What an insert names, with its type on PostgreSQL; the database fills in the rest."""
 
+_AT: Final = [*COLUMNS].index("at")
 _NEVER_SHARED: Final = ("stream", "seq")
 
 Row = tuple[Any, ...]
@@ -120,19 +121,19 @@ def record_many(drafts: Sequence[Draft], heads: Heads | None = None) -> None:
             cursor.execute(statement, values)
     elif drafts:
         rows = _chained(drafts, heads)
+        if connection.vendor == "sqlite":
+            rows = _for_sqlite(rows)
         with connection.cursor() as cursor:
-            if connection.vendor == "sqlite":
-                cursor.executemany(_INSERT, [_for_sqlite(row) for row in rows])
-            else:
+            if len(rows) == 1:
                 cursor.execute(_INSERT, rows[0])
+            else:
+                cursor.executemany(_INSERT, rows)
 
 
-def _for_sqlite(row: Row) -> Row:
-    """With the time as Django writes it: times are compared as text there."""
-    return tuple(
-        connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
-        for value in row
-    )
+def _for_sqlite(rows: list[Row]) -> list[Row]:
+    """With the time, which they share, as Django writes it: times are compared as text there."""
+    at = connection.ops.adapt_datetimefield_value(rows[0][_AT])
+    return [(*row[:_AT], at, *row[_AT + 1 :]) for row in rows]
 
 
 def insertion(drafts: Sequence[Draft], heads: Heads | None = None) -> tuple[str, list[Any]]:

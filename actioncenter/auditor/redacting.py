@@ -45,7 +45,7 @@ def _forget(event: Event, done: Redaction) -> None:
     number = event.stream.removeprefix(ACTION)
     if number.isascii() and number.isdigit():
         texts = {text for name in TAKEN for text in _taken(getattr(event, name), getattr(done, name))}
-        forget(int(number), texts, actor=event.actor)
+        forget(int(number), texts, actor=event.actor, kind=event.kind)
 
 
 def _taken(before: Any, after: Any) -> Iterator[str]:

@@ -16,6 +16,9 @@ from django.db import transaction
 from django.test import Client
 
 from actioncenter.accounts.models import User
+from actioncenter.actions import by_hand
+from actioncenter.actions.by_hand import Intent
+from actioncenter.actions.enums import ActionType
 from actioncenter.audit import canonical, indexing, seals
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -80,6 +83,27 @@ def test_the_text_is_nowhere_any_more(shared_database: str, client_of: Callable[
     assert "Taken out" in shown
     assert "Not as it was written" not in shown
     assert "They asked for it." in shown
+
+
+@BOTH
+def test_the_same_words_of_somebody_else_stay_until_they_are_taken_out_too(shared_database: str) -> None:
+    kim, mira = (factories.actor(factories.person(name)) for name in ("kim", "mira"))
+    waiting = factories.waiting_action()
+    intent = Intent(ActionType.RESTRICT_EXECUTION, waiting.targets.get().device)
+    action = by_hand.take(intent, by=kim, comment=SECRET)
+    action.approve(by=mira, comment=SECRET)
+    seal()
+    stream = Event.objects.filter(stream=f"action:{action.pk}")
+
+    redact(stream.get(kind=Kind.ACTION_PROPOSED))
+    action.refresh_from_db()
+    assert (action.requested_comment, action.decision_comment) == ("[redacted]", SECRET)
+    assert wrong() == []
+
+    redact(stream.get(kind=Kind.ACTION_APPROVED))
+    action.refresh_from_db()
+    assert action.decision_comment == "[redacted]"
+    assert wrong() == []
 
 
 @ON_POSTGRES

@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from actioncenter.connectors.base import (
 )
 from actioncenter.connectors.imap import build
 from actioncenter.connectors.imap.connector import Imap
+from actioncenter.connectors.imap.mailbox import Mailbox
 from actioncenter.estate.mail import campaign
 from actioncenter.estate.mail.dovecot import BOT, Dovecot
 from actioncenter.estate.mail.owner import seen_by_owners
@@ -247,6 +249,30 @@ def test_an_imap_process_killed_inside_the_move(own_server: Dovecot, delay: floa
 def _strike(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def test_a_keyword_that_the_server_forgot_comes_back(dovecot_service: Dovecot) -> None:
+    """As one may that is killed inside a move; of a folder that its owner can reach, flags are the owner's own."""
+    mail = Mail(dovecot_service, 1, ordinary=2, campaign_size=10)
+    before = mail.seen()
+    request = mail.found(sender=campaign.SENDER)
+    undo = undo_of(request, carried_out(mail, request))
+    _forget_flags(mail, mail.connector.settings.quarantine)
+    assert {result.outcome for result in carried_out(mail, undo).values()} == {Outcome.SUCCEEDED}
+    assert mail.seen() == before
+
+    junk = mail.found(T.MOVE_TO_JUNK, sender=campaign.SENDER)
+    undo = replace(undo_of(junk, carried_out(mail, junk)), type=T.RESTORE_EMAIL)
+    _forget_flags(mail, "Junk")
+    carried_out(mail, undo)
+    assert mail.seen() != before
+
+
+def _forget_flags(mail: Mail, folder: str) -> None:
+    box = Mailbox(mail.connector._door.enter(mail.boxes[0]), mail.connector.settings)
+    box.session.select(folder, writing=True)
+    assert box.session.wire.ask("UID STORE 1:*", "FLAGS.SILENT (unknown-0)").ok
+    box.close()
 
 
 def _unlock(server: Dovecot) -> None:

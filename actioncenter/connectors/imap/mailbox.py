@@ -127,6 +127,10 @@ class Mailbox:
         self.folders()
         return wired(name.replace("/", self._delimiter))
 
+    def ours(self) -> set[str]:
+        """Folders out of their owners' reach."""
+        return {self.named(self.settings.quarantine), self.named(self.settings.recoverable)}
+
     def special(self, attribute: str, usual: str) -> str:
         """The folder that the server marks for this use, else one of the usual name."""
         marked = (name for name, attributes in self.folders().items() if attribute in attributes)
@@ -169,8 +173,8 @@ class Mailbox:
 
     def matching(self, terms: Sequence[Part]) -> list[tuple[str, int, list[int]]]:
         """Folder, UIDVALIDITY and UIDs of what meets the terms of a SEARCH; the quarantine and its like aside."""
-        own = {self.named(self.settings.quarantine), self.named(self.settings.recoverable)}
-        return list(self._search([name for name in self.folders() if name not in own], terms))
+        ours = self.ours()
+        return list(self._search([name for name in self.folders() if name not in ours], terms))
 
     def described(
         self, hits: Sequence[tuple[str, int, list[int]]], items: str = ""

@@ -16,7 +16,7 @@ from actioncenter.connectors.imap.names import shown
 @dataclass(frozen=True, slots=True)
 class Case:
     """One target with every copy of it. `intent` is our own record from before a crash, if there is one; `folders`
-    are those that exist, `lost` those that the server won't make again.
+    are those that exist, `lost` those that the server won't make again, `ours` those out of their owners' reach.
     """
 
     target: Target
@@ -26,14 +26,19 @@ class Case:
     lost: frozenset[str] = frozenset()
     intent: Json | None = None
     hidden: Sequence[Copy] = ()
+    ours: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`moves` and `drops` are what is left to do; where both are empty, `outcome` is the end."""
+    """`moves` and `drops` are what is left to do; where both are empty, `outcome` is the end.
+
+    `flags` are those that a copy has to get back before it is moved.
+    """
 
     moves: Sequence[tuple[Copy, str]] = ()
     drops: Sequence[Copy] = ()
+    flags: Sequence[tuple[Copy, Sequence[str]]] = ()
     outcome: Outcome = Outcome.SUCCEEDED
     error: str = ""
     before: Json = field(default_factory=dict)
@@ -73,13 +78,18 @@ def moves_there(case: Case) -> Decision:
 
 
 def moves_back(case: Case) -> Decision:
-    """Each copy goes where it was; what somebody else took elsewhere stays there."""
+    """Each copy goes where it was; what somebody else took elsewhere stays there.
+
+    Where its owner couldn't reach it, other flags than before are the server's doing: one that is killed inside a
+    move may forget which keyword a message had.
+    """
     places: Sequence[Mapping[str, Any]] | None = case.target.before.get("places")
     if not places:
         return Decision(outcome=Outcome.FAILED, error="nothing_recorded: there is no record of where it was")
     left = case.target.before["left"]["folder"]
     pool = list(case.copies)
     moves: list[tuple[Copy, str]] = []
+    flags: list[tuple[Copy, Sequence[str]]] = []
     ends: set[str] = set()
     for place in places:
         home = INBOX if place["folder"] in case.lost else str(place["folder"])
@@ -88,11 +98,13 @@ def moves_back(case: Case) -> Decision:
             return _not_where_we_left_it(case, left)
         if copy.folder == left != home:
             moves.append((copy, home))
+            if left in case.ours and list(copy.flags) != place["flags"]:
+                flags.append((copy, place["flags"]))
         ends.add(home if copy.folder == left else copy.folder)
     after: Json = {"folder": ", ".join(sorted(map(shown, ends)))}
     if not ends <= {place["folder"] for place in places}:
         after["note"] = "The folder it came from can't be made again; it lies in the inbox."
-    return Decision(moves, outcome=Outcome.ALREADY, after=after)
+    return Decision(moves, flags=flags, outcome=Outcome.ALREADY, after=after)
 
 
 def _at_the_inbox(pool: list[Copy], place: Mapping[str, Any], case: Case) -> Copy | None:
@@ -142,7 +154,7 @@ def decide(verb: Verb, case: Case) -> Decision:
     rest = verb.decide(_without(case, drops))
     told = {"before": case.intent["before"], "after": rest.after or case.intent["after"]}
     if drops or rest.touches:
-        return Decision(rest.moves, [*drops, *rest.drops], **told)
+        return Decision(rest.moves, [*drops, *rest.drops], rest.flags, **told)
     done = Outcome.GONE if verb.decide is destroys else Outcome.ALREADY
     return Decision(outcome=Outcome.SUCCEEDED, **told) if rest.outcome is done else rest
 

@@ -42,7 +42,11 @@ class Work(Opened):
         wanted = {target.key: each for target in targets if (each := wanted_of(target)).is_named}
         copies = self.here.locate(list(wanted.values()))
         hidden = self._hidden(wanted.values()) if self.verb.decide is destroys else []
-        to, folders = self.verb.to(self.here), frozenset(self.here.folders())
+        to, folders, ours = (
+            self.verb.to(self.here),
+            frozenset(self.here.folders()),
+            frozenset(self.here.ours()),
+        )
         for target in targets:
             if target.key not in wanted:
                 self.decisions[target.key] = Decision(outcome=Outcome.FAILED, error=NAMELESS)
@@ -51,7 +55,7 @@ class Work(Opened):
             old = self.cases.get(target.key)
             case = Case(
                 target, list(filter(meets, copies)), to, folders, old.lost if old else frozenset(),
-                self.intents.get(target.key), list(filter(meets, hidden)),
+                self.intents.get(target.key), list(filter(meets, hidden)), ours,
             )  # fmt: skip
             self.cases[target.key], self.decisions[target.key] = case, decide(self.verb, case)
 
@@ -94,8 +98,12 @@ class Work(Opened):
                 self._dropped |= {copy.at: copy for copy in group}
         to: dict[str, list[Copy]] = {}
         for decision in open_ones.values():
+            for copy, flags in decision.flags:
+                if error := self.here.mark(copy.folder, (copy.uidvalidity, copy.uid), flags):
+                    self._refused[copy.at] = error
             for copy, folder in decision.moves:
-                to.setdefault(folder, []).append(copy)
+                if copy.at not in self._refused:
+                    to.setdefault(folder, []).append(copy)
         for folder, copies in to.items():
             for group in by_folder(copies):
                 moved = self.here.move(group, folder)
