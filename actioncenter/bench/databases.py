@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
@@ -27,8 +27,12 @@ class BadDatabase(ValueError):
     """Not a database that a benchmark can run on; the text says what would be."""
 
 
+DURABLE: Final = frozenset({"audit"})
+"""Benchmarks of writing, which has to reach the disk as it does in earnest; SQLite's always does."""
+
+
 @contextmanager
-def throw_away(wanted: str, folder: Path) -> Iterator[Addresses]:
+def throw_away(wanted: str, folder: Path, *, durable: bool = False) -> Iterator[Addresses]:
     """Give an empty database: `sqlite` (a file in the folder), `postgres`, or a schema in a URL's server.
 
     Raises BadDatabase, estate.services.ServiceMissing or ServiceFailed.
@@ -36,7 +40,7 @@ def throw_away(wanted: str, folder: Path) -> Iterator[Addresses]:
     if wanted == "sqlite":
         yield Addresses(f"sqlite:///{quote(str(folder / 'bench.sqlite3'))}", "")
     elif wanted == "postgres":
-        server = Postgres.start()
+        server = Postgres.start(durable=durable)
         try:
             yield both_roles(server, SERIAL)
         finally:

@@ -115,7 +115,8 @@ class Postgres(Service):
         return f"postgres://{role}@127.0.0.1:{self.port}/{database}"
 
     @classmethod
-    def start(cls) -> Self:
+    def start(cls, *, durable: bool = False) -> Self:
+        """Unless `durable`, what it acknowledged outlives the server and not the machine."""
         programs = cls._programs()
         folder, port = Path(tempfile.mkdtemp(prefix="actioncenter-pg-")), free_port()
         # It refuses to run as root.
@@ -125,12 +126,7 @@ class Postgres(Service):
         data = str(folder / "data")
         initdb = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
         _spawn([*initdb, "--no-locale", "--no-sync"], folder, user).wait()
-        options = [
-            # A killed server keeps what it acknowledged, and that costs next to nothing without flushing.
-            "fsync=off",
-            "full_page_writes=off",
-            "listen_addresses=127.0.0.1",
-        ]
+        options = ["listen_addresses=127.0.0.1", *([] if durable else ["fsync=off", "full_page_writes=off"])]
         flags = [part for option in options for part in ("-c", option)]
         command = [programs / "postgres", "-D", data, "-k", folder, "-p", port, *flags]
         server = cls(folder, port, partial(_spawn, command, folder, user))

@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from actioncenter.bench.databases import Addresses, BadDatabase, kind_of, throw_away
+from actioncenter.bench.databases import DURABLE, Addresses, BadDatabase, kind_of, throw_away
 from actioncenter.bench.serving import OWN_SERVERS
 from actioncenter.estate.services import ServiceFailed, ServiceMissing
 
@@ -65,7 +65,7 @@ class Command(BaseCommand):
 def _database(name: str, wanted: str | None, folder: Path) -> Iterator[tuple[str, Addresses]]:
     """Its kind and its addresses, which are empty where the benchmark itself starts the server."""
     if name not in OWN_SERVERS:
-        with throw_away(wanted or "sqlite", folder) as addresses:
+        with throw_away(wanted or "sqlite", folder, durable=name in DURABLE) as addresses:
             yield kind_of(wanted or "sqlite"), addresses
     elif wanted in (None, "postgres"):
         yield "postgres", Addresses("", "")
