@@ -1,6 +1,6 @@
 """The messages of one mailbox: opened, looked at, moved, read back. Runs in a thread of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -96,19 +96,10 @@ class Work(Opened):
                 self._refused |= {copy.at: error for copy in group}
             else:
                 self._dropped |= {copy.at: copy for copy in group}
-        to: dict[str, list[Copy]] = {}
-        for decision in open_ones.values():
-            for copy, flags in decision.flags:
-                if error := self.here.mark(copy.folder, (copy.uidvalidity, copy.uid), flags):
-                    self._refused[copy.at] = error
-            for copy, folder in decision.moves:
-                if copy.at not in self._refused:
-                    to.setdefault(folder, []).append(copy)
-        for folder, copies in to.items():
-            for group in by_folder(copies):
-                moved = self.here.move(group, folder)
-                self._there |= moved.to
-                self._refused |= moved.refused
+        for copy, flags in (each for decision in open_ones.values() for each in decision.flags):
+            if error := self.here.mark(copy.folder, (copy.uidvalidity, copy.uid), flags):
+                self._refused[copy.at] = error
+        self._move(each for decision in open_ones.values() for each in decision.moves)
         for key, decision in open_ones.items():
             # A record of an earlier step may speak of more than what was left to do now.
             if (
@@ -117,6 +108,17 @@ class Work(Opened):
                 and all(copy.at in self._there for copy, _ in decision.moves)
             ):
                 self.results[key] = self._done(key)
+
+    def _move(self, moves: Iterable[tuple[Copy, str]]) -> None:
+        to: dict[str, list[Copy]] = {}
+        for copy, folder in moves:
+            if copy.at not in self._refused:
+                to.setdefault(folder, []).append(copy)
+        for folder, copies in to.items():
+            for group in by_folder(copies):
+                moved = self.here.move(group, folder)
+                self._there |= moved.to
+                self._refused |= moved.refused
 
     def _expunge(self, group: list[Copy]) -> str:
         """The second copy of a move that broke off must not live on among what the server keeps either."""
