@@ -17,7 +17,7 @@ from actioncenter.audit.enums import Kind
 from actioncenter.audit.words import words_of
 from actioncenter.auditor import words
 from actioncenter.auditor.finding import Wanted
-from actioncenter.settings.models import DeviceGroup
+from actioncenter.auditor.naming import groups_ever
 from actioncenter.web.narrowing import Narrowing
 
 ANY: Final = "any"
@@ -137,8 +137,7 @@ class EventFilter(LogFilter):
     month = Month(label="Month", max_length=7)
 
     def prepare(self) -> None:
-        groups = DeviceGroup.objects.values_list("pk", "name")
-        self.filters["group"].extra["choices"] = [(str(pk), name) for pk, name in groups]
+        self.filters["group"].extra["choices"] = [(str(pk), name) for pk, name in groups_ever()]
 
     def wanted(self) -> Wanted:
         chosen = self.chosen

@@ -50,7 +50,7 @@ class Story:
 def story_of(action: Action) -> Story:
     """`action` was loaded among what the person may see."""
     stream = f"action:{action.pk}"
-    grounds = action.links.select_related("evidence", "evidence__device", "evidence__mailbox").order_by("pk")
+    grounds = action.links.select_related("evidence").order_by("pk")
     alerts = Alert.objects.filter(evidence__links__action=action).distinct().order_by("pk")
     undos = Action.objects.filter(undo_of=action).order_by("pk")
     return Story(

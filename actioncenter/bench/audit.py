@@ -1,10 +1,12 @@
 """The benchmark `audit`: what the keyed chain and the seals cost, and how fast a log is verified."""
 
 import multiprocessing
+import resource
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier, Semaphore
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -26,7 +28,10 @@ from actioncenter.bench.measuring import percentile
 from actioncenter.bench.report import Report, Table, ratio
 
 WRITERS: Final = 16
+MOST_AT_ONCE: Final = 20_000
+"""Events that the writers write in a turn; of more only the verification tells something new."""
 AT_ONCE: Final = 500
+MIB: Final = 1 << 20
 SEALED_EVERY: Final = 0.25
 BY: Final = Actor.command("bench")
 FORK: Final = multiprocessing.get_context("fork")
@@ -41,9 +46,10 @@ def run(asked: Asked) -> Report:
     canonical text and computes the keyed value, while another process seals every quarter of a second. *Plain*
     inserts the same columns without head, text and key. Wall time of all writers together, in turns, medians. The lag of an
     event is the time between its own and that of its seal. Then as many events are written in bulk; sealing
-    them and verifying them (chains, columns, seals) is measured in CPU time of one process.
+    them and verifying them (chains, columns, seals) is measured in CPU time of one process; *growth* is how much more
+    memory it holds at the worst moment of the verification than at its beginning.
     """
-    each = max(1, asked.rows // WRITERS)
+    each = max(1, min(asked.rows, MOST_AT_ONCE) // WRITERS)
     taken: dict[str, list[float]] = {"chained": [], "plain": []}
     _make_rows()
     for turn in range(max(1, min(asked.rounds, 5))):
@@ -53,13 +59,14 @@ def run(asked: Asked) -> Report:
     sealing.seal()
     lags = sorted(_lags())
     asked.say(f"Sealing and verifying {asked.rows:,} events ...")
-    sealed, verified = _per_second(asked.rows)
+    sealed, verified, grown = _per_second(asked.rows)
     chained, plain = (percentile(taken[name], 0.5) for name in ("chained", "plain"))
     ratios = {
         "chain_vs_plain": ratio(plain, chained),
         "sealed_per_s": float(f"{sealed:.3g}"),
         "lag_p99_s": float(f"{percentile(lags, 0.99):.3g}"),
         "verified_per_s": float(f"{verified:.3g}"),
+        "growth_mib": round(grown / MIB, 1),
     }
     total = each * WRITERS
     lines = [
@@ -171,8 +178,8 @@ def _lags() -> Iterator[float]:
         yield from ((said.at - at).total_seconds() for at in rows.values_list("at", flat=True))
 
 
-def _per_second(rows: int) -> tuple[float, float]:
-    """Events sealed and verified per second of CPU."""
+def _per_second(rows: int) -> tuple[float, float, int]:
+    """Events sealed and verified per second of CPU, and bytes that verifying took at most."""
     for start in range(0, rows, AT_ONCE):
         with transaction.atomic():
             log.record_many(
@@ -182,12 +189,19 @@ def _per_second(rows: int) -> tuple[float, float]:
     sealed = sealing.seal()
     sealing_took = time.process_time() - began
     key = seals.public_key(settings.SIGNING_KEY)
-    chains, check = Verification(), SealCheck(Trust([key]))
+    held = [_held()]
+    chains = Verification(beat=lambda: held.append(_held()))
+    check = SealCheck(Trust([key]), beat=lambda: held.append(_held()))
     ours = Event.objects.filter(stream__startswith="action:").order_by("stream", "seq")
     chained_took, sealed_took = _whole(chains.bad_rows(ours)), _whole(check.bad_seals())
     # Seals hold the plain events too, so each is counted for itself.
     of_one = chained_took / chains.events + sealed_took / check.sealed
-    return sealed / sealing_took, 1 / of_one
+    return sealed / sealing_took, 1 / of_one, max(held) - held[0]
+
+
+def _held() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _whole(bad: Iterator[Any]) -> float:

@@ -48,6 +48,7 @@ TARGETS: Mapping[tuple[str, int], Mapping[str, Target]] = {
         "sealed_per_s": Target(20_000, at_least=True),
         "lag_p99_s": Target(2),
         "verified_per_s": Target(30_000, at_least=True),
+        "growth_mib": Target(32),
     },
     ("export", 1_000_000): {"vs_copy": Target(1.2), "growth_mib": Target(20)},
     ("mail", 5_000): {

@@ -91,7 +91,19 @@ def everything_told(action: Action, pack: Path) -> dict[str, Any]:
     page = f"/action-center/actions/{action.pk}"
     streams = [f"action:{pk}" for pk in Action.objects.order_by("pk").values_list("pk", flat=True)]
     packs.write(pack, packs.of_action(action.pk), by=by("ivo"))
-    return {
+    whole = pack.with_name(f"whole-{pack.name}")
+    packs.write(whole, packs.of_investigation(action.investigation_id), by=by("ivo"))
+    proposed = Event.objects.get(stream=f"action:{action.pk}", kind="action.proposed")
+    audit = {
+        address: words(noa.get(address).content.decode(), start)
+        for address, start in (
+            (f"/audit/actions/{action.pk}", 'id="chapter-1"'),
+            (f"/audit/events/{proposed.pk}", "<h1"),
+            (f"/audit/events?subject=action:{action.pk}", "<tbody"),
+        )
+    }
+    return audit | {
+        "investigation's pack": whole.read_bytes(),
         "history": words(noa.get("/action-center/history").content.decode(), "<tbody"),
         "page": words(noa.get(page).content.decode(), "<h1"),
         "events": list(Event.objects.filter(stream__in=streams).order_by("pk").values()),

@@ -21,9 +21,9 @@ from actioncenter.auditor import finding, words
 from actioncenter.auditor.enums import RedactionState
 from actioncenter.auditor.filters import EventFilter
 from actioncenter.auditor.models import RedactionRequest
+from actioncenter.auditor.naming import group_names
 from actioncenter.auditor.views.entering import LogAddress, auditors
 from actioncenter.settings.access import visible
-from actioncenter.settings.models import DeviceGroup
 from actioncenter.web.keyset import BadToken, unseal
 from actioncenter.web.load import load
 from actioncenter.web.moments import iso
@@ -82,7 +82,7 @@ def event(request: Request, number: int) -> HttpResponse:
         "what": words.kind_label(row.kind),
         "via": words.via_label(row.actor_via),
         "area": words.area_label(row.area),
-        "group": _groups([row]).get(row.group_id or 0, ""),
+        "group": group_names([row]).get(row.pk, ""),
         "subject": words.subject_label(row.subject),
         "subject_url": subject_url(row.subject),
         "stream": words.subject_label(row.stream),
@@ -109,7 +109,7 @@ def subject_url(ref: str) -> str:
 
 
 def _rows(found: Sequence[Event]) -> list[Shown]:
-    groups = _groups(found)
+    groups = group_names(found)
     day = None
     rows = []
     for row in found:
@@ -128,18 +128,11 @@ def _rows(found: Sequence[Event]) -> list[Shown]:
                 "who": row.actor_name,
                 "via": words.via_label(row.actor_via),
                 "area": words.area_label(row.area),
-                "group": groups.get(row.group_id or 0, ""),
+                "group": groups.get(row.pk, ""),
             }
         )
         day = local.date()
     return rows
-
-
-def _groups(found: Sequence[Event]) -> dict[int, str]:
-    """Number -> name; one that was deleted since has its number alone."""
-    numbers = {row.group_id for row in found if row.group_id}
-    names = dict(DeviceGroup.objects.filter(pk__in=numbers).values_list("pk", "name"))
-    return {number: names.get(number, f"Group {number}") for number in numbers}
 
 
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from actioncenter.accounts.request import Request
 from actioncenter.actions import words
-from actioncenter.actions.enums import Choice, Decision, TargetState
+from actioncenter.actions.enums import Area, Choice, Decision, TargetState
 from actioncenter.actions.lasting import shown_state
 from actioncenter.actions.models import Action, Attempt
 from actioncenter.actions.pane import sentence_of, title_of
@@ -93,7 +93,8 @@ def _evidence(told: Story, viewer: Viewer) -> Iterator[Line]:
         yield _line(alert.title, f"Alert from {alert.source}", at=alert.created_at, viewer=viewer)
     for ground in told.grounds.rows:
         item = ground.evidence
-        place = item.device or item.mailbox
+        # As it was called then; of many targets in many places each has its own below.
+        place = told.action.on_name if told.action.target_count == 1 or item.area == Area.DEVICE else ""
         parts = [
             words.EVIDENCE_KINDS[EvidenceType(item.type)],
             f"on {place}" if place else "",
