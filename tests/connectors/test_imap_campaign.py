@@ -286,7 +286,7 @@ def test_a_lock_of_the_dead_is_waited_out_and_nothing_taken_for_done(own_server:
     mail = Mail(own_server, 1, ordinary=2, campaign_size=10)
     before = mail.seen()
     request = mail.found(sender=campaign.SENDER)
-    mail.connector = Imap(mail.connector.settings, own_server.secret, seconds=1.0)
+    mail.connector = Imap(mail.connector.settings, own_server.secret, seconds=4.0)
     locks = [
         folder.with_name("dovecot-uidlist.lock") for folder in own_server.home(mail.boxes[0]).rglob("cur")
     ]
