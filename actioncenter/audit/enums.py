@@ -156,6 +156,8 @@ class Kind(StrEnum):
     HOLD_PLACED = "hold.placed"
     HOLD_RELEASED = "hold.released"
     RETENTION_PURGED = "retention.purged"
+    RETENTION_SHORTENING_ASKED = "retention.shortening_asked"
+    RETENTION_SHORTENING_DROPPED = "retention.shortening_dropped"
     AUDIT_REDACTED = "audit.redacted"
     AUDIT_REDACTION_REQUESTED = "audit.redaction_requested"
     AUDIT_REDACTION_REJECTED = "audit.redaction_rejected"

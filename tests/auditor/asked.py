@@ -12,6 +12,7 @@ from actioncenter.accounts.shortcuts import bindings
 from actioncenter.actions.enums import ActionType
 from actioncenter.actions.models import Action, SavedView, pacing
 from actioncenter.actions.models.shift import SECTIONS
+from actioncenter.audit.actor import Actor
 from actioncenter.audit.anchor import Anchor
 from actioncenter.audit.enums import Kind
 from actioncenter.connectors.simulator.estate import Estate
@@ -196,6 +197,15 @@ def _hold(run: Run, estate: Estate) -> tuple[str, Form]:
     return "/audit/retention/holds", {"subject": factories.waiting_action().label, "reason": "Order."}
 
 
+def _on_shortening(name: str) -> Callable[[Run, Estate], tuple[str, Form]]:
+    def prepare(run: Run, estate: Estate) -> tuple[str, Form]:
+        row = Retention.change(days=365, by=Actor.command("retention"))
+        assert row is not None
+        return f"/audit/retention/shortenings/{row.pk}/{name}", {}
+
+    return prepare
+
+
 def _let_go(run: Run, estate: Estate) -> tuple[str, Form]:
     row = LegalHold.place("action:1", by=by("noa"), reason="Order.")
     return f"/audit/retention/holds/{row.pk}/release", {"reason": "Lifted."}
@@ -334,6 +344,13 @@ OTHERS: Final[Mapping[str, Asked]] = {
     "auditor:change_retention": asked(
         "noa", at("/audit/retention/rule", {"days": "1095", "artefact_days": "30"}), Kind.SETTING_CHANGED
     ),
+    "auditor:change_retention shorter": asked(
+        "noa",
+        at("/audit/retention/rule", {"days": "365", "artefact_days": "30", "confirmed": "365:30"}),
+        Kind.RETENTION_SHORTENING_ASKED,
+    ),
+    "auditor:agree_to_shortening": asked("noa", _on_shortening("agree"), Kind.SETTING_CHANGED),
+    "auditor:drop_shortening": asked("noa", _on_shortening("drop"), Kind.RETENTION_SHORTENING_DROPPED),
     "auditor:place_hold": asked("noa", _hold, Kind.HOLD_PLACED),
     "auditor:release_hold": asked("noa", _let_go, Kind.HOLD_RELEASED),
     "settings:level": asked("noa", _level(AutomationLevel.NONE), Kind.GROUP_LEVEL_LOWERED),

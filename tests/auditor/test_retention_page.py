@@ -7,9 +7,11 @@ from django.db.models.functions import Now
 from django.http import HttpResponse
 from django.test import Client
 
+from actioncenter.accounts.models import Notice, User
 from actioncenter.actions.models import Action
 from actioncenter.audit.models import Event
-from actioncenter.settings.models import LegalHold, Retention
+from actioncenter.settings.enums import Role
+from actioncenter.settings.models import LegalHold, Retention, RetentionError, Shortening
 from tests import factories
 from tests.settings.proving import proved
 
@@ -53,9 +55,52 @@ def test_shortening_is_shown_before_it_is_done(noa: Client) -> None:
     assert changes() == 0
 
     assert noa.post(f"{PAGE}/rule", {**SHORTER, "confirmed": "365:30"}).status_code == 302
-    assert Retention.current().figures == {"days": 365, "artefact_days": 30}
-    assert changes() == 1
+    assert Retention.current().days == 730, "not before another admin agrees"
+    assert "1 actions with their evidence" in text(noa.get(PAGE))
     assert Action.objects.filter(pk=old.pk).exists(), "and nothing is purged by a page"
+
+
+def test_what_is_to_be_kept_shorter_takes_two_admins(noa: Client) -> None:
+    noa.post(f"{PAGE}/rule", {**SHORTER, "confirmed": "365:30"})
+    row = Shortening.waiting()
+    assert row is not None
+    agree = f"{PAGE}/shortenings/{row.pk}/agree"
+    assert "Another admin has to agree." in text(noa.get(PAGE))
+    assert noa.post(agree).status_code == 409
+    assert changes() == 0
+
+    eva = User.objects.enrol("eva", by=factories.SETUP, roles=[Role.ADMIN])
+    assert Notice.objects.filter(user__username="noa", kind="retention").exists()
+    other = Client()
+    other.force_login(eva)
+    proved(other)
+    assert "Noa Levi wants to keep only 365 days" in text(other.get(PAGE))
+    assert other.post(agree).status_code == 302
+    assert Retention.current().figures == {"days": 365, "artefact_days": 30}
+    told = Event.objects.get(kind="setting.changed", subject="retention")
+    assert (told.actor, told.detail) == (
+        f"user:{eva.pk}",
+        {"comment": "New policy", "asked_by": row.asked_by, "asked_by_name": "Noa Levi"},
+    )
+    assert other.post(agree).status_code == 409
+    assert changes() == 1
+
+
+def test_a_shortening_is_refused_or_overtaken(noa: Client) -> None:
+    """Keeping longer, or asking for something else, ends what waited: nobody agrees to it by an old page."""
+    for end in (
+        lambda pk: noa.post(f"{PAGE}/shortenings/{pk}/drop"),
+        lambda pk: noa.post(f"{PAGE}/rule", {"days": "1095", "artefact_days": "30"}),
+        lambda pk: noa.post(f"{PAGE}/rule", {**SHORTER, "days": "200", "confirmed": "200:30"}),
+    ):
+        noa.post(f"{PAGE}/rule", {**SHORTER, "confirmed": "365:30"})
+        row = Shortening.objects.latest("pk")
+        assert end(row.pk).status_code == 302
+        with pytest.raises(RetentionError) as refused:
+            row.agree(by=factories.actor(factories.person("jonas")))
+        assert refused.value.code == "ended"
+    assert Retention.current().days == 1095
+    assert Event.objects.filter(kind="retention.shortening_dropped").count() == 3
 
 
 def test_lengthening_is_done_at_once(noa: Client) -> None:
@@ -106,6 +151,8 @@ def test_what_is_nothing_is_not_held(noa: Client, subject: str, said: str) -> No
 def changing(hold: LegalHold) -> list[tuple[str, dict[str, str]]]:
     return [
         (f"{PAGE}/rule", {**SHORTER, "confirmed": "365:30"}),
+        (f"{PAGE}/shortenings/1/agree", {}),
+        (f"{PAGE}/shortenings/1/drop", {}),
         (f"{PAGE}/holds", {"subject": "INV-1", "reason": "Order"}),
         (f"{PAGE}/holds/{hold.pk}/release", {"reason": "Lifted"}),
     ]

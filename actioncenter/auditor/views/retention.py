@@ -20,7 +20,7 @@ from actioncenter.audit import sealing
 from actioncenter.auditor import purging
 from actioncenter.auditor.views.entering import auditors
 from actioncenter.settings.enums import Role
-from actioncenter.settings.models import LegalHold, Retention, RetentionError
+from actioncenter.settings.models import LegalHold, Retention, RetentionError, Shortening
 from actioncenter.settings.models.retention import PRESETS, WIDEST_PRESET, subject_of
 from actioncenter.web.load import load
 from actioncenter.web.moments import iso, when
@@ -30,7 +30,7 @@ Shown = dict[str, Any]
 MOST: Final = 36_500
 COUNTED: Final = 100_000
 """More than so many are only said to be more."""
-CONFLICTS: Final = frozenset({"unchanged", "held", "free"})
+CONFLICTS: Final = frozenset({"unchanged", "held", "free", "same", "ended"})
 
 
 class RuleForm(forms.Form):
@@ -44,10 +44,6 @@ class RuleForm(forms.Form):
     comment = forms.CharField(
         label="Why", required=False, max_length=2000, widget=forms.TextInput(attrs={"class": "text"})
     )
-
-    def lowers(self, rule: Retention) -> bool:
-        told = self.cleaned_data
-        return bool(told["days"] < rule.days or told["artefact_days"] < rule.artefact_days)
 
     @property
     def figures(self) -> dict[str, int]:
@@ -87,19 +83,47 @@ def retention(request: Request) -> HttpResponse:
 @require_POST
 @auditors
 def change_retention(request: Request) -> HttpResponse:
-    """What shortens it is shown before it is done: the same form comes back with what would go."""
+    """What shortens it is shown before it is asked for: the same form comes back with what would go."""
     _require_admin(request)
     form = RuleForm(request.POST)
     if not form.is_valid():
         return _page(request, rule_form=form, status=422)
-    if form.lowers(Retention.current()) and request.POST.get("confirmed") != form.sign:
+    if Retention.current().shortened_by(form.figures) and request.POST.get("confirmed") != form.sign:
         return _page(request, rule_form=form, planned=planned(**form.figures))
 
     def effect() -> Outcome:
-        row = Retention.change(by=actor_of(request), comment=form.cleaned_data["comment"], **form.figures)
-        return {"said": f"Kept are {row.days} days, files {row.artefact_days} days."}
+        waits = Retention.change(by=actor_of(request), comment=form.cleaned_data["comment"], **form.figures)
+        if waits:
+            return {"said": f"Asked for {waits}. It holds once another admin agrees."}
+        return _kept(Retention.current())
 
     return _once(request, effect, rule_form=form)
+
+
+@require_POST
+@auditors
+def agree_to_shortening(request: Request, pk: int) -> HttpResponse:
+    """By its number, so that nothing else is agreed to than what the page showed."""
+    _require_admin(request)
+    row = load(Shortening.objects.all(), pk)
+    return _once(request, lambda: _kept(row.agree(by=actor_of(request))))
+
+
+@require_POST
+@auditors
+def drop_shortening(request: Request, pk: int) -> HttpResponse:
+    _require_admin(request)
+    row = load(Shortening.objects.all(), pk)
+
+    def effect() -> Outcome:
+        row.drop(by=actor_of(request))
+        return {"said": f"{row} will not hold."}
+
+    return _once(request, effect)
+
+
+def _kept(row: Retention) -> Outcome:
+    return {"said": f"Kept are {row.days} days, files {row.artefact_days} days."}
 
 
 @require_POST
@@ -180,12 +204,29 @@ def _page(
         "rule_form": rule_form or RuleForm(initial=rule.figures),
         "hold_form": hold_form or HoldForm(),
         "planned": planned,
+        "waiting": _waiting(request),
         "holds": [_hold(row) for row in LegalHold.in_force().order_by("-pk")],
         "can_edit": request.user.has_role(Role.ADMIN),
         "purges": purging.may_delete(),
         "error": error,
     }
     return render(request, "auditor/retention.html", context, status=status)
+
+
+def _waiting(request: Request) -> Shown | None:
+    row = Shortening.waiting()
+    if row is None:
+        return None
+    return {
+        "pk": row.pk,
+        "said": str(row),
+        "comment": row.comment,
+        "by": row.asked_by_name,
+        "at": when(row.asked_at),
+        "at_iso": iso(row.asked_at),
+        "planned": planned(**row.figures),
+        "is_own": row.asked_by == actor_of(request).ref,
+    }
 
 
 def _hold(row: LegalHold) -> Shown:

@@ -8,7 +8,7 @@ from actioncenter.settings.models.hosts import Host, Installation
 from actioncenter.settings.models.lists import FolderExclusion, FolderRule, Indicator, SourceVerdicts
 from actioncenter.settings.models.rails import Rail, RailKey, RailUse
 from actioncenter.settings.models.restoring import RestoreError
-from actioncenter.settings.models.retention import LegalHold, Retention, RetentionError
+from actioncenter.settings.models.retention import LegalHold, Retention, RetentionError, Shortening
 from actioncenter.settings.models.reviewing import ReviewError
 from actioncenter.settings.models.safeguards import Safeguards, SafeguardsError
 from actioncenter.settings.models.stops import Stop
@@ -42,6 +42,7 @@ __all__ = [
     "ReviewError",
     "Safeguards",
     "SafeguardsError",
+    "Shortening",
     "SourceVerdicts",
     "Stop",
 ]

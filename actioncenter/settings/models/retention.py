@@ -1,6 +1,7 @@
 """How long what happened is kept, and what is kept longer because somebody said so."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Self
 
 from django.core.exceptions import ValidationError
@@ -9,6 +10,8 @@ from django.db import models
 from django.db.models.functions import Now
 
 from actioncenter.accounts import fence
+from actioncenter.accounts.enums import Severity
+from actioncenter.accounts.notices import notify_admins
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -23,7 +26,9 @@ PRESETS: Final = (180, 365, 730, 1095, 1825, 2555)
 
 
 class RetentionError(Exception):
-    """A change that isn't allowed; `code` is `role`, `reauthenticate`, `range`, `unchanged`, `reason`, `unknown`, `held` or `free`."""
+    """A change that isn't allowed; `code` is `role`, `reauthenticate`, `range`, `unchanged`, `reason`, `unknown`,
+    `held`, `free`, `same` (person) or `ended`.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -60,28 +65,133 @@ class Retention(models.Model):
     def figures(self) -> dict[str, int]:
         return {"days": self.days, "artefact_days": self.artefact_days}
 
+    def shortened_by(self, figures: Mapping[str, int]) -> bool:
+        return any(value < getattr(self, name) for name, value in figures.items())
+
     @classmethod
-    def change(cls, *, by: Actor, comment: str = "", **figures: int) -> Self:
+    def change(cls, *, by: Actor, comment: str = "", **figures: int) -> "Shortening | None":
+        """What lets go of something waits for another person and is returned; all else holds at once, instead of
+        what waits. Raises RetentionError.
+        """
+        with fence.exclusive():
+            _check_right(by)
+            row = cls.current()
+            wanted = row._with(figures)
+            if row.shortened_by(wanted):
+                return Shortening.ask(wanted, by=by, comment=comment)
+            Shortening.end_waiting(by=by)
+            row._apply(wanted, by=by, comment=comment)
+        return None
+
+    def _with(self, figures: Mapping[str, int]) -> dict[str, int]:
+        """All figures, these among them. Raises RetentionError."""
+        wanted = Retention(pk=1, **{**self.figures, **figures})
+        try:
+            wanted.clean_fields()
+        except ValidationError as error:
+            name, said = next(iter(error.message_dict.items()))
+            raise RetentionError("range", f"{name.replace('_', ' ')}: {' '.join(said)}") from error
+        if wanted.figures == self.figures:
+            raise RetentionError("unchanged", "Nothing was changed.")
+        return wanted.figures
+
+    def _apply(self, figures: Mapping[str, int], *, by: Actor, comment: str, **asked: str) -> None:
+        """Under the exclusive fence."""
+        before = self.figures
+        for name, value in figures.items():
+            setattr(self, name, value)
+        self.save()
+        log.record(
+            Kind.SETTING_CHANGED, by=by, subject=SUBJECT, subject_name="Retention", before=before,
+            after=self.figures, detail={**({"comment": comment} if comment else {}), **asked} or None,
+        )  # fmt: skip
+
+
+class Shortening(models.Model):
+    """Somebody wants to keep less. It holds once another person has agreed: what is let go of doesn't come back
+    (NIST SP 800-53 AU-9(5)).
+    """
+
+    days = models.PositiveIntegerField()
+    artefact_days = models.PositiveIntegerField()
+    comment = models.TextField(blank=True)
+    asked_by = models.CharField(max_length=200)
+    asked_by_name = models.CharField(max_length=200)
+    asked_at = models.DateTimeField(db_default=Now())
+    ended_by_name = models.CharField(max_length=200, blank=True, default="", db_default="")
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                models.Value(1), name="shortening_waits_once", condition=models.Q(ended_at=None)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.days} days, files {self.artefact_days} days"
+
+    @property
+    def figures(self) -> dict[str, int]:
+        return {"days": self.days, "artefact_days": self.artefact_days}
+
+    @classmethod
+    def waiting(cls) -> "Shortening | None":
+        return cls.objects.filter(ended_at=None).first()
+
+    @classmethod
+    def ask(cls, figures: Mapping[str, int], *, by: Actor, comment: str) -> Self:
+        """Instead of what waits. Under the exclusive fence, with the right checked."""
+        cls.end_waiting(by=by)
+        row = cls.objects.create(**figures, comment=comment, asked_by=by.ref, asked_by_name=by.name)
+        row._tell(Kind.RETENTION_SHORTENING_ASKED, by=by, comment=comment)
+        notify_admins(
+            "retention", title=f"{by.name} wants to keep less: {row}. Another admin has to agree",
+            url="/audit/retention", severity=Severity.WARNING,
+        )  # fmt: skip
+        return row
+
+    @classmethod
+    def end_waiting(cls, *, by: Actor) -> None:
+        """Under the exclusive fence."""
+        if row := cls.waiting():
+            row._end(by)
+            row._tell(Kind.RETENTION_SHORTENING_DROPPED, by=by)
+
+    def agree(self, *, by: Actor) -> Retention:
+        """By another person than asked for it. Raises RetentionError."""
+        with fence.exclusive():
+            _check_right(by)
+            self._require_waiting()
+            if by.ref == self.asked_by:
+                raise RetentionError("same", "Another admin has to agree.")
+            self._end(by)
+            rule = Retention.current()
+            rule._apply(
+                self.figures, by=by, comment=self.comment, asked_by=self.asked_by, asked_by_name=self.asked_by_name
+            )  # fmt: skip
+        return rule
+
+    def drop(self, *, by: Actor) -> None:
         """Raises RetentionError."""
         with fence.exclusive():
             _check_right(by)
-            row = cls.objects.filter(pk=1).first() or cls(pk=1)
-            before = row.figures
-            for name, value in figures.items():
-                setattr(row, name, value)
-            try:
-                row.clean_fields()
-            except ValidationError as error:
-                name, said = next(iter(error.message_dict.items()))
-                raise RetentionError("range", f"{name.replace('_', ' ')}: {' '.join(said)}") from error
-            if row.figures == before:
-                raise RetentionError("unchanged", "Nothing was changed.")
-            row.save()
-            log.record(
-                Kind.SETTING_CHANGED, by=by, subject=SUBJECT, subject_name="Retention", before=before,
-                after=row.figures, detail={"comment": comment} if comment else None,
-            )  # fmt: skip
-        return row
+            self._require_waiting()
+            self._end(by)
+            self._tell(Kind.RETENTION_SHORTENING_DROPPED, by=by)
+
+    def _require_waiting(self) -> None:
+        if not type(self).objects.filter(pk=self.pk, ended_at=None).exists():
+            raise RetentionError("ended", "That was answered already.")
+
+    def _end(self, by: Actor) -> None:
+        type(self).objects.filter(pk=self.pk).update(ended_at=Now(), ended_by_name=by.name)
+
+    def _tell(self, kind: Kind, *, by: Actor, comment: str = "") -> None:
+        log.record(
+            kind, by=by, subject=SUBJECT, subject_name="Retention", before=Retention.current().figures,
+            after=self.figures, detail={"comment": comment} if comment else None,
+        )  # fmt: skip
 
 
 class LegalHold(models.Model):

@@ -45,7 +45,8 @@ class Command(BaseCommand):
                 said = self.planned() if options["dry_run"] else self.run()
             elif verb == "set":
                 figures = {name: options[name] for name in ("days", "artefact_days") if options[name]}
-                said = Retention.change(by=BY, comment=options["reason"], **figures).figures
+                waits = Retention.change(by=BY, comment=options["reason"], **figures)
+                said = Retention.current().figures | ({"waits_for_an_admin": str(waits)} if waits else {})
             elif verb == "show":
                 said = self.shown()
             else:
