@@ -39,6 +39,7 @@ TYPES: Final = sorted(
 )
 VERDICT_CODES: Final = {code: verdict for verdict, (code, _) in words.VERDICTS.items()}
 ENTITY_CODES: Final = {kind.name.lower(): kind for kind in TargetKind}
+TARGET_STATE_CODES: Final = {code: state for state, (code, _) in words.TARGET_STATES.items()}
 SOURCE_CODES: Final = {source.name.lower(): source for source in Source}
 MEANINGS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "type": BY_CODE.__getitem__,
@@ -189,6 +190,19 @@ class ActionFilter(Narrowing):
         if name == "assigned" and value == str(self.viewer.user.pk):
             return "me"
         return self.worded(name, value)
+
+
+class TargetFilter(Narrowing):
+    """Targets of one action: by name or place, and by what became of them."""
+
+    q = django_filters.CharFilter(label="Search", max_length=200)
+    state = _choice("Result", words.TARGET_STATES.values())
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data, queryset=User.objects.none())
+        self.form.is_valid()
+        # Chosen by links that say how many there are.
+        del self.form.fields["state"]
 
 
 def _groups(viewer: Viewer) -> list[tuple[str, str]]:

@@ -198,9 +198,11 @@ def _touched(details: Details, viewer: Viewer) -> dict[str, Any]:
     """Targets, figures, facts and evidence."""
     action, shown = details.action, details.targets
     started = action.execution != Execution.NONE or len(shown) > 1
+    total = sum(details.target_states.values())
     return {
-        "targets": [_target(target, simulated=action.simulated) for target in shown] if started else [],
-        "targets_more": max(0, sum(details.target_states.values()) - len(shown)) if started else 0,
+        "targets": [target_row(target, simulated=action.simulated) for target in shown] if started else [],
+        "targets_total": total if started and total > 1 else 0,
+        "targets_url": reverse("actions:targets", args=[action.pk]),
         "targets_summary": _summary(details.target_states) if len(details.target_states) > 1 else [],
         "facts": _facts(details),
         "blast": _blast(details),
@@ -255,7 +257,8 @@ def _plan(details: Details, viewer: Viewer) -> dict[str, Any] | None:
     }
 
 
-def _target(target: ActionTarget, *, simulated: bool) -> dict[str, Any]:
+def target_row(target: ActionTarget, *, simulated: bool) -> dict[str, Any]:
+    """One target in a table of them."""
     code, label = words.TARGET_STATES[TargetState(target.state)]
     return {
         "name": shown_target(target.kind, target.name),

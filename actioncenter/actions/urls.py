@@ -9,6 +9,7 @@ from actioncenter.actions.views.detail import detail
 from actioncenter.actions.views.edit import edit
 from actioncenter.actions.views.files import as_file
 from actioncenter.actions.views.lists import history, pending
+from actioncenter.actions.views.targets import targets, targets_file
 
 app_name = "actions"
 urlpatterns = [
@@ -16,6 +17,8 @@ urlpatterns = [
     path("action-center/history", history, name="history"),
     path("action-center/<slug:tab>/export.<slug:form>", as_file, name="export"),
     path("action-center/actions/<int:number>", detail, name="detail"),
+    path("action-center/actions/<int:number>/targets", targets, name="targets"),
+    path("action-center/actions/<int:number>/targets.<slug:form>", targets_file, name="targets_file"),
     path("action-center/actions/<int:number>/assign", assign, name="assign"),
     path("action-center/actions/<int:number>/defer", defer, name="defer"),
     path("action-center/actions/<int:number>/hand-over", hand_over, name="hand_over"),

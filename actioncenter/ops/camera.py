@@ -77,6 +77,7 @@ STOPS: Final = (
     Stop("history-open", "actions:history", HISTORY, [UNDOABLE]),
     Stop("action", "actions:detail", PENDING, [WAITS, AS_PAGE]),
     Stop("action-ended", "actions:detail", HISTORY, [UNDOABLE, AS_PAGE]),
+    Stop("targets", "actions:targets", f"{HISTORY}?type=soft_delete", [ROW, "a[href$='/targets']"]),
     Stop("investigations", "investigations:list", INVESTIGATIONS),
     Stop("investigation", "investigations:detail", INVESTIGATIONS, [ROW]),
     *(

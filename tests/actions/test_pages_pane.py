@@ -125,7 +125,8 @@ def test_a_large_action_is_shown_in_part_worst_first(mira: Client) -> None:
     ActionTarget.objects.filter(name="file 59").update(state=TargetState.FAILED, error="in use")
 
     shown = pane(mira, action)
-    assert (len(shown["targets"]), shown["targets_more"]) == (TARGETS_SHOWN, 61 - TARGETS_SHOWN)
+    assert (len(shown["targets"]), shown["targets_total"]) == (TARGETS_SHOWN, 61)
+    assert shown["targets_url"] == f"/action-center/actions/{action.pk}/targets"
     assert shown["targets"][0]["error"] == "in use"
 
 

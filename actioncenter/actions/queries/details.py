@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Case, Count, IntegerField, Q, Value, When
+from django.db.models import Count, Q
 
 from actioncenter.actions.enums import TargetKind, TargetState
 from actioncenter.actions.models import (
@@ -19,6 +19,7 @@ from actioncenter.actions.models import (
     Vote,
 )
 from actioncenter.actions.queries.raw import RawRow, columns, read
+from actioncenter.actions.queries.targets import worst_first
 from actioncenter.actions.queries.viewer import Viewer
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
@@ -39,10 +40,6 @@ PLAN_PARTS: Final = {
     "changes": "changes",
     "warnings": "warnings",
 }
-WORST_FIRST: Final = (
-    TargetState.UNKNOWN, TargetState.FAILED, TargetState.TIMED_OUT, TargetState.CANCELLED,
-    TargetState.IN_PROGRESS, TargetState.QUEUED,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def details(action: Action, viewer: Viewer) -> Details:
     return Details(
         action=action,
         raw=raw,
-        targets=_worst_targets(action),
+        targets=list(worst_first(action.targets.all())[:TARGETS_SHOWN]),
         target_states={TargetState(state): number for state, number, *_ in counted},
         in_force=sum(holding for *_, holding, _ in counted),
         drifted=sum(drifted for *_, drifted in counted),
@@ -110,16 +107,6 @@ def verdicts_then(action: Action, evidence: Sequence[Evidence]) -> dict[int, int
     """Evidence -> its verdict when the action was proposed."""
     links = ActionEvidence.objects.filter(action=action, evidence__in=evidence)
     return dict(links.values_list("evidence_id", "verdict"))
-
-
-def _worst_targets(action: Action) -> list[ActionTarget]:
-    badness = Case(
-        When(drifted_at__isnull=False, then=Value(-1)),
-        *(When(state=state, then=Value(at)) for at, state in enumerate(WORST_FIRST)),
-        default=Value(len(WORST_FIRST)),
-        output_field=IntegerField(),
-    )
-    return list(action.targets.order_by(badness, "pk")[:TARGETS_SHOWN])
 
 
 def _similar(action: Action, viewer: Viewer) -> list[RawRow]:

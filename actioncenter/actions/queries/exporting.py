@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from django.db.models import Case, F, Func, OuterRef, QuerySet, Subquery, TextField, Value, When
-from django.db.models.functions import Cast, Coalesce, Now
+from django.db.models.functions import Cast, Coalesce, Now, NullIf
 from django.db.models.sql.compiler import SQLCompiler
 
 from actioncenter.actions import words
@@ -18,7 +18,8 @@ from actioncenter.actions.models import Action
 from actioncenter.actions.queries.criteria import UNDONE
 from actioncenter.actions.queries.listing import Listing, Tab
 from actioncenter.actions.queries.pages import arranged
-from actioncenter.web.keyset import joined
+from actioncenter.actions.queries.targets import Targets
+from actioncenter.web.keyset import compiled, joined
 from actioncenter.web.statements import Compiled
 
 SECONDS: Final = 19
@@ -123,15 +124,39 @@ COLUMNS: Final[Sequence[Column]] = (
 )  # fmt: skip
 
 
+TARGET_COLUMNS: Final[Sequence[Column]] = (
+    Column("action", "Action", F("action_id")),
+    Column("target", "Target", F("name"), outside=True),
+    Column("on", "On", F("on_name"), outside=True),
+    Column("entity", "Entity", Word("kind", words.ENTITIES)),
+    Column("result", "Result", Word("state", {state: label for state, (_, label) in words.TARGET_STATES.items()})),
+    Column("error_class", "Kind of error", F("error_class")),
+    Column("error", "Error", F("error"), outside=True),
+    Column("after", "Read back as", NullIf(Cast("after", TextField()), Value("{}", TextField())), outside=True),
+    Column("tries", "Tries", F("tries")),
+    Column("connector", "Connector", F("instance_name"), outside=True),
+    Column("read_back", "Read back (UTC)", Moment("read_back_at")),
+    Column("drifted", "Drifted (UTC)", Moment("drifted_at")),
+    Column("changed", "Changed (UTC)", Moment("changed_at")),
+)  # fmt: skip
+
+
 def statement(listing: Listing) -> Compiled | None:
     """COLUMNS of every row that the pages of this list show, bands included; None where it is known to be empty."""
     above = listing.bands()
     below = [above.pop()] if listing.tab is Tab.PENDING else []
     bands = [band if band.query.order_by else band.order_by("-queued_at", "-id") for band in above]
-    return joined([_columns(rows) for rows in (*bands, arranged(listing, listing.order), *below)])
+    every = (*bands, arranged(listing, listing.order), *below)
+    return joined([_columns(rows, COLUMNS) for rows in every])
 
 
-def _columns(rows: QuerySet[Action]) -> QuerySet[Any, Any]:
+def target_statement(asked: Targets) -> Compiled | None:
+    """TARGET_COLUMNS, as `statement`."""
+    return compiled(_columns(asked.arranged(), TARGET_COLUMNS))
+
+
+def _columns(rows: QuerySet[Any], columns: Sequence[Column]) -> QuerySet[Any, Any]:
     # Under names of their own: an unqualified ORDER BY must never mean the text.
-    made = {f"out_{column.key}": column.of for column in COLUMNS}
-    return rows.annotate(**made).values_list(*made)
+    made = {f"out_{column.key}": column.of for column in columns}
+    named: QuerySet[Any, Any] = rows.annotate(**made).values_list(*made)
+    return named

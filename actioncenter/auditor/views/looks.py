@@ -85,6 +85,8 @@ WHAT: Final[Mapping[str, str]] = {
     "actions:pending": "Pending",
     "actions:history": "History",
     "actions:detail": "Action",
+    "actions:targets": "Targets of an action",
+    "actions:targets_file": "File: targets of an action",
     "investigations:list": "Investigations",
     "investigations:detail": "Investigation",
     "investigations:devices": "Devices",
