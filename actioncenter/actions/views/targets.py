@@ -100,6 +100,7 @@ def _context(action: Action, viewer: Viewer, address: TargetAddress, found: Page
     state = address.asked.state
     total = sum(counts.values()) if state is None else counts.get(state, 0)
     return {
+        "number": action.pk,
         "label": action.label,
         "title": title_of(action),
         "action_url": page_url(action.pk),
