@@ -41,6 +41,7 @@ from actioncenter.audit.seals import SealText
 from actioncenter.audit.verify_purges import STREAM
 from actioncenter.auditor.exporting import events_of
 from actioncenter.auditor.models import PageView, RedactionRequest
+from actioncenter.feeds.models import Click
 from actioncenter.settings.models import Installation, LegalHold, Retention
 from investigations.models import Alert, Investigation
 
@@ -276,20 +277,22 @@ def may_delete() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def limits() -> tuple[datetime, datetime]:
-    """What is older goes, by the database's clock: actions, evidence and log; artefacts."""
+def limits() -> tuple[datetime, datetime, datetime]:
+    """What is older goes, by the database's clock: actions, evidence and log; artefacts; clicks."""
     now, rule = sealing.Horizon.now().at, Retention.current()
-    return now - timedelta(days=rule.days), now - timedelta(days=rule.artefact_days)
+    days = (rule.days, rule.artefact_days, rule.click_days)
+    before, artefacts_before, clicks_before = (now - timedelta(days=each) for each in days)
+    return before, artefacts_before, clicks_before
 
 
 def is_due() -> bool:
     """Whether anything is old enough, as far as a cheap look tells."""
     if not may_delete():
         return False
-    before, artefacts_before = limits()
+    before, artefacts_before, clicks_before = limits()
     if purging.old_artefacts(artefacts_before).exists():
         return True
-    if old_views(before - GRACE).exists():
+    if old_views(before - GRACE).exists() or old_clicks(clicks_before - GRACE).exists():
         return True
     # A day's worth at a time: each purge is a file.
     return Seal.objects.filter(at__lt=before - GRACE).exists() and _any_may_go(before)
@@ -308,11 +311,12 @@ def step(*, by: Actor) -> int:
     """One batch of each; how much that was. Nothing where this role may not."""
     if not may_delete():
         return 0
-    before, artefacts_before = limits()
+    before, artefacts_before, clicks_before = limits()
     with as_owner():
         done = purging.purge_artefacts(artefacts_before, by=by)
         found = purge(before, by=by)
         done += purge_investigations(before, by=by) + purge_views(before, by=by)
+        done += purge_clicks(clicks_before, by=by)
         return done + found.events + len(found.seals)
 
 
@@ -332,6 +336,23 @@ def purge_views(before: datetime, *, by: Actor) -> int:
 def old_views(before: datetime) -> "QuerySet[PageView]":
     held = LegalHold.in_force().values("subject")
     return PageView.objects.filter(at__lt=before).exclude(subject__in=held)
+
+
+def purge_clicks(before: datetime, *, by: Actor) -> int:
+    """Who followed a signed link. No hold names them: they belong to nothing that could be held."""
+    with transaction.atomic():
+        gone = list(old_clicks(before).order_by("at", "pk").values_list("pk", flat=True)[:VIEWS])
+        if gone:
+            detail = {"clicks": len(gone), "before": before.isoformat()}
+            log.record(
+                Kind.RETENTION_PURGED, by=by, subject=STREAM, subject_name="Log of clicks", detail=detail
+            )
+            Click.objects.filter(pk__in=gone).delete()
+    return len(gone)
+
+
+def old_clicks(before: datetime) -> "QuerySet[Click]":
+    return Click.objects.filter(at__lt=before)
 
 
 def purge_investigations(before: datetime, *, by: Actor) -> int:

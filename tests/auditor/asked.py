@@ -26,6 +26,7 @@ from actioncenter.settings.models import (
     Destination,
     FolderExclusion,
     LegalHold,
+    Retention,
     Safeguards,
 )
 from actioncenter.settings.models.restoring import hold
@@ -342,11 +343,16 @@ OTHERS: Final[Mapping[str, Asked]] = {
     "settings:switch_stream": asked("noa", _on_stream("switch", {"to": "off"}), Kind.STREAM_CHANGED),
     "settings:remove_stream": asked("noa", _on_stream("remove", {}), Kind.STREAM_REMOVED),
     "auditor:change_retention": asked(
-        "noa", at("/audit/retention/rule", {"days": "1095", "artefact_days": "30"}), Kind.SETTING_CHANGED
+        "noa",
+        at("/audit/retention/rule", {"days": "1095", "artefact_days": "30", "click_days": "180"}),
+        Kind.SETTING_CHANGED,
     ),
     "auditor:change_retention shorter": asked(
         "noa",
-        at("/audit/retention/rule", {"days": "365", "artefact_days": "30", "confirmed": "365:30"}),
+        at(
+            "/audit/retention/rule",
+            {"days": "365", "artefact_days": "30", "click_days": "180", "confirmed": "365:30:180"},
+        ),
         Kind.RETENTION_SHORTENING_ASKED,
     ),
     "auditor:agree_to_shortening": asked("noa", _on_shortening("agree"), Kind.SETTING_CHANGED),

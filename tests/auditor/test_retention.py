@@ -315,7 +315,8 @@ def test_the_command_tells_runs_and_holds(run: Run, estate: Estate) -> None:
     assert command("release", f"A-{action.pk}", "--reason", "It is over.")["holds"] == {}
     assert command("run")["batches"] > 0
     assert not Action.objects.filter(pk=action.pk).exists()
-    assert command("set", "--days", "365", "--artefact-days", "7") == {"days": 365, "artefact_days": 7}
+    figures = {"days": 365, "artefact_days": 7, "click_days": 90}
+    assert command("set", "--days", "365", "--artefact-days", "7", "--click-days", "90") == figures
     kinds = set(Event.objects.filter(stream="retention").values_list("kind", flat=True))
     assert kinds == {Kind.HOLD_PLACED, Kind.HOLD_RELEASED, Kind.RETENTION_PURGED, Kind.SETTING_CHANGED}
 

@@ -17,7 +17,7 @@ from tests.settings.proving import proved
 
 pytestmark = pytest.mark.django_db
 PAGE = "/audit/retention"
-SHORTER = {"days": "365", "artefact_days": "30", "comment": "New policy"}
+SHORTER = {"days": "365", "artefact_days": "30", "click_days": "180", "comment": "New policy"}
 
 
 def signed_in(name: str) -> Client:
@@ -47,21 +47,21 @@ def test_shortening_is_shown_before_it_is_done(noa: Client) -> None:
     shown = text(first)
     assert "Nothing is changed yet." in shown
     assert "1 actions with their evidence" in shown
-    assert 'name="confirmed" value="365:30"' in shown
+    assert 'name="confirmed" value="365:30:180"' in shown
     assert changes() == 0
 
-    other = noa.post(f"{PAGE}/rule", {**SHORTER, "days": "200", "confirmed": "365:30"})
+    other = noa.post(f"{PAGE}/rule", {**SHORTER, "days": "200", "confirmed": "365:30:180"})
     assert "Nothing is changed yet." in text(other), "what was confirmed was something else"
     assert changes() == 0
 
-    assert noa.post(f"{PAGE}/rule", {**SHORTER, "confirmed": "365:30"}).status_code == 302
+    assert noa.post(f"{PAGE}/rule", {**SHORTER, "confirmed": "365:30:180"}).status_code == 302
     assert Retention.current().days == 730, "not before another admin agrees"
     assert "1 actions with their evidence" in text(noa.get(PAGE))
     assert Action.objects.filter(pk=old.pk).exists(), "and nothing is purged by a page"
 
 
 def test_what_is_to_be_kept_shorter_takes_two_admins(noa: Client) -> None:
-    noa.post(f"{PAGE}/rule", {**SHORTER, "confirmed": "365:30"})
+    noa.post(f"{PAGE}/rule", {**SHORTER, "confirmed": "365:30:180"})
     row = Shortening.waiting()
     assert row is not None
     agree = f"{PAGE}/shortenings/{row.pk}/agree"
@@ -76,7 +76,7 @@ def test_what_is_to_be_kept_shorter_takes_two_admins(noa: Client) -> None:
     proved(other)
     assert "Noa Levi wants to keep only 365 days" in text(other.get(PAGE))
     assert other.post(agree).status_code == 302
-    assert Retention.current().figures == {"days": 365, "artefact_days": 30}
+    assert Retention.current().figures == {"days": 365, "artefact_days": 30, "click_days": 180}
     told = Event.objects.get(kind="setting.changed", subject="retention")
     assert (told.actor, told.detail) == (
         f"user:{eva.pk}",
@@ -90,10 +90,10 @@ def test_a_shortening_is_refused_or_overtaken(noa: Client) -> None:
     """Keeping longer, or asking for something else, ends what waited: nobody agrees to it by an old page."""
     for end in (
         lambda pk: noa.post(f"{PAGE}/shortenings/{pk}/drop"),
-        lambda pk: noa.post(f"{PAGE}/rule", {"days": "1095", "artefact_days": "30"}),
-        lambda pk: noa.post(f"{PAGE}/rule", {**SHORTER, "days": "200", "confirmed": "200:30"}),
+        lambda pk: noa.post(f"{PAGE}/rule", {"days": "1095", "artefact_days": "30", "click_days": "180"}),
+        lambda pk: noa.post(f"{PAGE}/rule", {**SHORTER, "days": "200", "confirmed": "200:30:180"}),
     ):
-        noa.post(f"{PAGE}/rule", {**SHORTER, "confirmed": "365:30"})
+        noa.post(f"{PAGE}/rule", {**SHORTER, "confirmed": "365:30:180"})
         row = Shortening.objects.latest("pk")
         assert end(row.pk).status_code == 302
         with pytest.raises(RetentionError) as refused:
@@ -104,15 +104,17 @@ def test_a_shortening_is_refused_or_overtaken(noa: Client) -> None:
 
 
 def test_lengthening_is_done_at_once(noa: Client) -> None:
-    assert noa.post(f"{PAGE}/rule", {"days": "1095", "artefact_days": "60"}).status_code == 302
-    assert Retention.current().figures == {"days": 1095, "artefact_days": 60}
-    again = noa.post(f"{PAGE}/rule", {"days": "1095", "artefact_days": "60"})
+    longer = {"days": "1095", "artefact_days": "60", "click_days": "365"}
+    assert noa.post(f"{PAGE}/rule", longer).status_code == 302
+    assert Retention.current().figures == {"days": 1095, "artefact_days": 60, "click_days": 365}
+    again = noa.post(f"{PAGE}/rule", longer)
     assert again.status_code == 409
     assert "Nothing was changed." in text(again)
 
 
 @pytest.mark.parametrize(
-    "figures", [{"days": "179"}, {"days": "many"}, {"artefact_days": "0"}, {"days": "9" * 30}]
+    "figures",
+    [{"days": "179"}, {"days": "many"}, {"artefact_days": "0"}, {"click_days": "0"}, {"days": "9" * 30}],
 )
 def test_figures_that_make_no_sense_change_nothing(noa: Client, figures: dict[str, str]) -> None:
     assert noa.post(f"{PAGE}/rule", {**SHORTER, **figures}).status_code == 422
@@ -150,7 +152,7 @@ def test_what_is_nothing_is_not_held(noa: Client, subject: str, said: str) -> No
 
 def changing(hold: LegalHold) -> list[tuple[str, dict[str, str]]]:
     return [
-        (f"{PAGE}/rule", {**SHORTER, "confirmed": "365:30"}),
+        (f"{PAGE}/rule", {**SHORTER, "confirmed": "365:30:180"}),
         (f"{PAGE}/shortenings/1/agree", {}),
         (f"{PAGE}/shortenings/1/drop", {}),
         (f"{PAGE}/holds", {"subject": "INV-1", "reason": "Order"}),

@@ -41,18 +41,19 @@ class RuleForm(forms.Form):
     artefact_days = forms.IntegerField(
         label="Files that connectors brought back", min_value=1, max_value=MOST, help_text="Days."
     )
+    click_days = forms.IntegerField(label="Log of clicks", min_value=1, max_value=MOST, help_text="Days.")
     comment = forms.CharField(
         label="Why", required=False, max_length=2000, widget=forms.TextInput(attrs={"class": "text"})
     )
 
     @property
     def figures(self) -> dict[str, int]:
-        return {name: self.cleaned_data[name] for name in ("days", "artefact_days")}
+        return {name: self.cleaned_data[name] for name in ("days", "artefact_days", "click_days")}
 
     @property
     def sign(self) -> str:
         """What somebody was told about, so that nothing else is confirmed by it."""
-        return "{days}:{artefact_days}".format(**self.figures)
+        return "{days}:{artefact_days}:{click_days}".format(**self.figures)
 
 
 class HoldForm(forms.Form):
@@ -123,7 +124,7 @@ def drop_shortening(request: Request, pk: int) -> HttpResponse:
 
 
 def _kept(row: Retention) -> Outcome:
-    return {"said": f"Kept are {row.days} days, files {row.artefact_days} days."}
+    return {"said": f"Kept are {row.worded}."}
 
 
 @require_POST
@@ -155,7 +156,7 @@ def release_hold(request: Request, pk: int) -> HttpResponse:
     return _once(request, effect)
 
 
-def planned(days: int, artefact_days: int) -> Shown:
+def planned(days: int, artefact_days: int, click_days: int) -> Shown:
     """What would be old enough under such a rule, as far as it can be counted at once; nothing is purged."""
     now = sealing.Horizon.now().at
     before, files_before = now - timedelta(days=days), now - timedelta(days=artefact_days)
@@ -165,6 +166,7 @@ def planned(days: int, artefact_days: int) -> Shown:
         "before_iso": iso(before),
         "actions": _counted(Action.objects.filter(history_at__lt=before)),
         "files": _counted(old_artefacts(files_before)),
+        "clicks": _counted(purging.old_clicks(now - timedelta(days=click_days))),
         "events": batch.events if batch.seals else 0,
         "seals": len(batch.seals),
         "held_up": batch.held_up,

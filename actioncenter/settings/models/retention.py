@@ -44,6 +44,9 @@ class Retention(models.Model):
     artefact_days = models.PositiveIntegerField(
         default=30, validators=[MinValueValidator(1), MaxValueValidator(36_500)]
     )
+    click_days = models.PositiveIntegerField(
+        default=180, db_default=180, validators=[MinValueValidator(1), MaxValueValidator(36_500)]
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -54,7 +57,11 @@ class Retention(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Retention: {self.days} days, artefacts {self.artefact_days}"
+        return f"Retention: {self.worded}"
+
+    @property
+    def worded(self) -> str:
+        return f"{self.days} days, files {self.artefact_days} days, clicks {self.click_days} days"
 
     @classmethod
     def current(cls) -> "Retention":
@@ -63,7 +70,7 @@ class Retention(models.Model):
 
     @property
     def figures(self) -> dict[str, int]:
-        return {"days": self.days, "artefact_days": self.artefact_days}
+        return {"days": self.days, "artefact_days": self.artefact_days, "click_days": self.click_days}
 
     def shortened_by(self, figures: Mapping[str, int]) -> bool:
         return any(value < getattr(self, name) for name, value in figures.items())
@@ -112,8 +119,8 @@ class Shortening(models.Model):
     (NIST SP 800-53 AU-9(5)).
     """
 
-    days = models.PositiveIntegerField()
-    artefact_days = models.PositiveIntegerField()
+    figures = models.JSONField()
+    """All of the rule as it would be."""
     comment = models.TextField(blank=True)
     asked_by = models.CharField(max_length=200)
     asked_by_name = models.CharField(max_length=200)
@@ -129,11 +136,7 @@ class Shortening(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.days} days, files {self.artefact_days} days"
-
-    @property
-    def figures(self) -> dict[str, int]:
-        return {"days": self.days, "artefact_days": self.artefact_days}
+        return Retention(**self.figures).worded
 
     @classmethod
     def waiting(cls) -> "Shortening | None":
@@ -143,7 +146,9 @@ class Shortening(models.Model):
     def ask(cls, figures: Mapping[str, int], *, by: Actor, comment: str) -> Self:
         """Instead of what waits. Under the exclusive fence, with the right checked."""
         cls.end_waiting(by=by)
-        row = cls.objects.create(**figures, comment=comment, asked_by=by.ref, asked_by_name=by.name)
+        row = cls.objects.create(
+            figures=dict(figures), comment=comment, asked_by=by.ref, asked_by_name=by.name
+        )
         row._tell(Kind.RETENTION_SHORTENING_ASKED, by=by, comment=comment)
         notify_admins(
             "retention", title=f"{by.name} wants to keep less: {row}. Another admin has to agree",

@@ -14,6 +14,7 @@ from actioncenter.settings.models.retention import PRESETS, subject_of
 
 BY = Actor.command("retention")
 REFUSED = 1
+FIGURES = ("days", "artefact_days", "click_days")
 
 
 class Command(BaseCommand):
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         )
         rule.add_argument("--days", type=int, help="Actions, evidence and log; 180 at least.")
         rule.add_argument("--artefact-days", type=int, help="Files that connectors brought back.")
+        rule.add_argument("--click-days", type=int, help="The log of clicks on signed links.")
         rule.add_argument("--reason", default="")
         for verb, what in (("hold", "Keep it until it is released"), ("release", "Let go of it")):
             each = verbs.add_parser(verb, help=f"{what}: A-1042 or INV-7.")
@@ -44,7 +46,7 @@ class Command(BaseCommand):
             if verb == "run":
                 said = self.planned() if options["dry_run"] else self.run()
             elif verb == "set":
-                figures = {name: options[name] for name in ("days", "artefact_days") if options[name]}
+                figures = {name: options[name] for name in FIGURES if options[name]}
                 waits = Retention.change(by=BY, comment=options["reason"], **figures)
                 said = Retention.current().figures | ({"waits_for_an_admin": str(waits)} if waits else {})
             elif verb == "show":
@@ -59,12 +61,13 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(said) if options["json"] else "\n".join(lines))
 
     def planned(self) -> dict[str, Any]:
-        before, artefacts_before = purging.limits()
+        before, artefacts_before, clicks_before = purging.limits()
         found = purging.prefix(before)
         return {
             "before": before.isoformat(), "seals": len(found.seals), "events": found.events if found.seals else 0,
             "actions": len(found.actions) if found.seals else 0,
             "artefacts": old_artefacts(artefacts_before).count(), "views": purging.old_views(before).count(),
+            "clicks": purging.old_clicks(clicks_before).count(),
             "file": found.name if found.seals else "", "held_up": found.held_up,
         }  # fmt: skip
 
