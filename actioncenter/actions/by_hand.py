@@ -241,7 +241,7 @@ def _take(
     intent: Intent, rights: Rights, routes: Routes, *, by: Actor, comment: str, key: str, approval_id: UUID | None
 ) -> Action:  # fmt: skip
     if intent.holds and _undo_of(intent, rights):
-        return intent.holds.action.undo(by=by, comment=comment, idempotency_key=key)
+        return intent.holds.action.undo(by=by, comment=comment, idempotency_key=key, approval_id=approval_id)
     wanted = proposal(intent, routes, comment=comment, key=key, approval_id=approval_id)
     made, _ = Action.objects.propose(wanted, by=by)
     return made

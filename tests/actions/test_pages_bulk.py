@@ -109,6 +109,9 @@ def test_undoing_several(mira: Client) -> None:
     rows = send(mira, "undo", selected, comment="wrong").context["results"]["rows"]
     assert [row["code"] for row in rows] == ["done", "done"]
     assert Action.objects.filter(undone_by__isnull=False).count() == 2
+    undone = Action.objects.filter(undo_of__isnull=False).values_list("approval_id", flat=True)
+    assert None not in undone
+    assert len(set(undone)) == 1
 
 
 def all_busy(*_: Any) -> None:

@@ -119,6 +119,9 @@ def test_more_instances_are_the_same_file_still_quarantined_and_seen(client: Cli
 
     assert [(row["device"], row["code"]) for row in rows] == [(first.pk, "done"), (second.pk, "done")]
     assert {action.undo_of_id for action in made(rows)} == {one.pk, two.pk}
+    [approval] = {action.approval_id for action in made(rows)}
+    history = mira.get(f"/action-center/history?approval={approval}").context["numbers"]
+    assert sorted(history) == [action.pk for action in made(rows)]
     assert page(mira)["held"] == 0
     assert page(signed_in(client, "noa"))["held"] == 1
 

@@ -358,9 +358,13 @@ class Action(models.Model):
         """Say something about it, to those mentioned too; returns the names that reached nobody."""
         return commenting.comment(self, text, by=by)
 
-    def undo(self, *, by: Actor, comment: str, idempotency_key: str = "") -> "Action":
+    def undo(
+        self, *, by: Actor, comment: str, idempotency_key: str = "", approval_id: uuid.UUID | None = None
+    ) -> "Action":
         """Queue the inverse and link both ways. Raises Conflict, Refused, Invalid, NotVisible."""
-        return undoing.undo(self, by=by, comment=comment, idempotency_key=idempotency_key)
+        return undoing.undo(
+            self, by=by, comment=comment, idempotency_key=idempotency_key, approval_id=approval_id
+        )
 
     def acknowledge(self, *, by: Actor, comment: str) -> "Action":
         """Somebody looked after an undo that failed: its lanes are open again. Raises as undo does."""

@@ -69,8 +69,10 @@ class ActionQuerySet(ScopedQuerySet["Action"]):
         ballot = ballots.bulk_ballot(by, comment, revisions, None, approval_id)
         return deciding.decide_many(self.model, ids, deciding.REJECT, ballot, wait=wait)
 
-    def undo_many(self, ids: Sequence[int], *, by: Actor, comment: str) -> "list[deciding.RowResult]":
-        return undoing.undo_many(self.model, ids, by=by, comment=comment)
+    def undo_many(
+        self, ids: Sequence[int], *, by: Actor, comment: str, approval_id: UUID | None = None
+    ) -> "list[deciding.RowResult]":
+        return undoing.undo_many(self.model, ids, by=by, comment=comment, approval_id=approval_id)
 
     def expire_due(self, *, by: Actor, limit: int = 500) -> int:
         """Write the expiry of what is past it; returns how many."""

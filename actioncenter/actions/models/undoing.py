@@ -8,6 +8,7 @@ acknowledges that, or until it is tried again.
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -61,8 +62,12 @@ def why_not_undoable(action: "Action") -> str:
     return ""
 
 
-def undo(action: "Action", *, by: Actor, comment: str, idempotency_key: str = "") -> "Action":
+def undo(
+    action: "Action", *, by: Actor, comment: str, idempotency_key: str = "", approval_id: UUID | None = None
+) -> "Action":
     """Queue the inverse of what was done; returns the new action. Runs without approval (domain Q13).
+
+    `approval_id` is that of everything undone in one operation.
 
     What has not begun is cancelled; where that is all of it, so is the undo.
 
@@ -76,7 +81,8 @@ def undo(action: "Action", *, by: Actor, comment: str, idempotency_key: str = ""
         _check(row, fresh_rights(by))
         if row.approval_rule.get("comment_on_undo", True) and not comment.strip():
             raise Invalid("comment", "A comment is required to undo an action.")
-        inverse, is_new = model.objects.propose(proposal_of(row, comment, idempotency_key), by=by)
+        wanted = proposal_of(row, comment, idempotency_key, approval_id=approval_id)
+        inverse, is_new = model.objects.propose(wanted, by=by)
         if inverse.undo_of_id != row.pk:
             raise Conflict(
                 row, "key_used", "This form was already sent for something else. Load the page again."
@@ -166,7 +172,9 @@ def taken_back() -> "QuerySet[ActionTarget]":
     )
 
 
-def proposal_of(row: "Action", comment: str, idempotency_key: str, source: Source | None = None) -> Proposal:
+def proposal_of(
+    row: "Action", comment: str, idempotency_key: str, source: Source | None = None, approval_id: UUID | None = None
+) -> Proposal:  # fmt: skip
     """The inverse of what it did; by hand unless `source` says otherwise."""
     inverse = CATALOGUE[ActionType(row.type)].inverse
     if inverse is None:
@@ -190,6 +198,7 @@ def proposal_of(row: "Action", comment: str, idempotency_key: str, source: Sourc
         reason_code="undo",
         comment=comment,
         undo_of_id=row.pk,
+        approval_id=str(approval_id) if approval_id else None,
         idempotency_key=idempotency_key,
         simulated=row.simulated,
     )
@@ -241,10 +250,12 @@ def acknowledge(action: "Action", *, by: Actor, comment: str) -> "Action":
     return action
 
 
-def undo_many(model: "type[Action]", ids: Sequence[int], *, by: Actor, comment: str) -> list[RowResult]:
+def undo_many(
+    model: "type[Action]", ids: Sequence[int], *, by: Actor, comment: str, approval_id: UUID | None = None
+) -> list[RowResult]:
     """Undo several of one type, each in its own transaction. Raises Invalid."""
-    rows = selected(model, ids, by=by)
-    return [_undo_row(pk, row, by=by, comment=comment) for pk, row in rows.items()]
+    rows, approval = selected(model, ids, by=by), approval_id or uuid4()
+    return [_undo_row(pk, row, by=by, comment=comment, approval=approval) for pk, row in rows.items()]
 
 
 def selected(model: "type[Action]", ids: Sequence[int], *, by: Actor) -> "dict[int, Action | None]":
@@ -259,11 +270,11 @@ def selected(model: "type[Action]", ids: Sequence[int], *, by: Actor) -> "dict[i
     return {pk: rows.get(pk) for pk in wanted}
 
 
-def _undo_row(pk: int, row: "Action | None", *, by: Actor, comment: str) -> RowResult:
+def _undo_row(pk: int, row: "Action | None", *, by: Actor, comment: str, approval: UUID) -> RowResult:
     if row is None:
         return RowResult(pk, False, "unknown", f"There is no action A-{pk}.")
     try:
-        inverse = undo(row, by=by, comment=comment)
+        inverse = undo(row, by=by, comment=comment, approval_id=approval)
     except NotVisible:
         return RowResult(pk, False, "unknown", f"There is no action A-{pk}.")
     except (Conflict, Refused) as error:

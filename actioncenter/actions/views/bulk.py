@@ -109,7 +109,7 @@ def _go_on(sent: Mapping[str, Any], by: Actor, outcome: Outcome) -> Outcome:
 def _alone(sent: Mapping[str, Any], by: Actor, number: int, approval: UUID) -> RowResult:
     """Raises Refused and Invalid for what isn't about this action only."""
     if sent["verb"] == Verb.UNDO:
-        [result] = Action.objects.undo_many([number], by=by, comment=sent["comment"])
+        [result] = Action.objects.undo_many([number], by=by, comment=sent["comment"], approval_id=approval)
     else:
         [result] = _decided(sent, by, [number], approval, wait=True)
     return result
