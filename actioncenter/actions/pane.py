@@ -116,6 +116,7 @@ def _shift(details: Details, viewer: Viewer, *, waits: bool, may_approve: bool) 
     may_say = not viewer.rights.refusal(Verb.PROPOSE, action)
     return {
         "can_take": waits and not action.assigned_to_name and may_approve,
+        "holder": action.assigned_to_id or 0,
         "can_give_back": waits and bool(action.assigned_to_name) and may_say,
         "can_assign": waits and may_say,
         "can_comment": may_say,

@@ -243,6 +243,40 @@ def test_who_is_later_reads_who_was_first(mira: Client) -> None:
     assert b"is with Sam Okoye" in answer.content
 
 
+def test_an_old_page_takes_it_from_nobody_who_has_taken_it_since(mira: Client) -> None:
+    action = factories.waiting_action().take(by=by("sam"))
+    shown = mira.get(f"/action-center/actions/{action.pk}")
+    seen = shown.context["action"]["holder"]
+    assert f'name="seen" value="{seen}"' in shown.content.decode()
+    action.give_back(by=by("sam")).take(by=by("noa"))
+
+    answer = post(mira, action, "give-back", seen=seen)
+
+    assert answer.status_code == 409
+    assert b"is with Noa Levi by now" in answer.content
+    action.refresh_from_db()
+    assert action.assigned_to_name == "Noa Levi"
+    assert len(events(action, Kind.ACTION_GIVEN_BACK)) == 1
+    now = mira.get(f"/action-center/actions/{action.pk}").context["action"]["holder"]
+    assert b"is with nobody now" in post(mira, action, "give-back", seen=now, idempotency_key="anew").content
+
+
+def test_who_does_not_say_whose_it_was_gives_back_their_own_only(mira: Client) -> None:
+    action = factories.waiting_action().take(by=by("sam"))
+
+    assert post(mira, action, "give-back").status_code == 409
+    assert post(mira, action, "give-back", seen="Sam", idempotency_key="anew").status_code == 400
+    action.refresh_from_db()
+    assert action.assigned_to_name == "Sam Okoye"
+
+
+def test_what_was_with_somebody_whose_account_is_gone_can_be_given_back(mira: Client) -> None:
+    action = factories.waiting_action().take(by=by("sam"))
+    Action.objects.filter(pk=action.pk).update(assigned_to=None)
+
+    assert b"is with nobody now" in post(mira, action, "give-back", seen=0).content
+
+
 def test_a_comment_out_of_scope_does_not_exist(client: Client) -> None:
     client.force_login(factories.person("nobody"))
 

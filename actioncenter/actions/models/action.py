@@ -350,9 +350,9 @@ class Action(models.Model):
         """Say that one is on it. Raises Conflict where somebody else is, and as approve does."""
         return assigning.take(self, by=by)
 
-    def give_back(self, *, by: Actor, comment: str = "") -> "Action":
-        """Nobody is on it any more. Raises as approve does."""
-        return assigning.give_back(self, by=by, comment=comment)
+    def give_back(self, *, by: Actor, comment: str = "", seen: int | None = None) -> "Action":
+        """Nobody is on it any more. Raises Conflict where somebody else than `seen` is, and as approve does."""
+        return assigning.give_back(self, by=by, comment=comment, seen=seen)
 
     def comment(self, text: str, *, by: Actor) -> list[str]:
         """Say something about it, to those mentioned too; returns the names that reached nobody."""

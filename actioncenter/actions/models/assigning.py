@@ -97,14 +97,22 @@ def take(action: "Action", *, by: Actor) -> "Action":
     return action
 
 
-def give_back(action: "Action", *, by: Actor, comment: str = "") -> "Action":
-    """Nobody is on it any more. Raises Conflict (`free`: nobody was), Invalid, Refused, NotVisible."""
+def give_back(action: "Action", *, by: Actor, comment: str = "", seen: int | None = None) -> "Action":
+    """Nobody is on it any more.
+
+    `seen` is who was on it where it was asked for, 0 for somebody whose account is gone.
+
+    Raises Conflict (`free`: nobody was, `taken`: somebody else is by now), Invalid, Refused, NotVisible.
+    """
     if len(comment) > COMMENT_LIMIT:
         raise Invalid("comment", f"At most {COMMENT_LIMIT} characters.")
     with fence.decider():
         row = locked(action)
         fresh_rights(by).require(Verb.PROPOSE, row)
         _still_waits(row, database_now())
+        if seen is not None and row.assigned_to_name and (row.assigned_to_id or 0) != seen:
+            said = f"{row.label} is with {row.assigned_to_name} by now. Look again before you give it back."
+            raise Conflict(row, "taken", said)
         free(row, by=by, comment=comment)
     action.refresh_from_db()
     return action

@@ -41,6 +41,12 @@ class HandOverForm(forms.Form):
     comment = forms.CharField(required=False, max_length=COMMENT_LIMIT, strip=True)
 
 
+class GiveBackForm(forms.Form):
+    """`seen` is who was on it on the page; oneself where it isn't said."""
+
+    seen = forms.IntegerField(required=False, min_value=0, max_value=LARGEST)
+
+
 class CommentForm(forms.Form):
     comment = forms.CharField(max_length=COMMENT_LIMIT, strip=True)
 
@@ -102,8 +108,14 @@ def give_back(request: Request, number: int) -> HttpResponse:
     viewer = viewer_of(request)
     action = visible_action(viewer, number)
 
+    form = GiveBackForm(request.POST)
+    if not form.is_valid():
+        return refused(request, 400, "Not recorded", "Load the page of the action again.")
+    seen = form.cleaned_data["seen"]
+    seen = request.user.pk if seen is None else seen
+
     def effect() -> str:
-        action.give_back(by=actor_of(request))
+        action.give_back(by=actor_of(request), seen=seen)
         return f"{action.label} is with nobody now."
 
     return _once(request, viewer, action, effect)
