@@ -5,21 +5,21 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django import forms
-from django.http import Http404, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.models import RoleGrant, User
 from actioncenter.accounts.request import Request, actor_of
 from actioncenter.actions.enums import Decision
-from actioncenter.actions.models import Action, Conflict, Invalid
+from actioncenter.actions.models import Action
 from actioncenter.actions.models.assigning import COMMENT_LIMIT, obstacle_for
 from actioncenter.actions.pane import title_of
-from actioncenter.actions.permissions import RUNNER_ROLES, NotVisible, Refused, Verb, rights_of
+from actioncenter.actions.permissions import RUNNER_ROLES, Verb, rights_of
 from actioncenter.actions.queries import Viewer, viewer_of
 from actioncenter.actions.views.detail import visible_action
+from actioncenter.actions.views.telling import told_once
 from actioncenter.web import htmx
 from actioncenter.web.load import LARGEST
 from actioncenter.web.moments import iso, when
@@ -72,7 +72,7 @@ def defer(request: Request, number: int) -> HttpResponse:
         said = f"put off until {when(action.deferred_until)}" if until else "waits again"
         return f"{action.label} {said}."
 
-    return _once(request, viewer, action, effect)
+    return _do(request, viewer, action, effect)
 
 
 @require_POST
@@ -88,7 +88,7 @@ def hand_over(request: Request, number: int) -> HttpResponse:
         action.hand_over(person, by=actor_of(request), comment=form.cleaned_data["comment"])
         return f"{action.label} was handed to {person.shown_name}."
 
-    return _once(request, viewer, action, effect)
+    return _do(request, viewer, action, effect)
 
 
 @require_POST
@@ -100,7 +100,7 @@ def take(request: Request, number: int) -> HttpResponse:
         action.take(by=actor_of(request))
         return f"{action.label} is with you now."
 
-    return _once(request, viewer, action, effect)
+    return _do(request, viewer, action, effect)
 
 
 @require_POST
@@ -118,7 +118,7 @@ def give_back(request: Request, number: int) -> HttpResponse:
         action.give_back(by=actor_of(request), seen=seen)
         return f"{action.label} is with nobody now."
 
-    return _once(request, viewer, action, effect)
+    return _do(request, viewer, action, effect)
 
 
 @require_POST
@@ -134,37 +134,18 @@ def comment(request: Request, number: int) -> HttpResponse:
         names = ", ".join(f"@{name}" for name in missed)
         return f"Your comment is kept.{f' Nobody who can see it is called {names}.' if names else ''}"
 
-    return _once(request, viewer, action, effect)
+    return _do(request, viewer, action, effect)
 
 
-def _once(request: Request, viewer: Viewer, action: Action, change: Callable[[], str]) -> HttpResponse:
-    """`change` returns what to tell the person."""
-
-    def effect() -> Outcome:
-        try:
-            return {"said": change()}
-        except Conflict as conflict:
-            return {"lost": conflict.message}
-
-    def answer(outcome: Outcome) -> HttpResponse:
-        if "lost" in outcome:
-            return refused(request, 409, "Not recorded", outcome["lost"])
+def _do(request: Request, viewer: Viewer, action: Action, change: Callable[[], str]) -> HttpResponse:
+    def way() -> HttpResponse:
         own = reverse("actions:detail", args=[action.pk])
         return redirect(htmx.local_path(request, request.POST.get("next", ""), own))
 
-    try:
-        return once(request, effect, answer)
-    except (Invalid, Refused, NotVisible) as error:
-        return _refusal(request, viewer, action, error)
+    def again(error: str) -> HttpResponse:
+        return _page(request, viewer, action, error=error, status=422)
 
-
-def _refusal(request: Request, viewer: Viewer, action: Action, error: Exception) -> HttpResponse:
-    if isinstance(error, NotVisible):
-        raise Http404 from error
-    if isinstance(error, Refused):
-        return refused(request, 403, "Not allowed", f"{error} Nothing was recorded.")
-    text = error.reason if isinstance(error, Invalid) else str(error)
-    return _page(request, viewer, action, error=text, status=422)
+    return told_once(request, change, way=way, again=again)
 
 
 def _page(

@@ -4,18 +4,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from django import forms
-from django.http import Http404, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import Request, actor_of
-from actioncenter.actions.models import Invalid, SavedView
+from actioncenter.actions.models import SavedView
 from actioncenter.actions.models.saved import LONGEST_NAME, LONGEST_QUERY
-from actioncenter.actions.permissions import PROPOSERS, ROLE_WORDS, NotVisible, Refused
+from actioncenter.actions.permissions import PROPOSERS, ROLE_WORDS
 from actioncenter.actions.queries import Tab, Viewer, viewer_of
 from actioncenter.actions.queries.counts import HISTORY_CAP, count_all
 from actioncenter.actions.views.state import ListState
+from actioncenter.actions.views.telling import told_once
 from actioncenter.settings.enums import Role
 from actioncenter.web.keyset import BadToken
 from actioncenter.web.load import load
@@ -65,7 +65,7 @@ def save(request: Request) -> HttpResponse:
         )
         return f"{made.name} is among your views."
 
-    return _once(request, effect, lambda: redirect(state.url()))
+    return _do(request, effect, state.url())
 
 
 @require_POST
@@ -78,7 +78,7 @@ def rename(request: Request, pk: int) -> HttpResponse:
         view.rename(form.cleaned_data["name"], by=actor_of(request))
         return f"It is called {view.name} now."
 
-    return _once(request, effect, lambda: redirect("actions:saved_views"))
+    return _do(request, effect, "actions:saved_views")
 
 
 @require_POST
@@ -89,21 +89,14 @@ def remove(request: Request, pk: int) -> HttpResponse:
         view.remove(by=actor_of(request))
         return "The view is deleted. The actions in it are as they were."
 
-    return _once(request, effect, lambda: redirect("actions:saved_views"))
+    return _do(request, effect, "actions:saved_views")
 
 
-def _once(request: Request, change: Callable[[], str], way: Callable[[], HttpResponse]) -> HttpResponse:
-    def effect() -> Outcome:
-        return {"said": change()}
+def _do(request: Request, change: Callable[[], str], url: str) -> HttpResponse:
+    def again(error: str) -> HttpResponse:
+        return _page(request, error=error, status=422)
 
-    try:
-        return once(request, effect, lambda _: way())
-    except Invalid as invalid:
-        return _page(request, error=invalid.reason, status=422)
-    except Refused as refusal:
-        return refused(request, 403, "Not allowed", f"{refusal} Nothing was recorded.")
-    except NotVisible as gone:
-        raise Http404 from gone
+    return told_once(request, change, way=lambda: redirect(url), again=again)
 
 
 def state_of(viewer: Viewer, tab: str, query: str) -> ListState | None:
