@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.auditor import purging
@@ -51,7 +52,9 @@ def test_the_rule_can_be_changed() -> None:
     old, new = clicked(40), clicked(20)
     assert not purging.is_due()
 
-    Retention.change(by=by("noa"), click_days=30)
+    waits = Retention.change(by=Actor.command("retention"), click_days=30)
+    assert waits is not None
+    waits.agree(by=by("noa"))
     purged()
     assert kept() == {new.pk}
     assert old.pk not in kept()

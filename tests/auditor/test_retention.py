@@ -134,7 +134,10 @@ def test_nothing_goes_that_isnt_old_enough(run: Run, estate: Estate) -> None:
     done(run, estate)
     years_pass(timedelta(days=729))
     assert purged() == 0
-    Retention.change(by=BY, days=365)
+    waits = Retention.change(by=BY, days=365)
+    assert purged() == 0, "nobody has agreed yet"
+    assert waits is not None
+    waits.agree(by=by("noa"))
     assert purged() > 0
 
 
@@ -315,10 +318,15 @@ def test_the_command_tells_runs_and_holds(run: Run, estate: Estate) -> None:
     assert command("release", f"A-{action.pk}", "--reason", "It is over.")["holds"] == {}
     assert command("run")["batches"] > 0
     assert not Action.objects.filter(pk=action.pk).exists()
-    figures = {"days": 365, "artefact_days": 7, "click_days": 90}
-    assert command("set", "--days", "365", "--artefact-days", "7", "--click-days", "90") == figures
+    figures = {"days": 1095, "artefact_days": 60, "click_days": 365}
+    assert command("set", "--days", "1095", "--artefact-days", "60", "--click-days", "365") == figures
+    waits = {"waits_for_an_admin": "365 days, files 60 days, clicks 365 days"}
+    assert command("set", "--days", "365") == figures | waits
     kinds = set(Event.objects.filter(stream="retention").values_list("kind", flat=True))
-    assert kinds == {Kind.HOLD_PLACED, Kind.HOLD_RELEASED, Kind.RETENTION_PURGED, Kind.SETTING_CHANGED}
+    assert kinds == {Kind.HOLD_PLACED, Kind.HOLD_RELEASED, Kind.RETENTION_PURGED} | {
+        Kind.SETTING_CHANGED,
+        Kind.RETENTION_SHORTENING_ASKED,
+    }
 
 
 @pytest.mark.parametrize(
