@@ -1,14 +1,16 @@
 """An isolated host, seen from its peer, and every way in which it could have been isolated badly."""
 
 import contextlib
+import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from actioncenter.connectors.base import Continue, Json, Outcome
 from actioncenter.connectors.ssh.connector import SshHosts
 from actioncenter.connectors.ssh.lines import Lines
+from actioncenter.connectors.ssh.target.places import ISOLATION
 from actioncenter.estate.lab import PEER, PREFIX, LabHost
 from tests.connectors.harness import Notes
 from tests.connectors.ssh.asking import done, in_force, isolation, undo
@@ -133,6 +135,112 @@ def test_a_flush_by_another_tool_is_seen(fleet: Fleet, host: LabHost, connector:
     assert not in_force(connector, wish)
     fleet.nft(host, "flush", "ruleset")
     assert not in_force(connector, wish)
+
+
+# Interfaces come and go
+
+
+@contextlib.contextmanager
+def extra(host: LabHost) -> Iterator[None]:
+    """One more interface, which may be gone or have another name by the end."""
+    link(host, "add extra0 type bridge")
+    try:
+        yield
+    finally:
+        for name in ("extra0", "other0"):
+            with contextlib.suppress(subprocess.CalledProcessError):
+                link(host, f"delete {name}")
+
+
+def link(host: LabHost, words: str) -> None:
+    subprocess.run(["ip", "-n", host.namespace, "link", *words.split()], check=True, capture_output=True)
+
+
+def gone(fleet: Fleet, host: LabHost) -> None:
+    link(host, "delete extra0")
+
+
+def gone_with_its_chains(fleet: Fleet, host: LabHost) -> None:
+    """As kernels before 6.16 take them along; `extra0` was the second one."""
+    link(host, "delete extra0")
+    for hook in ("in", "out"):
+        if f"chain {hook}1" in fleet.ruleset(host):
+            fleet.nft(host, "delete", "chain", "netdev", "actioncenter", f"{hook}1")
+
+
+def renamed(fleet: Fleet, host: LabHost) -> None:
+    link(host, "set extra0 name other0")
+
+
+@pytest.mark.parametrize("change", [gone, gone_with_its_chains, renamed], ids=lambda change: change.__name__)
+def test_it_is_released_whatever_became_of_its_interfaces(
+    fleet: Fleet, host: LabHost, connector: SshHosts, change: Callable[[Fleet, LabHost], None]
+) -> None:
+    fleet.nft(host, "-f", "-", stdin=FOREIGN)
+    before, wish = fleet.ruleset(host), isolation(fleet.pins[0])
+    with extra(host):
+        result = done(connector, wish)
+        assert in_force(connector, wish)
+        change(fleet, host)
+        back = undo(wish, result)
+        assert done(connector, back).outcome is Outcome.SUCCEEDED
+        assert fleet.ruleset(host) == before
+        assert in_force(connector, back)
+
+
+def test_without_an_interface_that_is_gone_it_still_holds(
+    fleet: Fleet, host: LabHost, connector: SshHosts
+) -> None:
+    wish = isolation(fleet.pins[0])
+    with extra(host):
+        done(connector, wish)
+        gone_with_its_chains(fleet, host)
+        assert in_force(connector, wish)
+
+
+def test_a_new_interface_is_seen_and_isolating_again_covers_it(
+    fleet: Fleet, host: LabHost, connector: SshHosts
+) -> None:
+    first, again = isolation(fleet.pins[0]), isolation(fleet.pins[0])
+    done(connector, first)
+    with extra(host):
+        assert not in_force(connector, first)
+        assert connector.verify(first).detail["t1"]["uncovered"] == ["extra0"]
+        assert done(connector, again).outcome is Outcome.SUCCEEDED
+        assert in_force(connector, first)
+        assert done(connector, isolation(fleet.pins[0])).outcome is Outcome.ALREADY
+
+
+def test_a_strangers_rule_is_not_released_with_what_is_left(
+    fleet: Fleet, host: LabHost, connector: SshHosts
+) -> None:
+    wish = isolation(fleet.pins[0])
+    with extra(host):
+        result = done(connector, wish)
+        gone_with_its_chains(fleet, host)
+        fleet.nft(host, "insert", "rule", "netdev", "actioncenter", "in0", "accept")
+        assert not in_force(connector, wish)
+        assert done(connector, undo(wish, result)).error.startswith("conflict: ")
+
+
+def test_what_somebody_left_of_ours_is_released(fleet: Fleet, host: LabHost, connector: SshHosts) -> None:
+    wish = isolation(fleet.pins[0])
+    result = done(connector, wish)
+    fleet.nft(host, "delete", "table", "netdev", "actioncenter")
+    assert done(connector, undo(wish, result)).outcome is Outcome.SUCCEEDED
+    assert fleet.ruleset(host) == ""
+
+
+def test_what_an_older_helper_isolated_is_released(fleet: Fleet, host: LabHost, connector: SshHosts) -> None:
+    """It wrote down one hash of everything."""
+    wish = isolation(fleet.pins[0])
+    result = done(connector, wish)
+    place = fleet.file(host, ISOLATION)
+    known = json.loads(place.read_text(encoding="utf-8"))
+    del known["parts"]
+    place.write_text(json.dumps(known), encoding="utf-8")
+    assert in_force(connector, wish)
+    assert done(connector, undo(wish, result)).outcome is Outcome.SUCCEEDED
 
 
 # It can't lock us out

@@ -12,22 +12,29 @@ import sys
 import time
 from typing import Any
 
-from actioncenter.connectors.ssh.target import booting, journal, rules
+from actioncenter.connectors.ssh.target import booting, journal, rules, standing
 from actioncenter.connectors.ssh.target.places import ISOLATION, RUN, Json, Refusal, forget, read, write
 
 
 def observe(item: Json, call: Json) -> Json:
-    live, known = rules.digest(), read(ISOLATION) or {}
-    ours = bool(live) and live == known.get("digest") and bool(known.get("confirmed"))
-    mode = (known.get("mode", "unknown") if ours else "changed") if live else "none"
-    return {"isolation": mode, "ruleset": live, "note": booting.note()}
+    """`uncovered` are interfaces that came since: what is in the rules for the others doesn't hold there."""
+    live, known = standing.now(), read(ISOLATION) or {}
+    holds = live.is_whole(known) and bool(known.get("confirmed"))
+    mode = (known.get("mode", "unknown") if holds else "changed") if live.digest else "none"
+    return {
+        "isolation": mode,
+        "ruleset": live.digest,
+        "uncovered": list(live.uncovered),
+        "note": booting.note(),
+    }
 
 
 def isolate(item: Json, call: Json) -> Json:
     mode = "selective" if item["parameters"].get("isolation") == "selective" else "full"
-    live, known = rules.digest(), read(ISOLATION) or {}
-    if live:
-        return _found(item, call, mode, live, known)
+    live, known = standing.now(), read(ISOLATION) or {}
+    found = _found(item, call, mode, live, known) if live.digest else None
+    if found:
+        return found
     trusted = rules.networks(call["controllers"])
     address, port = _caller()
     if not any(address in each for each in trusted):
@@ -47,43 +54,45 @@ def isolate(item: Json, call: Json) -> Json:
     write(ISOLATION, known)
     arm(call["id"], float(call["rollback_after"]))
     rules.load(ruleset)
-    known = {**known, "digest": rules.digest()}
+    known = {**known, **standing.now().kept()}
     write(ISOLATION, known)
     journal.acted(call["id"], item["key"], "isolated " + mode)
     _cut([*trusted], [*allowed], port)
     return _isolated(known)
 
 
-def _found(item: Json, call: Json, mode: str, live: str, known: Json) -> Json:
+def _found(item: Json, call: Json, mode: str, live: standing.Standing, known: Json) -> Json | None:
+    """What to answer where it is isolated; None where ours no longer holds at every interface and is laid anew."""
     if known.get("id") == call["id"] and not known.get("digest"):
         # Ended between the rules and writing down that they are there.
-        known["digest"] = live
+        known.update(live.kept())
         write(ISOLATION, known)
         journal.acted(call["id"], item["key"], "isolated " + mode)
         return _isolated(known)
-    if known.get("id") == call["id"] and live == known["digest"]:
-        return _isolated(known)
-    if live != known.get("digest") or mode != known.get("mode"):
+    if not live.is_of(known) or mode != known.get("mode"):
         raise Refusal("conflict", "It is isolated in another way already.")
+    if known.get("id") == call["id"]:
+        return _isolated(known)
+    if known.get("confirmed") and not live.is_whole(known):
+        return None
     return {"outcome": "already", "after": {"isolation": mode}}
 
 
 def _isolated(known: Json) -> Json:
-    before = {"id": known["id"], "digest": known["digest"]}
+    before = {name: known[name] for name in ("id", "digest", "parts") if name in known}
     return {"outcome": "succeeded", "before": before, "after": {"isolation": known["mode"]}}
 
 
 def release(item: Json, call: Json) -> Json:
     """Whatever was there beside our tables isn't touched, so the ruleset is as before to the byte."""
-    live, known = rules.digest(), read(ISOLATION) or {}
+    live, known = standing.now(), read(ISOLATION) or {}
     # A reboot may have brought the same isolation back with other interfaces.
     same = item["before"].get("id") in (None, known.get("id"))
-    wanted = known.get("digest") if same else item["before"].get("digest")
-    if not live:
+    if not live.digest:
         booting.drop()
         forget(ISOLATION)
         return {"outcome": "already", "after": {"isolation": "none"}}
-    if live != wanted:
+    if not live.is_of(known if same else item["before"]):
         raise Refusal("conflict", "Its rules are no longer those that isolated it. Somebody has to look.")
     booting.drop()
     rules.load("\n".join(rules.removal()) + "\n")
@@ -96,14 +105,14 @@ def release(item: Json, call: Json) -> Json:
 def boot() -> None:
     """The machine began anew: what was in force is in force again, and what nobody had confirmed is not."""
     known = read(ISOLATION) or {}
-    if not known or known.get("boot") == booting.boot_id() or rules.digest():
+    if not known or known.get("boot") == booting.boot_id() or standing.now().digest:
         return
     if not known["confirmed"]:
         forget(ISOLATION)
         return
     allowed = rules.networks(known["allowed"]) if known["mode"] == "selective" else []
     rules.load(rules.text(rules.networks(known["trusted"]), allowed, known["port"]))
-    write(ISOLATION, {**known, "digest": rules.digest(), "boot": booting.boot_id()})
+    write(ISOLATION, {**known, **standing.now().kept(), "boot": booting.boot_id()})
     journal.acted(known["id"], "", "isolated again after a reboot")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 
-from actioncenter.connectors.ssh.target import containment, journal, kept, restriction, rules, vault
+from actioncenter.connectors.ssh.target import containment, journal, kept, restriction, standing, vault
 from actioncenter.connectors.ssh.target.places import Json, Refusal, forget
 
 FOLDER = "/usr/local/lib/actioncenter"
@@ -36,7 +36,7 @@ def offboard(item: Json, call: Json) -> Json:
 def _in_the_way() -> list[str]:
     """What nobody could undo any more without us."""
     found = []
-    if rules.digest():
+    if standing.now().digest:
         found.append("isolation")
     if containment.active():
         found.append("containment of other devices")

@@ -1,4 +1,4 @@
-"""The firewall tables of an isolated host, and what is there now.
+"""The firewall tables of an isolated host.
 
 Two families on purpose. Tables of the family inet see what goes through the host's own IP stack, and nothing of
 raw sockets and macvlan children; the netdev chains at each interface see everything that enters or leaves it.
@@ -6,9 +6,7 @@ raw sockets and macvlan children; the netdev chains at each interface see everyt
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
-import json
 import os
 import re
 import subprocess
@@ -20,7 +18,7 @@ NAME = "actioncenter"
 FAMILIES = ("inet", "netdev")
 SECONDS = 10
 PRIORITY = -310  # before raw and connection tracking, so that what was established is cut as well
-_INTERFACE = re.compile(r"[A-Za-z0-9._-]{1,15}")
+INTERFACE = re.compile(r"[A-Za-z0-9._-]{1,15}")
 # A lease is asked for at the link's own broadcast address only: anywhere else it would be a way out.
 _DHCP_OUT = ("ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept",
              "ip6 daddr ff02::1:2 udp sport 546 udp dport 547 accept")  # fmt: skip
@@ -39,11 +37,16 @@ def networks(given: Iterable[Any]) -> list[Any]:
 
 
 def interfaces() -> list[str]:
-    """Every interface but the loopback one; raises Refusal for a name that no rule could hold."""
+    """Every interface but the loopback one."""
     names = sorted(name for name in os.listdir("/sys/class/net") if name != "lo")
-    names = [name for name in names if os.path.isdir("/sys/class/net/" + name)]
+    return [name for name in names if os.path.isdir("/sys/class/net/" + name)]
+
+
+def _nameable() -> list[str]:
+    """Raises Refusal for a name that no rule could hold."""
+    names = interfaces()
     for name in names:
-        if not _INTERFACE.fullmatch(name):
+        if not INTERFACE.fullmatch(name):
             raise Refusal("interface", "An interface has a name that can't be isolated.")
     return names
 
@@ -60,7 +63,7 @@ def text(trusted: list[Any], allowed: list[Any], port: int) -> str:
         *_chain("forward", "hook forward", []),
     ]
     netdev: list[str] = []
-    for number, name in enumerate(interfaces()):
+    for number, name in enumerate(_nameable()):
         arp = "meta protocol arp accept"
         netdev += _chain(f"in{number}", f'hook ingress device "{name}"', [arp, *into])
         netdev += _chain(f"out{number}", f'hook egress device "{name}"', [arp, *out])
@@ -95,24 +98,6 @@ def load(ruleset: str, *, only_check: bool = False) -> None:
     done = nft(*(["-c"] if only_check else []), "-f", "-", stdin=ruleset)
     if done.returncode:
         raise Refusal("nft", "nft refused: " + done.stderr.strip()[:300])
-
-
-def digest() -> str:
-    """Of our tables as they are now, whatever their handles; empty where there are none."""
-    found = []
-    for family in FAMILIES:
-        done = nft("-j", "list", "table", family, NAME)
-        if done.returncode == 0:
-            found.append(_plain(json.loads(done.stdout)["nftables"]))
-    if not found:
-        return ""
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items() if name not in {"handle", "metainfo"}}
-    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 def nft(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
