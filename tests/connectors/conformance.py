@@ -242,8 +242,9 @@ class Conformance:
             request = harness.request(kind, 5)
             if unsupported(harness, request):
                 continue
+            harness.slow_down(request)
             seen = [(answer.done, answer.total) for answer in finish(harness, request).answers]
-            assert len(seen) > 1
+            assert len({*seen}) > 1
             assert seen == sorted(seen)
             assert all(done < total for done, total in seen)
 

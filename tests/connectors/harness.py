@@ -82,6 +82,9 @@ class Harness(ABC):
     def fail_part(self, request: Request) -> set[str]:
         """Make some targets fail; returns their keys."""
 
+    def slow_down(self, request: Request) -> None:
+        """Before the request: the far side gets on with it only as `advance` lets it, where it would be done at once."""
+
     @abstractmethod
     def locked_out(self) -> Connector:
         """The same connector with wrong credentials."""

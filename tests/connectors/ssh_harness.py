@@ -19,7 +19,7 @@ from actioncenter.connectors.ssh.verbs import why_not
 from actioncenter.estate.lab import LabHost
 from tests.connectors.harness import Harness
 from tests.connectors.ssh import systemd
-from tests.connectors.ssh.fleet import SEED, Fleet
+from tests.connectors.ssh.fleet import PACED, SEED, Fleet
 from tests.connectors.ssh.unzipping import unlocked
 from tests.connectors.ssh.wires import until
 
@@ -235,6 +235,11 @@ class SshHarness(Harness):
                 host.run("mv", "/usr/sbin/nft", "/usr/sbin/nft.away")
         return {target.key for target, _ in failing}
 
+    def slow_down(self, request: Request) -> None:
+        """A few files in a folder are scanned before anybody can ask how far that is."""
+        for _, host in self._each(request):
+            self.fleet.pace(host)
+
     def locked_out(self) -> SshHosts:
         return self.fleet.connector("0bad" * 16)
 
@@ -254,6 +259,9 @@ class SshHarness(Harness):
 
     def advance(self, seconds: float) -> None:
         """Real hosts have their own time; a job there gets some of it."""
+        for host in self.fleet.hosts:
+            if self.fleet.file(host, PACED).exists():
+                self.fleet.pace(host, 1)
         time.sleep(min(seconds, 0.2))
 
     def now(self) -> float:

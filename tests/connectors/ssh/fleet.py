@@ -38,6 +38,7 @@ fi
 exec /usr/bin/sudo.real "$@"
 """
 SCANNER = Path(__file__).with_name("scanner.py").read_bytes()
+PACED = "/root/scanner-paced"
 MARK = b"own-test-" + b"signature"
 """What the scanner of the lab finds."""
 _PREPARE = """
@@ -273,6 +274,11 @@ class Fleet:
     def answers_by(self, host: LabHost, script: str) -> None:
         """From now on this runs in the place of the helper, as the account: a host in somebody else's hands."""
         self.file(host, "/usr/bin/sudo").write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+
+    def pace(self, host: LabHost, files: int = 0) -> None:
+        """The scanner there waits for leave from now on, and has it for so many more files."""
+        with self.file(host, PACED).open("ab") as leave:
+            leave.write(b"." * files)
 
     def start(self, host: LabHost, *command: str) -> None:
         """Ana runs it, and it goes on in the background."""

@@ -15,6 +15,8 @@ LIST = "--file-list="
 SLOW, BROKEN = Path("/root/scanner-slow"), Path("/root/scanner-broken")
 SWAPPED = Path("/root/scanner-swapped")
 """With it somebody lays another program where something was found, before anybody else looks there."""
+PACED = Path("/root/scanner-paced")
+"""With it only as many files are looked at as it has bytes."""
 
 
 def main() -> int:
@@ -24,11 +26,20 @@ def main() -> int:
         return 40
     status = 0
     with Path(listing).open("rb") as files:
-        for line in files:
+        for number, line in enumerate(files):
+            while not may_go_on(number):
+                time.sleep(0.02)
             status = max(status, looked_at(line.rstrip(b"\n")))
     if child:
         child.kill()
     return status
+
+
+def may_go_on(number: int) -> bool:
+    try:
+        return PACED.stat().st_size > number
+    except FileNotFoundError:
+        return True
 
 
 def looked_at(path: bytes) -> int:

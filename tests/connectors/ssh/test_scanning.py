@@ -96,6 +96,25 @@ def test_a_deleted_program_that_runs_is_looked_at(fleet: Fleet, host: LabHost, c
     assert one["path"] == f"{FOLDER}/tool (deleted)"
 
 
+def test_how_far_it_is_is_told(fleet: Fleet, host: LabHost, connector: SshHosts) -> None:
+    for number in range(40):
+        fleet.put(host, f"{FOLDER}/{number}", b"clean")
+    fleet.pace(host)
+    wish = scan(fleet)
+    assert isinstance(connector.step(wish, None, Notes()), Continue)
+
+    def further_than(before: int) -> bool:
+        fleet.pace(host, 1)
+        answer = connector.step(wish, {"begun": ["t1"]}, Notes())
+        assert isinstance(answer, Continue)
+        return before < answer.done < answer.total
+
+    assert until(lambda: further_than(0))
+    assert until(lambda: further_than(10))
+    fleet.pace(host, 1000)
+    assert found(connector, wish).outcome is Outcome.SUCCEEDED
+
+
 def test_cancelling_ends_all_that_was_started(
     fleet: Fleet, host: LabHost, connector: SshHosts, held: Request
 ) -> None:
