@@ -82,7 +82,7 @@ class Harness(ABC):
     def fail_part(self, request: Request) -> set[str]:
         """Make some targets fail; returns their keys."""
 
-    def slow_down(self, request: Request) -> None:
+    def slow_down(self, request: Request) -> None:  # noqa: B027 - few have to
         """Before the request: the far side gets on with it only as `advance` lets it, where it would be done at once."""
 
     @abstractmethod

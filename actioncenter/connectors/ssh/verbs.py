@@ -57,7 +57,8 @@ def _restricts(_: Request, __: Target, state: Json) -> str:
     places = ", ".join(map(str, state.get("open") or ())) or "where people may write"
     return (
         f"no program starts from {places} any more (mode noexec); "
-        "interpreters aren't stopped: what is given to sh, python or perl there still runs"
+        "interpreters aren't stopped: what is given to sh, python or perl there still runs, and a process that "
+        "is in a folder there already or holds something open in it gets past this: the result names it"
     )
 
 

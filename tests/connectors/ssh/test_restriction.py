@@ -8,7 +8,7 @@ import pytest
 from actioncenter.actions.enums import ActionType
 from actioncenter.connectors.base import Outcome, Request
 from actioncenter.connectors.ssh.connector import SshHosts
-from actioncenter.connectors.ssh.target import restriction
+from actioncenter.connectors.ssh.target import inside, restriction
 from actioncenter.estate.lab import LabHost
 from tests.connectors.ssh.asking import done, in_force, request, undo
 from tests.connectors.ssh.fleet import WRITABLE, Fleet
@@ -106,6 +106,87 @@ def test_who_stands_in_a_mount_already_starts_nothing_there(
     host.run("touch", "/tmp/go")
     assert until(lambda: fleet.file(host, "/tmp/over").exists())
     assert not fleet.file(host, "/tmp/started").exists()
+
+
+def waits_inside(fleet: Fleet, host: LabHost, script: str) -> int:
+    """Ana's shell, in her home before it is covered, and about to start a program there."""
+    tools(fleet, host)
+    host.run("mkfifo", "-m", "666", "/tmp/go")
+    fleet.start(host, "/bin/sh", "-c", f"{script}; : < /tmp/go; {START}")
+    assert until(lambda: in_downloads(fleet, host))
+    (pid,) = in_downloads(fleet, host)
+    return pid
+
+
+def in_downloads(fleet: Fleet, host: LabHost) -> list[int]:
+    """Processes that work there or hold it open."""
+    return [
+        pid
+        for pid in fleet.commands(host, b"< /tmp/go")
+        for handle in handles(fleet.file(host, f"/proc/{pid}"))
+        if handle.readlink() == Path("/home/ana/Downloads")
+    ]
+
+
+START = "/proc/self/cwd/tool; echo $? > /tmp/status; /proc/self/fd/7/tool; echo $? >> /tmp/status"
+
+
+def handles(process: Path) -> list[Path]:
+    return [process / "cwd", *(process / "fd").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("script", "how", "past"),
+    [("cd /home/ana/Downloads", "works in", "0\n127\n"),
+     ("exec 7< /home/ana/Downloads", "holds open", "127\n0\n")],
+)  # fmt: skip
+def test_who_is_in_a_folder_already_is_named(
+    fleet: Fleet, host: LabHost, connector: SshHosts, script: str, how: str, past: str
+) -> None:
+    """Nothing stops it, so whoever relies on it has to know."""
+    pid = waits_inside(fleet, host, script)
+    result = done(connector, restricting(fleet))
+    assert result.outcome is Outcome.SUCCEEDED
+    assert result.after["not_covered"] == 1
+    assert result.after["inside"] == [{"pid": pid, "name": "sh", "how": how, "path": "/home/ana/Downloads"}]
+    assert result.after["processes"] == f'{pid} "sh"'
+    host.run("/bin/sh", "-c", "echo > /tmp/go")
+    assert until(lambda: fleet.file(host, "/tmp/status").exists())
+    assert until(lambda: fleet.file(host, "/tmp/status").read_text(encoding="utf-8") == past)
+
+
+def test_whoever_came_later_is_not_named(fleet: Fleet, host: LabHost, connector: SshHosts) -> None:
+    first, again = restricting(fleet), restricting(fleet)
+    assert done(connector, first).after["not_covered"] == 0
+    fleet.start(host, "/bin/sh", "-c", "cd /home/ana/Downloads; exec sleep 4711")
+    assert until(lambda: fleet.commands(host, b"sleep\x004711"))
+    host.run("umount", "/var/tmp")
+    result = done(connector, again)
+    assert (result.outcome, result.after["not_covered"]) == (Outcome.SUCCEEDED, 0)
+
+
+def test_many_are_counted_and_names_forge_nothing(fleet: Fleet, host: LabHost, connector: SshHosts) -> None:
+    host.run("mkdir", "-p", "/home/ana/Downloads")
+    hostile = 'a", 1 "\u202e\n'
+    script = 'import pathlib, time; pathlib.Path("/proc/self/comm").write_text(__import__("sys").argv[1]); time.sleep(4711)'
+    for _ in range(inside.MOST_TOLD + 2):
+        fleet.start(
+            host, "/bin/sh", "-c", 'cd /home/ana/Downloads; exec python3 -c "$0" "$1"', script, hostile
+        )
+    assert until(lambda: named(fleet, host) == inside.MOST_TOLD + 2)
+    after = done(connector, restricting(fleet)).after
+    assert after["not_covered"] == inside.MOST_TOLD + 2
+    assert len(after["inside"]) == inside.MOST_TOLD
+    assert {each["name"] for each in after["inside"]} == {'a", 1 "\\u202e\\n'}
+    assert len(after["processes"]) <= inside.LINE
+
+
+def named(fleet: Fleet, host: LabHost) -> int:
+    """How many have taken the name that they chose."""
+    return sum(
+        "1 " in (Path(f"{host.root}/proc/{pid}") / "comm").read_text(encoding="utf-8")
+        for pid in fleet.commands(host, b"4711")
+    )
 
 
 @pytest.mark.long

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from actioncenter.connectors.ssh.target import booting, journal, mounts
+from actioncenter.connectors.ssh.target import booting, inside, journal, mounts
 from actioncenter.connectors.ssh.target.places import RESTRICTION, Json, Refusal, forget, read, write
 
 MODE = "noexec"
@@ -43,7 +43,8 @@ def restrict(item: Json, call: Json) -> Json:
     if after["open"]:
         error = "still_open: Programs may still be started from " + ", ".join(after["open"])[:300]
         return {"outcome": "failed", "before": before, "after": after, "error": error}
-    return {"outcome": "succeeded", "before": before, "after": after}
+    covered = [each["place"] for each in known["places"] if each["how"] == "cover"]
+    return {"outcome": "succeeded", "before": before, "after": {**after, **inside.told(covered)}}
 
 
 def release(item: Json, call: Json) -> Json:
