@@ -17,7 +17,7 @@ from actioncenter.connectors.imap.connector import Imap
 from actioncenter.estate.mail import campaign
 from actioncenter.estate.mail.dovecot import BOT, QUARANTINE, Dovecot
 from actioncenter.estate.mail.owner import seen_by_owners
-from actioncenter.estate.mail.registering import settings_of
+from actioncenter.estate.mail.registering import ADDRESSES, settings_of
 
 A_MAILBOX: Final = 100
 """Messages of the campaign in each mailbox, and as many others."""
@@ -57,8 +57,9 @@ def _measured(server: Dovecot, asked: Asked) -> Report:
     asked.say(f"{len(boxes)} mailboxes")
     campaign.load(server, boxes, ordinary=A_MAILBOX, campaign=size, seed=asked.seed)
     mine, others = boxes[::2], boxes[1::2]
-    directory = server.folder / "addresses"
-    connector = build(settings_of(server), {"password": server.secret})
+    directory = server.folder / ADDRESSES
+    options = settings_of(server) | {"directories": str(server.folder)}
+    connector = build(options, {"password": server.secret})
     for chosen in (others, mine):
         directory.write_text("\n".join(chosen))
         _plan(connector)

@@ -4,9 +4,11 @@ import hashlib
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db.models.functions import Now
 
 from actioncenter.actions.enums import Area, AttemptState, Execution, TargetState
@@ -43,7 +45,7 @@ def phish(dovecot_service: Dovecot) -> Iterator[Campaign]:
     boxes = campaign.addresses(BOXES, f"{uuid.uuid4().hex[:8]}.example")
     campaign.load(dovecot_service, boxes, ordinary=6, campaign=CAMPAIGN)
     yield Campaign(dovecot_service, boxes)
-    (dovecot_service.folder / "addresses").unlink()
+    (Path(settings.DATA_DIR) / "directories" / registering.ADDRESSES).unlink()
 
 
 def run(*actions: Action) -> None:

@@ -105,7 +105,7 @@ class ImapHarness(Harness):
         addresses.write_text("\n".join(self.boxes))
         settings = Settings.read(
             {"host": "127.0.0.1", "port": self.proxy.port, "fingerprint": self.proxy.fingerprint, "user": BOT,
-             "sieve_port": self.sieve.port, "domains": [campaign.DOMAIN], "directory": str(addresses), "expunged": f"{EXPUNGED}/", "chunk": 2}
+             "sieve_port": self.sieve.port, "domains": [campaign.DOMAIN], "directory": addresses.name, "directories": str(self.folder), "expunged": f"{EXPUNGED}/", "chunk": 2}
         )  # fmt: skip
         return self.make(settings, password, lambda: self.time)
 

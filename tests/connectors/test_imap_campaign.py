@@ -49,9 +49,9 @@ class Mail:
         self.server = server
         self.boxes = campaign.addresses(boxes, f"{uuid.uuid4().hex[:8]}.example")
         campaign.load(server, self.boxes, ordinary=ordinary, campaign=campaign_size)
-        directory = server.folder / f"addresses-{self.boxes[0]}"
+        directory = server.folder / f"addresses-{uuid.uuid4().hex}"
         directory.write_text("\n".join(self.boxes))
-        settings["directory"] = str(directory)
+        settings |= {"directory": directory.name, "directories": str(server.folder)}
         self.total = boxes * campaign_size
         self.connector: Imap = build(settings_of(server) | settings, {"password": server.secret})
 

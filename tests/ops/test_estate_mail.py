@@ -44,7 +44,8 @@ def test_up_status_and_down(tmp_path: Path) -> None:
     assert (told["mailboxes"], told["messages"], told["campaign"]) == (2, 14, 6)
     assert estate("status")["running"]
     instance = ConnectorInstance.objects.get(kind="imap")
-    connector = kind("imap").build(instance.settings, {"password": _secret(told)})
+    options = instance.settings | {"directories": str(tmp_path / "directories")}
+    connector = kind("imap").build(options, {"password": _secret(told)})
     assert connector.check().ok
     found = connector.search({"sender": campaign.SENDER}, None)
     assert (len(found.references), found.complete) == (6, True)

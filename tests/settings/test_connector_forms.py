@@ -95,6 +95,8 @@ WRONG = {
     "group": ({"groups": ["999999"]}, "999999 is not one of the available choices"),
     "together": ({"option-security": "none"}, "talks to its own machine only"),
     "priority": ({"priority": "0"}, "greater than or equal to 1"),
+    "file of the host": ({"option-directory": "/etc/passwd"}, "It isn't written as it has to be."),
+    "file above": ({"option-directory": ".."}, "It isn't written as it has to be."),
 }
 
 

@@ -38,6 +38,9 @@ def connect(instance: ConnectorInstance) -> Connector:
     options: dict[str, Any] = dict(instance.settings)
     if instance.kind == "simulator":
         options.setdefault("path", str(Path(settings.DATA_DIR) / "simulator.sqlite3"))
+    if instance.kind == "imap":
+        # Whatever the settings say: who changes them is no admin of this host.
+        options["directories"] = str(Path(settings.DATA_DIR) / "directories")
     secret = vault.unseal(bytes(instance.secret)) if instance.secret else {}
     if instance.kind == "ssh":
         secret = {**secret, "authority": _authority()}

@@ -22,8 +22,9 @@ from actioncenter.connectors.base import (
     Transient,
     Unsupported,
 )
-from actioncenter.connectors.imap import finding, plans
+from actioncenter.connectors.imap import directory, finding, plans
 from actioncenter.connectors.imap.capabilities import VERBS, capability, why_not
+from actioncenter.connectors.imap.directory import Directory
 from actioncenter.connectors.imap.ledger import Ledger
 from actioncenter.connectors.imap.mailbox import Mailbox
 from actioncenter.connectors.imap.running import AnyVerb, Place, Run, judged, unfinished
@@ -56,7 +57,8 @@ class Imap:
                     "identity": name or "Message-ID, date and size",
                     "ledger": self._keeps(session),
                 }
-                facts["mailboxes"] = len(finding.addresses(self._door)) if self.settings.directory else 0
+                known = directory.read(self.settings) if self.settings.directory else Directory((), ())
+                facts["mailboxes"] = len(known.addresses)
                 facts["scripts"] = bool(self.settings.sieve_port)
                 if facts["scripts"]:
                     SieveLine.enter(self._door, self.settings.user).close()
@@ -66,7 +68,8 @@ class Imap:
             return Health(False, str(error))
         if not facts["ledger"]:
             return Health(False, "The identity has no mailbox of its own to keep its ledger in.", facts)
-        return Health(True, "Signed in; other mailboxes are opened in the owner's name.", facts)
+        said = ["Signed in; other mailboxes are opened in the owner's name.", *known.gaps()]
+        return Health(True, " ".join(said), facts)
 
     def _keeps(self, session: Session) -> bool:
         return "INBOX" in Mailbox(session, self.settings).folders()
@@ -130,13 +133,14 @@ class Imap:
                 raise Permanent("criteria", "Only messages can be searched.")
             rest = {name: value for name, value in criteria.items() if name not in {"kind", "mailboxes"}}
             wanted = finding.Criteria.read(rest)
-            boxes = sorted(criteria.get("mailboxes") or finding.addresses(self._door))
+            named = criteria.get("mailboxes")
+            known = Directory(tuple(sorted(named)), ()) if named else directory.read(self.settings)
             after = (cursor or {}).get("after", "")
-            ahead = [address for address in boxes if address > after]
+            ahead = [address for address in known.addresses if address > after]
             hits = finding.find(self._door, wanted, ahead[:BOXES_A_PAGE])
             following = {"after": ahead[BOXES_A_PAGE - 1]} if len(ahead) > BOXES_A_PAGE else None
             found = [{"kind": "message", **plans.reference(each)} for each in hits.found]
-            return Page(found, not hits.gaps, following)
+            return Page(found, not hits.gaps and not known.odd, following)
 
     def _verb(self, request: Request) -> AnyVerb:
         if reason := why_not(request.type, self.settings):

@@ -14,7 +14,6 @@ from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import getaddresses
-from pathlib import Path
 from typing import Any, Final
 
 from actioncenter.connectors.base import Permanent, Transient
@@ -107,17 +106,6 @@ class Criteria:
             any(checks[name](message, value) for value in self.values[name])
             for name in _CONTENT & self.values.keys()
         )
-
-
-def addresses(door: Door) -> list[str]:
-    """Every mailbox that is known. Raises Permanent."""
-    if not door.settings.directory:
-        raise Permanent("settings", "The mail connector knows no mailboxes: it needs a file of addresses.")
-    try:
-        lines = Path(door.settings.directory).read_text().splitlines()
-    except OSError as error:
-        raise Permanent("settings", "The file of addresses can't be read.") from error
-    return sorted({line.strip().lower() for line in lines if line.strip()})
 
 
 def find(door: Door, criteria: Criteria, mailboxes: Sequence[str]) -> Hits:

@@ -9,8 +9,8 @@ from typing import Any, Final
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import TargetKind
 from actioncenter.connectors.base import Json, Observed, Outcome, Plan, Request, Target, Transient
-from actioncenter.connectors.imap import attachment_plans, attachments, forwarding, script_plans
-from actioncenter.connectors.imap.finding import Criteria, Found, Hits, addresses, find
+from actioncenter.connectors.imap import attachment_plans, attachments, directory, forwarding, script_plans
+from actioncenter.connectors.imap.finding import Criteria, Found, Hits, find
 from actioncenter.connectors.imap.forwarding import ScriptWork
 from actioncenter.connectors.imap.ledger import Records
 from actioncenter.connectors.imap.names import shown
@@ -60,9 +60,10 @@ def expanded(door: Door, targets: Sequence[Target]) -> tuple[list[Target], list[
 
 def _members(door: Door, cluster: Target) -> tuple[list[Target], list[str]]:
     """A find that doesn't contain what it began with has not seen everything, whatever the server says."""
-    hits = find(door, criteria_of(cluster), addresses(door))
+    known = directory.read(door.settings)
+    hits = find(door, criteria_of(cluster), known.addresses)
     seed = text(cluster.facts, "seed", "message_id")
-    gaps = [f"Incomplete: {gap}" for gap in hits.gaps]
+    gaps = [f"Incomplete: {gap}" for gap in (*known.gaps(), *hits.gaps)]
     if seed and all(found.copy.message_id != seed for found in hits.found):
         gaps.insert(0, "Incomplete: the message that it began with was not found.")
     elif not hits.found:

@@ -44,7 +44,13 @@ SETTINGS_SCHEMA: Final[dict[str, Any]] = {
             "maximum": 65535,
         },
         "user": _text("Acting as", "The identity that may open every mailbox.", default=""),
-        "directory": _text("File of addresses", "One mailbox a line; a search looks into these.", default=""),
+        "directory": _text(
+            "File of addresses",
+            "Its name in the folder “directories” of this installation. One mailbox a line; a search looks into these.",
+            default="",
+            pattern="^([A-Za-z0-9_-][A-Za-z0-9._-]*)?$",
+            maxLength=128,
+        ),
         "domains": {
             "type": "array",
             "items": {"type": "string"},
@@ -94,6 +100,8 @@ class Settings:
     chunk: int
     connections: int
     keep_days: int
+    directories: str = ""
+    """The folder in which the file of addresses lies; the installation's own, never set with the others."""
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> "Settings":
@@ -102,7 +110,7 @@ class Settings:
         values = {name: given.get(name, schema["default"]) for name, schema in known.items()}
         values["domains"] = tuple(str(each).lower() for each in values["domains"])
         values["fingerprint"] = values["fingerprint"].replace(":", "").lower()
-        made = cls(**values)
+        made = cls(**values, directories=str(given.get("directories", "")))
         if not made.host or not made.user:
             raise Permanent("settings", "The mail connector needs a host and an identity to act as.")
         if made.security == "none" and made.host not in LOOPBACK:

@@ -1,7 +1,10 @@
 """The estate's mail as one more connector instance, and gone again."""
 
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
+from django.conf import settings
 from django.db import transaction
 
 from actioncenter.audit.actor import Actor
@@ -14,6 +17,11 @@ NAME: Final = "Mail of the test estate"
 KIND: Final = "imap"
 BY: Final = Actor.command("estate")
 TENANT: Final = "tenant"
+ADDRESSES: Final = "estate-mail"
+
+
+def _folder() -> Path:
+    return Path(settings.DATA_DIR) / "directories"
 
 
 def settings_of(server: Dovecot) -> dict[str, object]:
@@ -23,7 +31,7 @@ def settings_of(server: Dovecot) -> dict[str, object]:
         "security": "none",
         "sieve_port": server.sieve_port,
         "user": BOT,
-        "directory": str(server.folder / "addresses"),
+        "directory": ADDRESSES,
         "domains": [DOMAIN],
         "quarantine": QUARANTINE,
         "recoverable": RECOVERABLE,
@@ -33,9 +41,10 @@ def settings_of(server: Dovecot) -> dict[str, object]:
 
 def register(server: Dovecot, addresses: list[str]) -> ConnectorInstance:
     """Enabled, and reaching the tenant and these mailboxes before any other instance."""
-    (server.folder / "addresses").write_text("".join(f"{address}\n" for address in addresses))
     with transaction.atomic():
         forget()
+        _folder().mkdir(mode=0o700, exist_ok=True)
+        (_folder() / ADDRESSES).write_text("".join(f"{address}\n" for address in addresses))
         secret = {"password": server.secret}
         instance = ConnectorInstance.add(KIND, NAME, settings_of(server), by=BY, priority=10, secret=secret)
         known = set(Mailbox.objects.filter(address__in=addresses).values_list("address", flat=True))
@@ -54,6 +63,9 @@ def forget() -> bool:
 
     A row that actions point to is no trace of the estate but of history, so the row stays, switched off.
     """
+    (_folder() / ADDRESSES).unlink(missing_ok=True)
+    with suppress(OSError):
+        _folder().rmdir()
     row = ConnectorInstance.objects.filter(kind=KIND, name=NAME).first()
     if row is None:
         return False
