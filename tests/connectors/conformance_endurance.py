@@ -73,7 +73,7 @@ class ConformanceOfEndurance:
     @long_types
     def test_patience_in_the_middle_loses_nothing(self, harness: Harness, kind: ActionType) -> None:
         request = prepared(harness, kind, 5)
-        if unsupported(harness, request):
+        if not harness.has_patience or unsupported(harness, request):
             return
         cursors, early = steps(harness, request, 2)
         harness.ask_for_patience(PATIENCE)

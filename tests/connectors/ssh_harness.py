@@ -167,7 +167,7 @@ class SshHarness(Harness):
     def _run_again(self, target: Target, host: LabHost) -> None:
         """The same program under the same number, which the kernel gives next when it is told to."""
         number, path = int(target.facts["pid"]), str(target.facts["path"])
-        script = 'echo $(($1 - 1)) > /proc/sys/kernel/ns_last_pid; exec setsid "$2" 1000 >/dev/null 2>&1 </dev/null &'
+        script = 'echo $(($1 - 1)) > /proc/sys/kernel/ns_last_pid; exec setsid setpriv --reuid=1001 --regid=1001 --clear-groups "$2" 1000 >/dev/null 2>&1 </dev/null &'
         for _ in range(20):
             host.run("/bin/sh", "-c", script.replace("; exec", "; "), "sh", str(number), path)
             if until(lambda: number in self.fleet.programs(host, str(target.facts["sha256"])), 0.3):

@@ -80,7 +80,7 @@ class Work:
         if self.request.deadline and self.caller.clock() > self.request.deadline:
             return Done(self._too_late(rest))
         fresh = [target for target in rest if target.key not in place.begun]
-        begun = self._begun(fresh, journal)
+        begun = self._begun(fresh, journal, alone=len(fresh) == len(rest))
         polled = self._missed([target for target in rest if target.key in place.begun])
         results, files = begun.results | polled.results, list[Artefact]()
         if self.verb.brings:
@@ -121,8 +121,11 @@ class Work:
     def _left(self, done: set[str]) -> bool:
         return any(target.key not in done for target in self.request.targets)
 
-    def _begun(self, fresh: Sequence[Target], journal: Journal) -> Heard:
-        """Begin what hasn't begun; this alone is told to the journal before it happens."""
+    def _begun(self, fresh: Sequence[Target], journal: Journal, *, alone: bool) -> Heard:
+        """Begin what hasn't begun; this alone is told to the journal before it happens.
+
+        Raises where no host can be served and nothing is under way: a host with another key stops the action.
+        """
         hosts = dict(list(by_host(fresh).items())[:HOSTS])
         if not hosts:
             return Heard({}, {}, [])
@@ -131,6 +134,8 @@ class Work:
             there = {remote: targets for remote, targets in hosts.items() if remote not in errors}
             results = refused(errors, hosts)
             away = [error for error in errors.values() if isinstance(error, Transient)]
+            if not there and alone:
+                raise for_all(errors.values())
             if not there:
                 return Heard(results, {}, away)
             journal.intent([target.key for target in fresh if target.remote in there])

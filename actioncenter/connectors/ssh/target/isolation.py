@@ -19,14 +19,20 @@ from actioncenter.connectors.ssh.target.places import ISOLATION, RUN, Json, Refu
 def observe(item: Json, call: Json) -> Json:
     """`uncovered` are interfaces that came since: what is in the rules for the others doesn't hold there."""
     live, known = standing.now(), read(ISOLATION) or {}
-    holds = live.is_whole(known) and bool(known.get("confirmed"))
-    mode = (known.get("mode", "unknown") if holds else "changed") if live.digest else "none"
     return {
-        "isolation": mode,
+        "isolation": _mode(live, known),
         "ruleset": live.digest,
         "uncovered": list(live.uncovered),
         "note": booting.note(),
     }
+
+
+def _mode(live: standing.Standing, known: Json) -> str:
+    if not live.digest:
+        return "none"
+    if not known.get("confirmed") or not live.is_of(known):
+        return "changed"
+    return str(known.get("mode", "unknown")) if live.is_whole(known) else "partial"
 
 
 def isolate(item: Json, call: Json) -> Json:
