@@ -59,19 +59,23 @@ class SealCheck:
     pending: int = 0
     """Events that aren't sealed yet."""
     beat: Callable[[], None] | None = None
-    _dropped: int = 0
-    """Seals before the first one, which a purge speaks of."""
 
     def bad_seals(self) -> Iterator[BadSeal]:
         """In order of number, in bounded memory; then what no seal holds."""
         last, covered = None, Covered()
+        before: str | None
         border = borders.border(self.trust)
-        self._dropped, previous = (border.seal, border.digest) if border else (0, "")
+        done, previous = (border.seal, border.digest) if border else (0, "")
         for seal in Seal.objects.order_by("number").iterator(chunk_size=CHUNK):
             self.seals += 1
             if self.beat:
                 self.beat()
             before, last, previous = previous, seal, seal.digest
+            if gap := _gap(done + 1, seal.number):
+                # What it should follow from isn't there to be asked.
+                before = None
+                yield gap
+            done = max(done, seal.number)
             try:
                 said = SealText.read(seal.text)
             except ValueError as error:
@@ -88,14 +92,11 @@ class SealCheck:
         # Not the newest: whatever is sealed meanwhile was still waiting.
         yield from self._left_out(covered, last)
 
-    def _fault_of(self, seal: Seal, said: SealText, previous: str) -> str:
+    def _fault_of(self, seal: Seal, said: SealText, previous: str | None) -> str:
         """What is wrong with the seal itself; empty for nothing."""
-        expected = self._dropped + self.seals
-        if seal.number != expected:
-            return f"number {expected} is missing before it"
         if (said.number, said.at, seals.digest(seal.text)) != (seal.number, seal.at, seal.digest):
             return "its columns and its text disagree"
-        if said.previous != previous:
+        if previous is not None and said.previous != previous:
             return "it doesn't follow from the one before it"
         return self.trust.objection(seal.number, seal.key_id, seal.text, seal.signature)
 
@@ -108,6 +109,14 @@ class SealCheck:
             if not _may_wait(pk, last):
                 yield BadSeal(SealFault.INSERTED, last.number if last else 0, "in no seal", pk)
                 return
+
+
+def _gap(expected: int, number: int) -> BadSeal | None:
+    """What is wrong where this number stands and the other should; the first that is missing is named."""
+    if number < expected:
+        return BadSeal(SealFault.BROKEN, number, "it was dropped, as a purge says")
+    upto = f"it and those up to {number - 1} are" if number > expected + 1 else "it is"
+    return BadSeal(SealFault.DELETED, expected, f"{upto} missing") if number > expected else None
 
 
 class Covered:
