@@ -12,7 +12,9 @@ import psycopg
 from django.db import connection
 
 from actioncenter.estate.services import Postgres
-from tests.services.database import migrate, owner_of, superuser_of
+from tests.services.database import migrate, new_database, owner_of, superuser_of
+
+DUMP = "backup.dump"
 
 
 def back_up(url: str, folder: Path) -> Callable[[], None]:
@@ -37,9 +39,16 @@ def _sqlite(url: str, folder: Path) -> Callable[[], None]:
     return restore
 
 
+def restore_elsewhere(server: Postgres, folder: Path) -> str:
+    """Put the PostgreSQL database that was backed up into that folder on another server; its URL there."""
+    url = new_database(server, "restored", "template0")
+    _restored(url, folder)
+    return url
+
+
 def _postgres(url: str, folder: Path) -> Callable[[], None]:
-    dump, name = folder / "backup.dump", urlsplit(url).path[1:]
-    _program("pg_dump", "--format=custom", f"--file={dump}", owner_of(url))
+    name = urlsplit(url).path[1:]
+    _program("pg_dump", "--format=custom", f"--file={folder / DUMP}", owner_of(url))
     superuser = urlsplit(superuser_of(url))._replace(path="/postgres").geturl()
 
     def restore() -> None:
@@ -47,11 +56,15 @@ def _postgres(url: str, folder: Path) -> Callable[[], None]:
         with psycopg.connect(superuser, autocommit=True) as server:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
             server.execute(f"CREATE DATABASE {name} OWNER {Postgres.owner} TEMPLATE template0")
-        as_told = ["--no-owner", "--no-privileges", "--exit-on-error"]
-        _program("pg_restore", *as_told, f"--dbname={owner_of(url)}", str(dump))
-        migrate(url)
+        _restored(url, folder)
 
     return restore
+
+
+def _restored(url: str, folder: Path) -> None:
+    as_told = ["--no-owner", "--no-privileges", "--exit-on-error"]
+    _program("pg_restore", *as_told, f"--dbname={owner_of(url)}", str(folder / DUMP))
+    migrate(url)
 
 
 def _program(name: str, *words: str) -> None:

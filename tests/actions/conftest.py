@@ -1,6 +1,7 @@
 """The simulated estate of a test, and the runner's hand."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,12 @@ LONGEST_JOB = 200
 
 @pytest.fixture
 def estate(db: None) -> Iterator[Estate]:
+    with simulated() as estate:
+        yield estate
+
+
+@contextmanager
+def simulated() -> Iterator[Estate]:
     """An empty estate without its simulated delays; what an action names is made on first contact."""
     forget_estate()
     ConnectorInstance.objects.update(settings={"pace": 0})
@@ -48,17 +55,17 @@ def machine() -> Device:
 
 @pytest.fixture
 def run(estate: Estate) -> Callable[..., None]:
+    return carry_out
+
+
+def carry_out(*actions: Action) -> None:
     """Do what a runner would do, without its waits between polls, then refresh the actions given."""
-
-    def once(*actions: Action) -> None:
-        for _ in range(LONGEST_JOB):
-            loop.drain(by=RUNNER)
-            polling = Attempt.objects.filter(ended_at=None, state=AttemptState.POLLING)
-            if not polling.update(next_poll_at=Now()):
-                break
-        housekeeping.tidy(by=RUNNER)
+    for _ in range(LONGEST_JOB):
         loop.drain(by=RUNNER)
-        for action in actions:
-            action.refresh_from_db()
-
-    return once
+        polling = Attempt.objects.filter(ended_at=None, state=AttemptState.POLLING)
+        if not polling.update(next_poll_at=Now()):
+            break
+    housekeeping.tidy(by=RUNNER)
+    loop.drain(by=RUNNER)
+    for action in actions:
+        action.refresh_from_db()
