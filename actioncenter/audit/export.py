@@ -64,7 +64,7 @@ def lines(
     format_ = REDACTED if records else CUT if cut else FORMAT
     yield line(_header(public_keys, at, product, audit_keys) | {"format": format_})
     if cut:
-        yield line({"purge": cut.text, "key": cut.key_id, "signature": cut.signature})
+        yield purge_line(cut)
     yield from records
     sealed = written = 0
     for seal in seals:
@@ -106,6 +106,10 @@ def event_line(pk: int, chain: str, text: str) -> str:
 
 def seal_line(seal: Sealed) -> str:
     return line({"seal": seal.text, "key": seal.key_id, "signature": seal.signature})
+
+
+def purge_line(purge: Sealed) -> str:
+    return line({"purge": purge.text, "key": purge.key_id, "signature": purge.signature})
 
 
 def redaction_line(redaction: Sealed) -> str:

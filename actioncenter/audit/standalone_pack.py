@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 FORMAT: Final = "actioncenter-evidence-pack 1"
 REDACTED: Final = "actioncenter-evidence-pack 2"
 """With events from which text was taken out."""
+CUT: Final = "actioncenter-evidence-pack 3"
+"""Of streams that lost their beginning by rule; with or without such events."""
 HANDOVER: Final = "actioncenter-seal 2\n"
 HEX: Final = re.compile(r"[0-9a-f]{64}")
 ENTRY: Final = re.compile(rb"([a-z_]+):([sitjn]):(\d{1,9}):")
@@ -91,6 +93,20 @@ def redacted(file: Path, keys: Keys) -> dict[tuple[int, str, str], bytes]:
     return found
 
 
+def begun(file: Path, keys: Keys) -> dict[str, set[int]]:
+    """Stream -> numbers up to which signed purges say that it was dropped by rule. Raises Problem."""
+    found: dict[str, set[int]] = {}
+    for number, said in enumerate(records(file), start=1):
+        fields = entries(said["purge"], "actioncenter-purge 1\n")
+        try:
+            keys[said["key"]].verify(bytes.fromhex(said["signature"]), said["purge"].encode())
+        except (KeyError, InvalidSignature) as error:
+            raise Problem(f"purges.jsonl line {number}: no trusted key signed it") from error
+        for stream, (seq, _) in json.loads(fields["heads"]).items():
+            found.setdefault(stream, set()).add(seq)
+    return found
+
+
 def ids_of(text: str, most: int) -> Iterator[int]:
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")
@@ -109,15 +125,19 @@ def verify(folder: Path, keys: Keys, facts: dict[str, Any]) -> tuple[int, int]:
     wanted = {said["event"] for said in records(folder / "events.jsonl")}
     ever = dict(keys)
     leaves = leaves_of(folder / "seals.jsonl", keys, wanted, ever)
-    left = redacted(folder / "redactions.jsonl", ever) if facts["format"] == REDACTED else {}
+    blank, cut = folder / "redactions.jsonl", folder / "purges.jsonl"
+    left = redacted(blank, ever) if facts["format"] == REDACTED or blank.exists() else {}
+    begins = begun(cut, ever) if facts["format"] == CUT else {}
     fit = unsealed = 0
     last: dict[str, int] = {}
     for said in records(folder / "events.jsonl"):
         place = f"event {int(said['event'])}"
         fields = entries(said["text"], "actioncenter-event 1\n")
-        if facts["whole_streams"] and int(fields["seq"]) != last.get(fields["stream"], 0) + 1:
+        stream, seq = fields["stream"], int(fields["seq"])
+        before = {last[stream]} if stream in last else {0, *begins.get(stream, ())}
+        if facts["whole_streams"] and seq - 1 not in before:
             raise Problem(f"{place}: events of its stream are missing before it, or it is there twice")
-        last[fields["stream"]] = int(fields["seq"])
+        last[stream] = seq
         if said["event"] not in leaves:
             unsealed += 1
             continue
@@ -150,7 +170,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         facts = json.loads((given.folder / "pack.json").read_text(encoding="utf-8"))
-        if facts["format"] not in {FORMAT, REDACTED}:
+        if facts["format"] not in {FORMAT, REDACTED, CUT}:
             raise ValueError("its format is unknown")
         fit, unsealed = verify(given.folder, trusted(given.public_key, facts), facts)
     except Problem as problem:

@@ -23,8 +23,9 @@ from actioncenter.actions.models import Action
 from actioncenter.audit import canonical, export, log, sealing, seals, signing, standalone_pack
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
-from actioncenter.audit.models import Event, Redaction, Seal
-from actioncenter.audit.standalone_pack import FORMAT, REDACTED
+from actioncenter.audit.models import Event, Purge, Redaction, Seal
+from actioncenter.audit.purges import PurgeText
+from actioncenter.audit.standalone_pack import CUT, FORMAT, REDACTED
 from investigations.models import Investigation
 
 TOLD: Final = 5000
@@ -78,11 +79,12 @@ def of_action(number: int) -> Scope:
 
 
 def of_investigation(number: int) -> Scope:
-    """With its actions. Raises NothingThere."""
-    if not Investigation.objects.filter(pk=number).exists():
+    """With its actions. What the log still tells of one that went by retention can be had, too. Raises NothingThere."""
+    own = f"investigation:{number}"
+    if not (Investigation.objects.filter(pk=number).exists() or Event.objects.filter(stream=own).exists()):
         raise NothingThere(f"There is no investigation {number}.")
     rows = Action.objects.filter(investigation=number).order_by("pk").values_list("pk", flat=True)
-    return Scope(f"Investigation {number}", [f"investigation:{number}", *(f"action:{pk}" for pk in rows)])
+    return Scope(f"Investigation {number}", [own, *(f"action:{pk}" for pk in rows)])
 
 
 def of_period(since: datetime, until: datetime) -> Scope:
@@ -111,13 +113,16 @@ def write(path: Path, scope: Scope, *, by: Actor) -> dict[str, int]:
 def _fill(pack: ZipFile, scope: Scope) -> dict[str, int]:
     sealed: set[int] = set()
     counted = {"events": _put(pack, "events.jsonl", _events(scope))}
-    counted["seals"] = _put(pack, "seals.jsonl", _seals(scope, sealed))
+    cuts = _cuts(scope)
+    counted["seals"] = _put(pack, "seals.jsonl", _seals(scope, sealed, to_the_end=bool(cuts)))
     counted["unsealed"] = counted["events"] - len(sealed)
     # Read last: an event that was redacted meanwhile has its record here in any case.
     if records := list(_redactions(scope)):
         counted["redactions"] = _put(pack, "redactions.jsonl", records)
+    if cuts:
+        _put(pack, "purges.jsonl", map(export.purge_line, cuts))
     keys = {key: public.hex() for key, public in seals.by_id(signing.known()).items()}
-    format_ = REDACTED if "redactions" in counted else FORMAT
+    format_ = CUT if cuts else REDACTED if "redactions" in counted else FORMAT
     facts = {"format": format_, "title": scope.title, "whole_streams": bool(scope.streams), **counted}
     _put(pack, "pack.json", [json.dumps({**facts, "public_keys": keys}, indent=1)])
     _put(pack, "story.html", [_story(scope, counted)])
@@ -147,8 +152,8 @@ def _events(scope: Scope) -> Iterator[str]:
         yield export.event_line(pk, chain, text)
 
 
-def _seals(scope: Scope, sealed: set[int]) -> Iterator[str]:
-    """Those that hold any of the events, whose ids are added to `sealed`, and handovers of the key before them."""
+def _seals(scope: Scope, sealed: set[int], *, to_the_end: bool) -> Iterator[str]:
+    """Those that hold any of the events, whose ids are added to `sealed`, and handovers of the key before them, or all."""
     ids = frozenset(scope.events().values_list("pk", flat=True))
     ends = scope.events().order_by().aggregate(first=Min("pk"), last=Max("pk"))
     around = Q(first_event__lte=ends["last"], last_event__gte=ends["first"])
@@ -161,9 +166,23 @@ def _seals(scope: Scope, sealed: set[int]) -> Iterator[str]:
             sealed |= found
             yield from map(export.seal_line, [*handovers, seal])
             handovers.clear()
-    if Redaction.objects.filter(event__in=ids).exists():
-        # Their records may be signed with a key that came later.
+    if to_the_end or Redaction.objects.filter(event__in=ids).exists():
+        # Their records, or those of purges, may be signed with a key that came later.
         yield from map(export.seal_line, handovers)
+
+
+def _cuts(scope: Scope) -> list[Purge]:
+    """What says that streams lost their beginning by rule: for each the first purge that left it as it is."""
+    first = scope.events().order_by().values("stream").annotate(first=Min("seq")).filter(first__gt=1)
+    missing = dict(first.values_list("stream", "first")) if scope.streams else {}
+    found: list[Purge] = []
+    for row in Purge.objects.order_by("number").iterator(chunk_size=50) if missing else ():
+        heads = PurgeText.read(row.text).heads
+        if told := [each for each, seq in missing.items() if heads.get(each, (0, ""))[0] == seq - 1]:
+            found.append(row)
+            for each in told:
+                del missing[each]
+    return found
 
 
 def _redactions(scope: Scope) -> Iterator[str]:

@@ -13,13 +13,19 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import transaction
+from django.db.models.functions import Now
 
 from actioncenter.actions.models import Action
 from actioncenter.audit import log, seals
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
+from investigations.enums import InvestigationState
+from investigations.models import Investigation
 from tests import factories
 from tests.audit.drafts import seal
+from tests.auditor.aging import archive, purged, years_pass
+
+__all__ = ["archive"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KEY = seals.public_key(settings.SIGNING_KEY).hex()
@@ -76,11 +82,42 @@ def test_an_action_is_told_and_proved(action: Action, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_made_again_it_has_the_same_bytes(action: Action, tmp_path: Path) -> None:
-    first = of(action, tmp_path / "a.zip").read_bytes()
-    factories.waiting_action()
+def up_to_now() -> list[str]:
+    """Everything there is."""
+    past = datetime.now(UTC) - timedelta(days=400)
+    now = Event.objects.order_by("at").values_list("at", flat=True).last()
+    assert now is not None
+    return ["--since", past.isoformat(), "--until", (now + timedelta(microseconds=1)).isoformat()]
 
-    assert of(action, tmp_path / "b.zip").read_bytes() == first
+
+WHAT: Mapping[str, Callable[[Action], list[str]]] = {
+    "action": lambda action: ["--action", str(action.pk)],
+    "investigation": lambda action: ["--investigation", str(action.investigation_id)],
+    "period": lambda action: up_to_now(),
+}
+
+
+def opening(number: int | None) -> None:
+    with transaction.atomic():
+        log.record(Kind.INVESTIGATION_OPENED, by=factories.SETUP, subject=f"investigation:{number}")
+
+
+@pytest.mark.parametrize("name", WHAT)
+def test_made_again_it_has_the_same_bytes(name: str, action: Action, tmp_path: Path) -> None:
+    """Whatever was written and sealed between."""
+    opening(action.investigation_id)
+    what = WHAT[name](action)
+    first = pack(tmp_path / "a.zip", *what).read_bytes()
+    other = factories.waiting_action()
+    other.approve(by=factories.person("mira").actor())
+    opening(other.investigation_id)
+    assert other.investigation_id != action.investigation_id
+    events = Event.objects.count()
+    pack(tmp_path / "other.zip", "--action", str(other.pk))
+
+    assert pack(tmp_path / "b.zip", *what).read_bytes() == first
+    assert Event.objects.count() > events
+    assert verified(opened(tmp_path / "b.zip"), "--public-key", KEY)[0] == 0
 
 
 def test_the_page_needs_nothing_and_runs_nothing(action: Action, tmp_path: Path) -> None:
@@ -94,22 +131,78 @@ def test_the_page_needs_nothing_and_runs_nothing(action: Action, tmp_path: Path)
 
 def test_an_investigation_comes_with_its_actions(action: Action, tmp_path: Path) -> None:
     number = action.investigation_id
-    assert number is not None
-    with transaction.atomic():
-        log.record(Kind.INVESTIGATION_OPENED, by=factories.SETUP, subject=f"investigation:{number}")
+    opening(number)
     folder = opened(pack(tmp_path / "i.zip", "--investigation", str(number)))
 
     assert streams(folder) == {f"investigation:{number}", f"action:{action.pk}"}
     assert verified(folder, "--public-key", KEY)[0] == 0
 
 
+@pytest.fixture
+def half_gone(archive: Path) -> int:
+    """An investigation that retention took with its action and its beginning; somebody wrote about it since."""
+    rejected = factories.waiting_action().reject(by=factories.person("mira").actor(), comment="Ours.")
+    number = rejected.investigation_id
+    assert number is not None
+    opening(number)
+    ended = {"state": InvestigationState.REMEDIATED, "ended_at": Now()}
+    Investigation.objects.filter(pk=number).update(**ended)
+    years_pass()
+    opening(number)
+    seal()
+    assert purged() > 0
+    assert not Investigation.objects.filter(pk=number).exists()
+    assert [*Event.objects.filter(stream=f"investigation:{number}").values_list("seq", flat=True)] == [2]
+    return number
+
+
+def test_what_is_left_of_an_investigation_is_proved_when_its_row_is_gone(
+    half_gone: int, tmp_path: Path
+) -> None:
+    what = ["--investigation", str(half_gone)]
+    folder = opened(pack(tmp_path / "i.zip", *what))
+    assert streams(folder) == {f"investigation:{half_gone}"}
+    assert verified(folder, "--public-key", KEY) == (
+        0,
+        "1 events are as they were sealed; 0 are in no seal.\n",
+    )
+    factories.person("mira").choose_mail(False, by=factories.SETUP)
+    assert pack(tmp_path / "j.zip", *what).read_bytes() == (tmp_path / "i.zip").read_bytes()
+
+
+def forged(line: str) -> str:
+    """The purge, signed by somebody else."""
+    said = json.loads(line)
+    own = {
+        "key": seals.key_id(seals.public_key(b"f" * 32)),
+        "signature": seals.sign(b"f" * 32, said["purge"]),
+    }
+    return json.dumps({**said, **own}) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda line: "", "missing before it"),
+        (lambda line: line.replace(":[1,", ":[7,"), "no trusted key signed it"),
+        (forged, "no trusted key signed it"),
+    ],
+)
+def test_a_lost_beginning_is_only_believed_if_signed(
+    half_gone: int, tmp_path: Path, change: Callable[[str], str], said: str
+) -> None:
+    folder = opened(pack(tmp_path / "i.zip", "--investigation", str(half_gone)))
+    file = folder / "purges.jsonl"
+    file.write_text(change(file.read_text()))
+
+    status, told = verified(folder, "--public-key", KEY)
+
+    assert (status, said in told) == (1, True)
+
+
 def test_a_time_has_all_that_happened_in_it(action: Action, tmp_path: Path) -> None:
-    past = datetime.now(UTC) - timedelta(days=400)
-    now = Event.objects.order_by("at").values_list("at", flat=True).last()
-    assert now is not None
-    between = ["--since", past.isoformat(), "--until", (now + timedelta(microseconds=1)).isoformat()]
     everything = Event.objects.count()
-    folder = opened(pack(tmp_path / "t.zip", *between))
+    folder = opened(pack(tmp_path / "t.zip", *up_to_now()))
 
     assert len((folder / "events.jsonl").read_text().splitlines()) == everything
     assert verified(folder, "--public-key", KEY)[0] == 0
@@ -183,7 +276,7 @@ DAMAGE: Mapping[str, tuple[Callable[[Path], None], int, str]] = {
     ),
     "the seal is gone": (without_line("seals.jsonl", -1), 1, "pack.json says otherwise"),
     "its key is another": (reword("seals.jsonl", '"key":"', '"key":"0'), 1, "its key isn't trusted"),
-    "its format is another": (reword("pack.json", "pack 1", "pack 3"), 2, "its format is unknown"),
+    "its format is another": (reword("pack.json", "pack 1", "pack 9"), 2, "its format is unknown"),
     "a line is cut": (reword("events.jsonl", '"}', ""), 2, "UNUSABLE"),
 }
 
