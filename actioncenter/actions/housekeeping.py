@@ -47,6 +47,12 @@ from investigations.models import Binding, Device, Investigation, Mark
 
 logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
+LOOKS_EVERY: Final = 0.5
+"""Seconds between two looks at what is due."""
+SEALED_WITHIN: Final = 1.0
+"""Seconds that an event is in no seal at most, as docs/auditor.md promises: until then it could be dropped unseen."""
+SEALS_EVERY: Final = 0.25
+"""After this comes the next look; what is left of the promise is for the sealing itself."""
 AT_ONCE = 200
 CHECKED_EVERY = timedelta(minutes=5)
 FAILED = [Execution.FAILED, Execution.TIMED_OUT, Execution.PARTLY_SUCCEEDED, Execution.CANCELLED]
@@ -249,7 +255,7 @@ CHORES: Sequence[Chore] = (
 
 
 SEALS: Sequence[Chore] = (
-    Chore("seal", 0.5, sealing.is_waiting, lambda by: sealing.seal()),
+    Chore("seal", SEALS_EVERY, sealing.is_waiting, lambda by: sealing.seal()),
     Chore("checkpoints", 0.5, lambda: checkpoints.missing().exists(), lambda by: checkpoints.keep()),
 )
 """In a thread of their own too: what isn't sealed yet could be dropped unseen."""
@@ -309,7 +315,7 @@ def _take(chore: Chore) -> int | None:
 def run_until(stopping: threading.Event, *, by: Actor, chores: Sequence[Chore] = CHORES) -> None:
     """A housekeeping thread of a runner."""
     looked: dict[str, float] = {}
-    while not stopping.wait(0.5):
+    while not stopping.wait(LOOKS_EVERY):
         # One that broke would stay broken.
         close_old_connections()
         now = time.monotonic()
