@@ -4,6 +4,7 @@ On SQLite a rebuilt table (any AlterField) loses its triggers without a word, so
 again after every migration and `require` refuses to start without them.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -163,6 +164,7 @@ def functions() -> frozenset[str]:
     return frozenset(name for table in _GUARDED for name in table.functions)
 
 
+_COLUMNS: Final = re.compile(r"\b(?:OLD|NEW|old)\.(\w+)")
 _FIND: Final = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s",
     # 'O' and 'A': fires in a normal session; 'D' is disabled, 'R' only fires on a replica.
@@ -218,11 +220,31 @@ def _present(connection: BaseDatabaseWrapper) -> list[Guarded]:
     without = {
         name: "" for name, needed in (("gone", PURGES), ("changed", REDACTIONS)) if needed not in tables
     }
-    return [replace(table, **without) for table in found]
+    present = [replace(table, **without) for table in found]
+    if connection.vendor == "sqlite":
+        return [_by_columns(table, connection) for table in present]
+    return present
+
+
+def _by_columns(table: Guarded, connection: BaseDatabaseWrapper) -> Guarded:
+    """Without what asks for columns that come with a later migration: SQLite would refuse to alter any table then."""
+    with connection.cursor() as cursor:
+        described = connection.introspection.get_table_description(cursor, table.table)
+    there = {column.name for column in described}
+
+    def fits(condition: str) -> bool:
+        return there.issuperset(_COLUMNS.findall(condition))
+
+    return replace(
+        table,
+        places=tuple(filter(fits, table.places)),
+        gone=table.gone if fits(table._gone(connection.vendor)) else "",
+        changed=table.changed if fits(table.changed) else "",
+    )
 
 
 def _install(table: Guarded, connection: BaseDatabaseWrapper) -> None:
-    absent = _absent(table, connection)
+    absent = [*_absent(table, connection), *_others(table, connection)]
     if not absent:
         return
     with connection.cursor() as cursor:
@@ -230,9 +252,9 @@ def _install(table: Guarded, connection: BaseDatabaseWrapper) -> None:
             for body in table.bodies():
                 cursor.execute(body)
         for name in absent:
-            if connection.vendor == "postgresql":
-                # One that is there but disabled counts as missing.
-                cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table.table}")
+            # One that is there but disabled counts as missing.
+            on_table = f" ON {table.table}" if connection.vendor == "postgresql" else ""
+            cursor.execute(f"DROP TRIGGER IF EXISTS {name}{on_table}")
             cursor.execute(table.statements(connection.vendor)[name])
 
 
@@ -241,3 +263,13 @@ def _absent(table: Guarded, connection: BaseDatabaseWrapper) -> list[str]:
         cursor.execute(_FIND[connection.vendor], [table.table])
         present = {name for (name,) in cursor.fetchall()}
     return [name for name in table.statements(connection.vendor) if name not in present]
+
+
+def _others(table: Guarded, connection: BaseDatabaseWrapper) -> list[str]:
+    """Those of SQLite that are there and say something else: what they ask for may have come since."""
+    if connection.vendor != "sqlite":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        there = dict(cursor.fetchall())
+    return [name for name, text in table.statements("sqlite").items() if there.get(name, text) != text]

@@ -176,6 +176,18 @@ def test_protected_log_passes_the_check() -> None:
     assert run_checks(tags=[Tags.database], databases=["default"]) == []
 
 
+@pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
+def test_a_trigger_of_that_name_that_says_something_else_is_made_again(shared_database: str) -> None:
+    """As after a migration before which it couldn't ask for all that it asks for now."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER audit_event_no_delete")
+        cursor.execute(
+            "CREATE TRIGGER audit_event_no_delete BEFORE DELETE ON audit_event BEGIN SELECT 1; END"
+        )
+    triggers.install(connection)
+    attack(ATTACKS["delete all"])
+
+
 @pytest.mark.postgres
 def test_disabled_trigger_counts_as_missing_and_is_made_again(on_postgres: str) -> None:
     sql("ALTER TABLE audit_event DISABLE TRIGGER audit_event_no_change")(Event())

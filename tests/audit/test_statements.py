@@ -1,26 +1,27 @@
-"""Whatever the running product is made to send, an event, a seal and a vote stay as they were written.
+"""Whatever the running product is made to send, what it guards stays as it was written.
 
 After every way that a database can be migrated, and with the guards taken off one by one, to see that it is
 they who refuse.
 """
 
-import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import psycopg
 import pytest
 from django.db import connection, models, transaction
-from pytest_django import DjangoDbBlocker
 
 from actioncenter.actions.models import Vote
 from actioncenter.audit import log, triggers
-from actioncenter.audit.models import Event, Seal
+from actioncenter.audit.models import Event, Purge, Redaction, Seal
+from actioncenter.audit.roles import PERMITS
+from actioncenter.audit.sealing import Horizon
+from actioncenter.auditor.models import PageView
 from actioncenter.estate.services import Postgres
 from tests import factories
 from tests.audit.drafts import draft, seal
 from tests.audit.sealers import BOTH, ON_POSTGRES
 from tests.audit.statements import (
+    EVENT,
     MORE_BY_HAND,
     ON_POSTGRESQL,
     ON_SQLITE,
@@ -30,32 +31,47 @@ from tests.audit.statements import (
     succeeded,
     takes_a_plain_insert,
 )
-from tests.services.database import as_default, migrate, new_database, owner_of, superuser_of
+from tests.services.database import as_default, migrate, owner_of, superuser_of
 
 ON_SQLITE_ALONE = pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
 
 
 def write_a_row_each(url: str) -> None:
-    """As the role that the product runs under."""
+    """As the role that the product runs under; what lets go of others as the owner, and of nothing."""
     with as_default(url):
         with transaction.atomic():
             log.record_many([draft("action:1")])
         factories.waiting_action().approve(by=factories.person("mira").actor())
         seal()
+        at = Horizon.now().at
+        PageView.objects.create(at=at, actor="user:1", actor_name="Mira", page="actions:pending", address="/")
+    with as_default(owner_of(url) or url):
+        signed = {"at": at, "number": 9, "text": "x", "digest": "x", "key_id": "x", "signature": "x"}
+        Purge.objects.create(**signed, last_seal=0, last_event=0, actions=",")
+        Redaction.objects.create(**signed, event=2**62, stream="x", actor="x", canonical="x")
+        assert {name for name in triggers.guarded() if not _has_rows(name)} == set()
+
+
+def _has_rows(table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT 1 FROM {table} LIMIT 1")
+        return cursor.fetchone() is not None
 
 
 def kept(url: str) -> None:
-    """No statement of any list succeeds on any table, and all take a plain insert."""
+    """No statement of any list succeeds on any table, and all take a plain insert that the runtime may make."""
     write_a_row_each(url)
     assert {table.name: succeeded(url, table) for table in TABLES} == {table.name: [] for table in TABLES}
-    assert all(takes_a_plain_insert(url, table) for table in TABLES)
+    closed = PERMITS if owner_of(url) else set()
+    taking = {table.name for table in TABLES if takes_a_plain_insert(url, table)}
+    assert taking == triggers.guarded() - closed
 
 
 def as_it_is(url: str) -> None: ...
 
 
-def one_step_back_and_forth(url: str) -> None:
-    for app, last in (("audit", "0001"), ("actions", "0015")):
+def back_and_forth(url: str) -> None:
+    for app, last in (("audit", "0001"), ("actions", "0003")):
         migrate(url, app, last)
     migrate(url)
 
@@ -73,31 +89,10 @@ def rebuilt(url: str) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("way", [as_it_is, one_step_back_and_forth, rebuilt], ids=lambda way: way.__name__)
+@pytest.mark.parametrize("way", [as_it_is, back_and_forth, rebuilt], ids=lambda way: way.__name__)
 def test_nothing_but_an_insert_succeeds(shared_database: str, way: Callable[[str], None]) -> None:
     way(shared_database)
     kept(shared_database)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def empty_database(
-    request: pytest.FixtureRequest, tmp_path: Path, django_db_blocker: DjangoDbBlocker
-) -> Iterator[str]:
-    url = f"sqlite:///{tmp_path / 'database.sqlite3'}"
-    if request.param == "postgres":
-        server: Postgres = request.getfixturevalue("postgres_service")
-        url = new_database(server, f"test_{uuid.uuid4().hex[:12]}", "template1")
-    with django_db_blocker.unblock(), as_default(owner_of(url) or url):
-        yield url
-
-
-@pytest.mark.own_database
-@pytest.mark.sampled(1)
-def test_nothing_but_an_insert_succeeds_after_migrating_step_by_step(empty_database: str) -> None:
-    for app, until in (("audit", "0001"), ("actions", "0004"), ("audit", "0002"), ("audit", "0006")):
-        migrate(empty_database, app, until)
-    migrate(empty_database)
-    kept(empty_database)
 
 
 def test_the_lists_are_as_long_as_the_study() -> None:
@@ -120,7 +115,9 @@ def test_each_statement_would_work_on_postgresql_for_who_may(shared_database: st
 def test_each_statement_would_work_on_sqlite(shared_database: str, table: Table) -> None:
     write_a_row_each(shared_database)
     found = {*succeeded(shared_database, table, held_back=False)}
-    assert {"DROP TRIGGER", "writable_schema", "rebuilt table"} <= found, "what triggers alone don't stop"
+    assert {"DROP TRIGGER", "writable_schema"} <= found, "what triggers alone don't stop"
+    # Triggers of other tables ask these two, which alone keeps them from being rebuilt.
+    assert ("rebuilt table" in found) == (table.name not in PERMITS)
     assert not {"UPDATE", "DELETE", "REPLACE by key", "INSERT OR REPLACE by id", "upsert"} & found
     triggers.remove(connection)
     assert {*ON_SQLITE} - found - {*succeeded(shared_database, table, held_back=False)} == set()
@@ -134,24 +131,23 @@ CHANGES = {"DISABLE TRIGGER", "DROP TRIGGER", "CREATE OR REPLACE FUNCTION", "DRO
 def test_either_guard_of_postgresql_holds_alone_and_neither_means_rewriting(shared_database: str) -> None:
     """Planted: rights that are too wide, triggers that are gone, and the owner for the runtime role."""
     write_a_row_each(shared_database)
-    event = TABLES[0]
     with psycopg.connect(superuser_of(shared_database), autocommit=True) as server:
-        server.execute(f"GRANT ALL ON {event.name} TO {Postgres.runtime}")
-    found = {*succeeded(shared_database, event)}
+        server.execute(f"GRANT ALL ON {EVENT.name} TO {Postgres.runtime}")
+    found = {*succeeded(shared_database, EVENT)}
     assert not REWRITES & found
     assert {"INSERT of a chosen id", "COPY FROM with chosen ids", "CREATE TRIGGER"} <= found
     triggers.remove(connection)
-    assert {*succeeded(shared_database, event)} >= REWRITES
+    assert {*succeeded(shared_database, EVENT)} >= REWRITES
     migrate(shared_database)
-    assert succeeded(shared_database, event) == []
-    assert {*succeeded(owner_of(shared_database), event)} >= CHANGES
+    assert succeeded(shared_database, EVENT) == []
+    assert {*succeeded(owner_of(shared_database), EVENT)} >= CHANGES
 
 
 @ON_POSTGRES
 def test_rights_hold_while_triggers_are_gone(shared_database: str) -> None:
     write_a_row_each(shared_database)
     triggers.remove(connection)
-    assert [succeeded(shared_database, table) for table in TABLES] == [[], [], []]
+    assert [succeeded(shared_database, table) for table in TABLES] == [[] for _ in TABLES]
 
 
 @ON_SQLITE_ALONE
