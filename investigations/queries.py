@@ -11,9 +11,9 @@ from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType
 from actioncenter.settings.models import ConnectorInstance
 from investigations.models import Binding, Device, Mailbox
+from investigations.models.binding import TENANT
 
 SIMULATOR: Final = "simulator"
-TENANT: Final = "tenant"
 UNSUPPORTED: Final = "unsupported"
 """Only this answer of a connector rules a binding out: "unavailable now" waits in the queue."""
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -29,10 +30,25 @@ BEGIN: Final = "# Its other half;"
 END: Final = "# End of the other half.\n"
 
 
+@contextmanager
+def anew(path: Path) -> Iterator[int]:
+    """A file for its owner alone, which is no more if it can't be written, or told of, to the end.
+
+    Raises OSError, also when it is there already.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        yield descriptor
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+
+
 def write(path: Path, *, by: Actor) -> dict[str, int]:
     """How many seals and events it has. Raises OSError, also when the file is there already."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+    with anew(path) as descriptor, os.fdopen(descriptor, "w", encoding="ascii", closefd=False) as file:
         with transaction.atomic():
             log.record(Kind.EXPORT_MADE, by=by, subject="audit", detail={"file": path.name})
         redaction, last = -1, ""
@@ -44,7 +60,8 @@ def write(path: Path, *, by: Actor) -> dict[str, int]:
             for line in lines():
                 file.write(line)
                 last = line
-        os.fsync(file.fileno())
+        file.flush()
+        os.fsync(descriptor)
     counted: dict[str, int] = json.loads(last)["end"]
     return counted
 

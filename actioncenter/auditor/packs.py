@@ -26,6 +26,7 @@ from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event, Purge, Redaction, Seal
 from actioncenter.audit.purges import PurgeText
 from actioncenter.audit.standalone_pack import CUT, FORMAT, REDACTED
+from actioncenter.auditor import exporting
 from investigations.models import Investigation
 
 TOLD: Final = 5000
@@ -98,14 +99,14 @@ def write(path: Path, scope: Scope, *, by: Actor) -> dict[str, int]:
     """How many events and seals it has. Raises OSError, also when the file is there already, and NothingThere."""
     if not scope.events().exists():
         raise NothingThere(f"{scope.title}: the log tells nothing of it.")
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with exporting.anew(path) as descriptor, os.fdopen(descriptor, "wb", closefd=False) as file:
         with transaction.atomic():
             detail = {"file": path.name, "pack": scope.title}
             log.record(Kind.EXPORT_MADE, by=by, subject="audit", detail=detail)
         sealing.seal()
         with ZipFile(file, "w", ZIP_DEFLATED) as pack:
             counted = _fill(pack, scope)
+        file.flush()
         os.fsync(descriptor)
     return counted
 

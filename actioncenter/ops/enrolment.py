@@ -111,4 +111,4 @@ def forget(instance: ConnectorInstance, *, by: Actor) -> None:
     """Its hosts are gone: reach none of them any more. What was done there stays written."""
     instance.disable(by=by)
     instance.set_options({"canaries": []}, by=by)
-    instance.bindings.all().delete()
+    Binding.drop_all(instance, by=by)

@@ -143,12 +143,14 @@ def take_for_the_installations(*, by: Actor, comment: str) -> list[str]:
     with fence.exclusive():
         if not may_change(by):
             raise KeysError("Only an admin says which keys are the right ones.")
+        known = Host.objects.filter(part=REFERENCE).values_list("keys", flat=True).first() or {}
         other, mine = differing(), {name: fingerprints()[name] for name in KEYS}
         Host.objects.update_or_create(name="", part=REFERENCE, defaults={"keys": mine})
         if other:
             log.record(
                 Kind.SETTING_CHANGED, by=by, subject="keys", subject_name="Keys of the installation",
-                after={"keys": other}, detail={"comment": comment[:2000], "host": host_name()},
+                before={name: known[name] for name in other}, after={name: mine[name] for name in other},
+                detail={"keys": other, "comment": comment[:2000], "host": host_name()},
             )  # fmt: skip
     return other
 

@@ -1,9 +1,17 @@
 """Which connector instance reaches which device, mailbox or tenant, and what it can do there."""
 
-from django.db import models
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
+from django.db import models, transaction
+
+from actioncenter.audit import log
+from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
 from actioncenter.settings.models import ConnectorInstance
 from investigations.models.assets import Device, Mailbox
+
+TENANT: Final = "tenant"
 
 
 class Binding(models.Model):
@@ -38,3 +46,30 @@ class Binding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.instance} {self.remote}"
+
+    @staticmethod
+    def reach(instance: ConnectorInstance, *, mailboxes: Collection[Mailbox] = (), by: Actor) -> None:
+        """Let it reach the tenant, and these mailboxes."""
+        with transaction.atomic():
+            Binding.objects.create(instance=instance, tenant=True, remote=TENANT)
+            Binding.objects.bulk_create(
+                Binding(instance=instance, mailbox=mailbox, remote=mailbox.address) for mailbox in mailboxes
+            )
+            before, after = {"tenant": None, "mailboxes": 0}, {"tenant": TENANT, "mailboxes": len(mailboxes)}
+            _record(instance, before, after, by=by)
+
+    @staticmethod
+    def drop_all(instance: ConnectorInstance, *, by: Actor) -> int:
+        """It reaches nothing any more; returns what it did reach."""
+        with transaction.atomic():
+            number, _ = Binding.objects.filter(instance=instance).delete()
+            if number:
+                _record(instance, {"bindings": number}, {"bindings": 0}, by=by)
+        return number
+
+
+def _record(
+    instance: ConnectorInstance, before: Mapping[str, Any], after: Mapping[str, Any], *, by: Actor
+) -> None:
+    subject, name = f"connector:{instance.pk}", instance.name[:300]
+    log.record(Kind.CONNECTOR_CHANGED, by=by, subject=subject, subject_name=name, before=before, after=after)

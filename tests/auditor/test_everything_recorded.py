@@ -1,13 +1,11 @@
 """Whatever somebody does or is refused leaves an event: who, how they came in, when, in which request, and with the change."""
 
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.apps import apps
-from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -202,50 +200,3 @@ def test_nobody_fills_the_log_by_asking(monkeypatch: pytest.MonkeyPatch) -> None
     assert [len(events) for events in left] == [1, 1, 1, 0, 0]
     assert left[2][0].detail is not None
     assert left[2][0].detail["more"] == "not kept"
-
-
-# On the server
-
-
-COMMANDS = {
-    "person add ada --role analyst": {Kind.USER_CREATED, Kind.ROLE_GRANTED},
-    "person password mira": {Kind.USER_CHANGED},
-    "person grant mira auditor": {Kind.ROLE_GRANTED},
-    "person revoke mira responder": {Kind.ROLE_REVOKED},
-    "person deactivate mira": {Kind.USER_DEACTIVATED},
-    "person reactivate kim": {Kind.USER_REACTIVATED},
-    "stop --reason Odd": {Kind.SWITCH_PULLED},
-    "resume --reason Found": {Kind.SWITCH_RELEASED},
-    "retention set --days 1095": {Kind.SETTING_CHANGED},
-    "retention set --days 365": {Kind.RETENTION_SHORTENING_ASKED},
-    "retention hold A-1 --reason Court": {Kind.HOLD_PLACED},
-    "audit export --out {folder}/export.jsonl": {Kind.EXPORT_MADE},
-    "audit pack --action {action} --out {folder}/pack.zip": {Kind.EXPORT_MADE},
-}
-
-
-@pytest.mark.parametrize("words", COMMANDS)
-def test_what_a_command_does_leaves_its_events(words: str, stop_file: Path, tmp_path: Path) -> None:
-    factories.person("mira")
-    factories.person("kim").deactivate(by=factories.SETUP)
-    if words.startswith("resume"):
-        pull()
-    said = words.format(folder=tmp_path, action=factories.waiting_action().pk)
-    newest = Event.objects.latest("pk").pk
-    call_command(*said.split(), stdout=StringIO())
-    events = Event.objects.filter(pk__gt=newest)
-    assert COMMANDS[words] <= {event.kind for event in events}
-    assert {event.actor_via for event in events} == {"command"}
-
-
-@pytest.mark.parametrize("command", ["createsuperuser", "changepassword"])
-def test_no_command_of_djangos_changes_people_behind_our_back(command: str) -> None:
-    with pytest.raises(CommandError, match="person"):
-        call_command(command)
-
-
-def test_a_new_password_ends_every_session() -> None:
-    mira = signed_in("mira")
-    assert mira.get("/notices").status_code == 200
-    call_command("person", "password", "mira", stdout=StringIO())
-    assert mira.get("/notices").status_code == 302

@@ -59,7 +59,9 @@ def test_up_status_and_down(tmp_path: Path) -> None:
     instance.refresh_from_db()
     assert (instance.enabled, bytes(instance.secret), instance.bindings.count()) == (False, b"", 0)
     assert [event.kind for event in Event.objects.filter(subject=f"connector:{instance.pk}")] == [
-        "connector.added", "connector.enabled", "connector.disabled"]  # fmt: skip
+        "connector.added", "connector.changed", "connector.enabled",
+        "connector.changed", "connector.disabled", "connector.changed",
+    ], "bound before, set free and renamed after"  # fmt: skip
     assert not estate("down"), "there is nothing to remove any more"
 
 

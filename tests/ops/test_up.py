@@ -4,11 +4,12 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,13 @@ def until_ready(process: "subprocess.Popen[str]") -> str:
     raise AssertionError("".join(lines))
 
 
+def kinds(data: Path) -> set[str]:
+    """Of all events in its log."""
+    (file,) = data.glob("actioncenter*.sqlite3")
+    with closing(sqlite3.connect(file)) as database:
+        return {kind for (kind,) in database.execute("SELECT kind FROM audit_event")}
+
+
 def fetch(port: int) -> tuple[int, str]:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/sign-in", timeout=10) as response:
         return response.status, response.headers["Content-Security-Policy"]
@@ -72,6 +80,7 @@ def test_first_start_prints_a_password_that_the_second_does_not_know(tmp_path: P
     with running(tmp_path, port, "--no-demo") as second:
         assert "manage.py changepassword admin" in second
 
+    assert {"user.created", "role.granted"} <= kinds(tmp_path)
     found = re.search(r"Password \(shown only now\): (\S+)", first)
     assert found
     assert found[1] not in second

@@ -16,7 +16,6 @@ from investigations.models import Binding, Mailbox
 NAME: Final = "Mail of the test estate"
 KIND: Final = "imap"
 BY: Final = Actor.command("estate")
-TENANT: Final = "tenant"
 ADDRESSES: Final = "estate-mail"
 
 
@@ -49,11 +48,8 @@ def register(server: Dovecot, addresses: list[str]) -> ConnectorInstance:
         instance = ConnectorInstance.add(KIND, NAME, settings_of(server), by=BY, priority=10, secret=secret)
         known = set(Mailbox.objects.filter(address__in=addresses).values_list("address", flat=True))
         Mailbox.objects.bulk_create(Mailbox(address=each) for each in addresses if each not in known)
-        Binding.objects.create(instance=instance, tenant=True, remote=TENANT)
-        Binding.objects.bulk_create(
-            Binding(instance=instance, mailbox=mailbox, remote=mailbox.address)
-            for mailbox in Mailbox.objects.filter(address__in=addresses)
-        )
+        mailboxes = Mailbox.objects.filter(address__in=addresses)
+        Binding.reach(instance, mailboxes=list(mailboxes), by=BY)
     instance.enable(by=BY)
     return instance
 
@@ -70,9 +66,7 @@ def forget() -> bool:
     if row is None:
         return False
     with transaction.atomic():
-        row.bindings.all().delete()
-        ConnectorInstance.objects.filter(pk=row.pk).update(
-            secret=b"", secret_dates={}, name=f"{NAME}, number {row.pk}"
-        )
-    row.disable(by=BY)
+        Binding.drop_all(row, by=BY)
+        row.disable(by=BY)
+        row.lay_aside(f"{NAME}, number {row.pk}", by=BY)
     return True

@@ -206,6 +206,18 @@ class ConnectorInstance(models.Model):
         self.enabled = False
         return bool(changed)
 
+    def lay_aside(self, name: str, *, by: Actor) -> None:
+        """Without its secret and under another name, for it is out of use and history points to it."""
+        with fence.exclusive():
+            _require(by)
+            was = {"name": self.name, **_marked(self.secret_dates)}
+            now = {"name": name, **_marked(dict.fromkeys(self.secret_dates, "removed"))}
+            type(self).objects.filter(pk=self.pk).update(
+                name=name, secret=b"", secret_dates={}, revision=F("revision") + 1
+            )
+            self._record(Kind.CONNECTOR_CHANGED, was, now, by=by)
+        self.refresh_from_db()
+
     def _record(
         self, kind: Kind, before: Mapping[str, Any] | None, after: Mapping[str, Any], *, by: Actor
     ) -> None:

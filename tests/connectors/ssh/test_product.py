@@ -174,6 +174,9 @@ def test_the_command_enrols_a_host_whose_key_somebody_knows(fleet: Fleet, real: 
     told = json.loads(out.getvalue())
     assert told["pin"] == Binding.objects.get(device__name="web-7").remote == fleet.pins[1]
     assert ["enrolled", "actioncenter"] in told["steps"]
+    enrolled = Event.objects.get(kind=Kind.CONNECTOR_CHANGED, actor="command:enrol", after__has_key="pin")
+    assert enrolled.after is not None
+    assert (enrolled.after["enrolled"], enrolled.after["pin"]) == ("web-7", fleet.pins[1])
 
 
 def test_enrolled_anew_a_host_is_the_same_device_under_its_new_key_alone(

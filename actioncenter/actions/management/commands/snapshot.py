@@ -1,15 +1,18 @@
 """`manage.py snapshot`: read what was open when everything was stopped."""
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from actioncenter.actions.execution import snapshots
+from actioncenter.audit.actor import Actor
+
+BY: Final = Actor.command("snapshot")
 
 
 class Command(BaseCommand):
-    help = "List the snapshots of stops, or print the rows of one. Fails if it isn't the one that was taken."
+    help = "List the snapshots of stops, or print the rows of one. Fails if it isn't the one that was taken. Printing is recorded."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -18,13 +21,10 @@ class Command(BaseCommand):
 
     def handle(self, *, number: int | None, **options: Any) -> None:
         try:
-            rows = snapshots.kept() if number is None else self.rows_of(number)
+            rows = snapshots.kept() if number is None else snapshots.handed_out(number, by=BY)
         except snapshots.Unreadable as error:
             raise CommandError(str(error)) from error
         if options["json"]:
             self.stdout.write(json.dumps(rows))
         else:
             self.stdout.write("\n".join(map(json.dumps, rows)) or "None was taken.")
-
-    def rows_of(self, number: int) -> list[dict[str, Any]]:
-        return [row for text in snapshots.texts(number) for row in json.loads(text)]

@@ -77,10 +77,10 @@ class Command(BaseCommand):
         with transaction.atomic():
             instance = ConnectorInstance.objects.filter(kind=KIND).first()
             if instance is None:
-                instance = ConnectorInstance.add(KIND, NAME, {}, by=BY)
-                ConnectorInstance.objects.filter(pk=instance.pk).update(priority=PRIORITY)
-                Binding.objects.create(instance=instance, tenant=True, remote="tenant")
-        return {"enabled": instance.name, "lowered": instance.enable(by=BY)}
+                instance = ConnectorInstance.add(KIND, NAME, {}, by=BY, priority=PRIORITY)
+                Binding.reach(instance, by=BY)
+            lowered = instance.enable(by=BY)
+        return {"enabled": instance.name, "lowered": lowered}
 
     def _disable(self, options: dict[str, Any]) -> dict[str, Any]:
         instance = ConnectorInstance.objects.filter(kind=KIND).first()
