@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
@@ -14,11 +15,18 @@ from actioncenter.accounts.models import Answer, Notice
 from actioncenter.actions.abilities import BUTTONS
 from actioncenter.actions.enums import Decision, Execution
 from actioncenter.audit.enums import Kind
+from actioncenter.audit.models import Event
+from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.enums import AutomationLevel
 from actioncenter.settings.models import ApprovalRule
 from tests import factories
+from tests.actions.conftest import estate, run
 from tests.actions.varied import proposed, put
+from tests.auditor.asked import CASES
+from tests.auditor.lives import Run
+from tests.settings.stopping import stop_file
 
+__all__ = ["estate", "run", "stop_file"]
 pytestmark = pytest.mark.django_db
 OWN: Final = {
     "sign_in", "sign_out", "confirm_identity", "theme", "read_notices", "read_notice", "notices_by_mail", "choose_keys",
@@ -31,6 +39,14 @@ PER_ROW: Final = {"actions:bulk"}
 """Answers for each row, with its refusal."""
 WITH_TOKENS: Final = {"ops:metrics", "feeds:click", "feeds:pull", "feeds:pull_by_address"}
 """Read by machines and by links in mail, with a secret of their own."""
+OTHERS_FORMS: Final = [
+    name
+    for name in CASES
+    if name.split(" ")[0] not in ALLOWED | OWN - {"actions:rename_view", "actions:remove_view"}
+]
+"""An auditor has names for lists too, but these are of others."""
+OUT_OF_SIGHT: Final = {"actions:rename_view", "actions:remove_view"}
+"""Nobody else's own names are seen."""
 NO: Final = frozenset({403, 404, 405})
 WORDS: Final = (*BUTTONS, "isolate", "scan", "release_device", "exclusion", "indicator", "2026-11")
 
@@ -82,10 +98,18 @@ def sent(number: int) -> dict[str, Any]:
 
 def everything() -> dict[str, Any]:
     """Every row of ours, but the answers that a form gets when it is sent again, and what the log says of refusals."""
-    ours = {"accounts", "actions", "audit", "auditor", "investigations", "settings"}
-    tables = [model for model in apps.get_models() if model._meta.app_label in ours and model is not Answer]
-    found = {table.__name__: list(table._default_manager.order_by("pk").values()) for table in tables}
-    found["Event"] = [event for event in found["Event"] if event["kind"] != Kind.ACCESS_REFUSED]
+    ours = [
+        config
+        for config in apps.get_app_configs()
+        if config.name.startswith(("actioncenter.", "investigations"))
+    ]
+    tables = [model for config in ours for model in config.get_models(include_auto_created=True)]
+    found = {
+        table._meta.label: list(table._base_manager.order_by("pk").values())
+        for table in tables
+        if table is not Answer
+    }
+    found["audit.Event"] = [event for event in found["audit.Event"] if event["kind"] != Kind.ACCESS_REFUSED]
     return found
 
 
@@ -111,6 +135,40 @@ def test_nothing_can_be_changed(client: Client, numbers: set[int]) -> None:
         assert everything() == before, name
 
     assert wrong == {}
+
+
+@pytest.mark.oversight("HO-005")
+@pytest.mark.parametrize("name", OTHERS_FORMS)
+def test_no_form_that_somebody_else_could_send(
+    name: str, client: Client, run: Run, estate: Estate, stop_file: Path
+) -> None:
+    """Ready to be sent, and there is what it is about: only who asks is wrong."""
+    client.force_login(factories.person("ivo"))
+    factories.prove(client)
+    address, form = CASES[name].prepare(run, estate)
+    before = everything()
+    answer = client.post(address, form)
+    assert everything() == before
+    (refused,) = Event.objects.filter(kind=Kind.ACCESS_REFUSED, request_id=answer["X-Request-Id"])
+    assert refused.detail is not None
+    if name.split(" ")[0] in PER_ROW:
+        assert set(refused.detail["rows"]) == set(form["selected"])
+        assert set(refused.detail["rows"].values()) == {"denied"}
+    else:
+        assert answer.status_code == (404 if name in OUT_OF_SIGHT else 403)
+
+
+@pytest.mark.parametrize("name", OTHERS_FORMS)
+def test_they_change_something_for_whom_they_are_meant(
+    name: str, client: Client, run: Run, estate: Estate, stop_file: Path
+) -> None:
+    case = CASES[name]
+    client.force_login(factories.person(case.who))
+    factories.prove(client)
+    address, form = case.prepare(run, estate)
+    before = everything()
+    client.post(address, form)
+    assert everything() != before
 
 
 def test_somebody_else_could(client: Client, numbers: set[int]) -> None:
@@ -139,7 +197,7 @@ def test_asking_for_a_verification_is_all_that_is_allowed(client: Client) -> Non
         assert client.post(ROUTES[name], form).status_code == 302
     changed = {name for name, rows in everything().items() if rows != before[name]}
 
-    assert changed == {"Event", "VerificationRun"}
+    assert changed == {"audit.Event", "auditor.VerificationRun"}
 
 
 def test_every_page_is_seen(client: Client, numbers: set[int]) -> None:
