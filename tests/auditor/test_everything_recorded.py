@@ -112,12 +112,6 @@ def test_that_check_sees_what_is_changed_without_an_event(run: Run, estate: Esta
     assert everything() != before
 
 
-@pytest.mark.parametrize(("address", "kind"), [("/settings/authority.csv", Kind.EXPORT_MADE)])
-def test_what_leaves_the_house_leaves_an_event(address: str, kind: Kind) -> None:
-    answer = signed_in("ivo").get(address)
-    assert (answer.status_code, [event.kind for event in left_by(answer)]) == (200, [kind])
-
-
 # Signing in
 
 

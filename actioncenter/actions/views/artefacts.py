@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from cryptography.fernet import InvalidToken
+from django.db import Error
 from django.http import Http404, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_GET
@@ -40,6 +41,10 @@ def artefact_file(request: Request, number: int, public_id: UUID) -> HttpRespons
             raise Http404 from None
         because(request, refusal.code)
         return _refused(request, number, 403, str(refusal))
+    except Error:
+        # What the log can't be told of stays here.
+        blocks.close()
+        raise
     response = StreamingHttpResponse(
         blocks, content_type=row.media_type if row.media_type in MEDIA else "application/octet-stream"
     )
