@@ -385,22 +385,6 @@ OTHERS: Final[Mapping[str, Asked]] = {
     "switch_keys": asked("ivo", at("/preferences/keys/switch"), Kind.USER_CHANGED),
 }
 """The first word is the name of the address."""
-LEAVES_NOTHING: Final[Mapping[str, str]] = {
-    "sign_in": "nobody is signed in yet; told on its own below",
-    "read_notice": "what somebody has read of their own notices concerns nobody else",
-    "read_notices": "as read_notice",
-}
-TAKEN_AWAY: Final = frozenset({
-    "settings:authority_file", "auditor:report_file", "actions:export", "actions:targets_file", "actions:artefact_file",
-})  # fmt: skip
-"""Addresses that only answer, and what they answer leaves the house."""
-READ_ONLY: Final = frozenset({
-    "home", "notices", "live:counts", "investigations:list", "investigations:detail", "investigations:devices", "investigations:device", "investigations:file",
-    "actions:pending", "actions:history", "actions:detail", "actions:targets", "actions:assign", "actions:handovers", "actions:handover",
-    "actions:reviews", "actions:saved_views", "ops:metrics", "ops:health",
-    "auditor:events", "auditor:event", "auditor:story", "auditor:verification", "auditor:looks", "auditor:reports",
-    "auditor:report", "feeds:click", "feeds:clicks", "feeds:overview", "feeds:pull", "feeds:pull_by_address", "preferences", "settings:authority", "auditor:retention", "settings:connector", "settings:connectors", "settings:streams", "settings:groups", "settings:group", "settings:rules", "settings:stops",
-})  # fmt: skip
 CASES: Final[Mapping[str, Asked]] = {
     **{f"actions:decide {name}": each for name, each in ON_ONE.items()},
     **{f"actions:bulk {name}": each for name, each in IN_BULK.items()},

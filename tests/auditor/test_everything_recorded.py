@@ -20,8 +20,9 @@ from actioncenter.audit.models import Event
 from actioncenter.connectors.simulator.estate import Estate
 from tests import factories
 from tests.actions.conftest import estate, run
-from tests.auditor.asked import CASES, LEAVES_NOTHING, READ_ONLY, TAKEN_AWAY
+from tests.auditor.asked import CASES
 from tests.auditor.lives import Run
+from tests.auditor.only_answered import LEAVES_NOTHING, READ_ONLY, TAKEN_AWAY
 from tests.settings.stopping import pull, stop_file
 
 __all__ = ["estate", "run", "stop_file"]
