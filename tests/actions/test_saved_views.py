@@ -178,13 +178,51 @@ def test_it_is_renamed_and_deleted(mira: Client) -> None:
 
 
 @pytest.mark.parametrize(("verb", "form"), [("rename", {"name": "Taken"}), ("remove", {})])
-def test_nobody_else_changes_it(mira: Client, verb: str, form: dict[str, str]) -> None:
-    """Whoever it is shared with neither."""
-    save(mira, shared_with=RESPONDERS)
+@pytest.mark.parametrize("shared_with", [RESPONDERS, ""])
+def test_nobody_else_changes_it(mira: Client, verb: str, form: dict[str, str], shared_with: str) -> None:
+    """Whoever it is shared with neither; an admin only deletes, and only what is shared."""
+    save(mira, shared_with=shared_with)
     view = SavedView.objects.get()
 
-    assert [change(signed_in(name), view, verb, **form) for name in ("sam", "noa")] == [404, 404]
+    deletes = verb == "remove" and bool(shared_with)
+    for name in ("sam", "ivo", *([] if deletes else ["noa"])):
+        assert change(signed_in(name), view, verb, **form) == 404, name
     assert SavedView.objects.get().name == "Mine"
+
+
+def test_an_admin_deletes_what_somebody_left_behind(mira: Client) -> None:
+    noa, gone = signed_in("noa"), factories.person("mira")
+    save(mira, "Ours", shared_with=RESPONDERS)
+    save(mira, "Hers")
+    save(signed_in("sam"), "At night", shared_with=RESPONDERS)
+    gone.deactivate(by=factories.SETUP)
+    view = SavedView.objects.get(name="Ours")
+    page = noa.get(VIEWS)
+    assert [(shown["label"], shown["left"]) for shown in page.context["views"]] == [
+        ("Ours", True),
+        ("At night", False),
+    ]
+    assert "by Mira Chen, who has left" in page.content.decode().replace("<bdi>", "").replace("</bdi>", "")
+
+    assert change(noa, view, "remove") == 302
+
+    assert set(SavedView.objects.values_list("name", flat=True)) == {"Hers", "At night"}
+    told = Event.objects.get(kind=Kind.VIEW_REMOVED)
+    assert (told.actor_name, told.subject_name, told.detail) == ("Noa Levi", "Ours", {"owner": "Mira Chen"})
+    assert told.before is not None
+    assert told.before["name"] == "Ours"
+    assert change(noa, view, "remove") == 404
+
+
+def test_an_admin_deletes_also_what_means_nothing_any_more(mira: Client) -> None:
+    save(mira, shared_with=RESPONDERS)
+    SavedView.objects.update(query="verdict=abolished")
+    noa = signed_in("noa")
+
+    [shown] = noa.get(VIEWS).context["views"]
+    assert "url" not in shown
+    assert change(noa, SavedView.objects.get(), "remove") == 302
+    assert not SavedView.objects.exists()
 
 
 def test_one_that_means_nothing_any_more_is_left_out(mira: Client) -> None:

@@ -140,6 +140,11 @@ def _on_view(verb: str) -> Callable[[Run, Estate], tuple[str, Form]]:
     return prepare
 
 
+def _on_shared_view(run: Run, estate: Estate) -> tuple[str, Form]:
+    made = SavedView.keep("Ours", tab="pending", query="", shared_with=Role.RESPONDER, by=by("mira"))
+    return f"/action-center/views/{made.pk}/remove", {}
+
+
 def _consumer(run: Run, estate: Estate) -> tuple[str, Form]:
     made, _ = Consumer.add("resolver", FeedFormat.RPZ, by=by("noa"))
     return f"/settings/feeds/consumers/{made.pk}/revoke", {}
@@ -327,6 +332,7 @@ OTHERS: Final[Mapping[str, Asked]] = {
     "actions:save_view": asked("mira", at("/action-center/views/save", VIEW), Kind.VIEW_SAVED),
     "actions:rename_view": asked("mira", _on_view("rename"), Kind.VIEW_RENAMED),
     "actions:remove_view": asked("mira", _on_view("remove"), Kind.VIEW_REMOVED),
+    "actions:remove_view shared": asked("noa", _on_shared_view, Kind.VIEW_REMOVED),
     "actions:judge": asked("sam", _glass_broken, Kind.ACTION_REVIEWED),
     "settings:pace": asked("noa", _pace, Kind.CONNECTOR_CHANGED),
     "settings:reset_connector": asked("noa", _reset, Kind.CONNECTOR_CLOSED),

@@ -27,6 +27,16 @@ class SavedViewQuerySet(models.QuerySet["SavedView"]):
         mine = Case(When(owner=user_id, then=Value(0)), default=Value(1))
         return seen.annotate(mine=mine).order_by("mine", "name", "pk")
 
+    def kept_by(self, user_id: int, roles: frozenset[Role]) -> Self:
+        """For the page that keeps order: an admin has every shared one too, those of who has left first."""
+        if Role.ADMIN not in roles:
+            return self.shown_to(user_id, roles)
+        seen = self.filter(Q(owner=user_id) | Q(shared_with__isnull=False))
+        place = Case(
+            When(owner=user_id, then=Value(0)), When(owner__is_active=False, then=Value(1)), default=Value(2)
+        )
+        return seen.annotate(place=place).order_by("place", "name", "pk")
+
 
 class SavedView(models.Model):
     """A name for the address of a list. It holds no rows: whoever opens it sees what they may see."""
@@ -89,13 +99,25 @@ class SavedView(models.Model):
         self.name = name
 
     def remove(self, *, by: Actor) -> None:
-        """Raises NotVisible where it is somebody else's, or gone."""
+        """By its owner, a shared one by an admin too.
+
+        Raises NotVisible for everybody else, and where it is gone; Refused.
+        """
         with transaction.atomic():
-            before = self._own(by)._told()
-            deleted, _ = type(self).objects.filter(pk=self.pk, owner=by.user_id).delete()
+            row = self._removable(by)
+            deleted, _ = type(self).objects.filter(pk=row.pk).delete()
             if not deleted:
                 raise NotVisible
-            self._record(Kind.VIEW_REMOVED, by, before=before)
+            detail = None if row.owner_id == by.user_id else {"owner": row.owner_name}
+            row._record(Kind.VIEW_REMOVED, by, before=row._told(), detail=detail)
+
+    def _removable(self, by: Actor) -> "SavedView":
+        if Role.ADMIN not in fresh_rights(by).roles:
+            return self._own(by)
+        row = type(self).objects.filter(pk=self.pk).first()
+        if row is None or (row.owner_id != by.user_id and row.shared_with is None):
+            raise NotVisible
+        return row
 
     def _own(self, by: Actor) -> "SavedView":
         row = type(self).objects.filter(pk=self.pk, owner=by.user_id or 0).first()

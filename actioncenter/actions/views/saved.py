@@ -110,11 +110,8 @@ def state_of(viewer: Viewer, tab: str, query: str) -> ListState | None:
 
 def views_beside(state: ListState) -> list[dict[str, Any]]:
     """For the bar above a list, counted in one statement."""
-    return _told(state.viewer, _of(state.viewer).filter(tab=state.tab.value)[:SHOWN], here=state.kept)
-
-
-def _of(viewer: Viewer) -> Any:
-    return SavedView.objects.shown_to(viewer.user.pk, viewer.rights.roles)
+    rows = SavedView.objects.shown_to(state.viewer.user.pk, state.viewer.rights.roles)
+    return _told(state.viewer, rows.filter(tab=state.tab.value)[:SHOWN], here=state.kept)
 
 
 def _told(viewer: Viewer, rows: Any, *, here: QueryDict | None = None) -> list[dict[str, Any]]:
@@ -122,23 +119,41 @@ def _told(viewer: Viewer, rows: Any, *, here: QueryDict | None = None) -> list[d
     counts = count_all([state.listing for _, state in states])
     return [
         {
-            "pk": row.pk,
-            "label": row.name,
-            "tab": row.tab,
+            **_named(row, viewer),
             "count": f"{HISTORY_CAP:,}+" if count > HISTORY_CAP else f"{count:,}",
             "active": here is not None and state.kept == here,
             "url": state.url(),
-            "own": row.owner_id == viewer.user.pk,
-            "owner": row.owner_name,
-            "shared": dict(ROLES).get(str(row.shared_with), ""),
         }
         for (row, state), count in zip(states, counts, strict=True)
     ]
 
 
+def _named(row: SavedView, viewer: Viewer) -> dict[str, Any]:
+    return {
+        "pk": row.pk,
+        "label": row.name,
+        "tab": row.tab,
+        "own": row.owner_id == viewer.user.pk,
+        "owner": row.owner_name,
+        "shared": dict(ROLES).get(str(row.shared_with), ""),
+    }
+
+
 def _page(request: Request, *, error: str = "", status: int = 200) -> HttpResponse:
+    viewer = viewer_of(request)
+    is_admin = Role.ADMIN in viewer.rights.roles
+    rows = list(
+        SavedView.objects.kept_by(viewer.user.pk, viewer.rights.roles).select_related("owner")[:LISTED]
+    )
+    counted = {view["pk"]: view for view in _told(viewer, rows)}
     context = {
-        "views": _told(viewer_of(request), _of(viewer_of(request))[:LISTED]),
+        # An admin reads of those that mean nothing to them too: nobody else may be left to delete them.
+        "views": [
+            {**(counted.get(row.pk) or _named(row, viewer)), "left": not row.owner.is_active}
+            for row in rows
+            if is_admin or row.pk in counted
+        ],
+        "can_delete_any": is_admin,
         "error": error,
         "longest": LONGEST_NAME,
     }
