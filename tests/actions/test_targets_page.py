@@ -5,6 +5,7 @@ import io
 import json
 from itertools import pairwise
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -17,6 +18,7 @@ from actioncenter.actions.models import Action, ActionTarget
 from actioncenter.actions.queries.exporting import TARGET_COLUMNS
 from actioncenter.audit.models import Event
 from tests import factories
+from tests.actions.test_pages_hostile import VALUES
 from tests.actions.varied import proposed, put
 from tests.web.test_sheets import AFTER, BEFORE, TRIGGERS
 
@@ -195,6 +197,16 @@ def test_what_means_nothing_is_refused(mira: Client, rest: str, status: int) -> 
 
     assert mira.get(address(action, rest)).status_code == status
     assert not Event.objects.filter(kind="export.made").exists()
+
+
+@pytest.mark.parametrize("field", ["q", "state"])
+def test_no_value_is_a_fault_of_the_server(mira: Client, field: str) -> None:
+    action = of_many(1)
+    for value in VALUES:
+        for rest in ("", ".csv"):
+            answer = mira.get(address(action, f"{rest}?{field}={quote(value)}"))
+            assert answer.status_code in {200, 400}, value
+            assert b"<script>alert" not in b"".join(answer), value
 
 
 def test_a_page_of_another_action_is_none_of_this(mira: Client) -> None:

@@ -184,6 +184,8 @@ def see_actions(world: World, case: Case) -> None:
         if kind == ActionType.STOP_SERVICE and len(case.text) <= CAP:
             said = [shown(line) for line in case.stored("comment").replace("\r\n", "\n").split("\n")]
             world.says("blockquote", f"“{''.join(said) or '-'}”")
+        world.look(f"/action-center/actions/{action.pk}/targets")
+        world.keeps_shape(f"targets {kind}", case)
 
 
 def see_investigation(world: World, case: Case) -> None:
