@@ -15,8 +15,8 @@ from actioncenter.connectors.simulator.estate import Estate
 from tests import factories
 from tests.actions.conftest import estate, run
 from tests.actions.directly import taken
-from tests.auditor.asked import TAKEN_AWAY
 from tests.auditor.lives import Run
+from tests.auditor.only_answered import TAKEN_AWAY
 from tests.auditor.test_everything_recorded import everything, left_by, signed_in
 
 __all__ = ["estate", "run"]
