@@ -67,7 +67,7 @@ def removing(fleet: Fleet, host: LabHost) -> Request:
 PLACES: list[tuple[Callable[[Fleet, LabHost], Request], str, str]] = [
     (isolating, "isolation.py", "    arm(call"),
     (isolating, "isolation.py", "    rules.load(ruleset)\n    known"),
-    (isolating, "isolation.py", '    known = {**known, "digest": rules'),
+    (isolating, "isolation.py", '    known = {**known, **standing'),
     (isolating, "isolation.py", "    _cut([*trusted]"),
     (quarantining, "quarantine.py", '    entry = {**traits, "path"'),
     (quarantining, "quarantine.py", "    if not entry"),
