@@ -111,7 +111,7 @@ class User(AbstractUser):
     def grant(self, role: Role, *, by: Actor, ends_at: datetime | None = None) -> None:
         """Give a role, until `ends_at` if given. Nothing happens when it is held just so."""
         with fence.exclusive():
-            held = self.grants.filter(role=role).first()
+            held, before = self.grants.filter(role=role).first(), self._granted()
             if held is not None and held.ends_at == ends_at:
                 return
             RoleGrant.objects.update_or_create(
@@ -124,16 +124,17 @@ class User(AbstractUser):
                     "ends_at": ends_at,
                 },
             )
-            self._record_role(Kind.ROLE_GRANTED, role, by=by, ends_at=ends_at)
+            self._record_role(Kind.ROLE_GRANTED, role, before, by=by, ends_at=ends_at)
         self.__dict__.pop("roles", None)
 
     def revoke(self, role: Role, *, by: Actor) -> None:
         """Take a role away. Nothing happens when it isn't held."""
         with fence.exclusive():
+            before = self._granted()
             deleted, _ = self.grants.filter(role=role).delete()
             if not deleted:
                 return
-            self._record_role(Kind.ROLE_REVOKED, role, by=by)
+            self._record_role(Kind.ROLE_REVOKED, role, before, by=by)
         self.__dict__.pop("roles", None)
 
     def deactivate(self, *, by: Actor) -> None:
@@ -177,7 +178,7 @@ class User(AbstractUser):
         with fence.exclusive():
             self.set_password(password)
             User.objects.filter(pk=self.pk).update(password=self.password)
-            self._record_change(by, before=None, after={"password": "changed"})
+            self._record_change(by, before={"password": "kept"}, after={"password": "changed"})
 
     def _set_active(self, active: bool, kind: Kind, *, by: Actor) -> None:
         with fence.exclusive():
@@ -201,11 +202,21 @@ class User(AbstractUser):
             Kind.USER_CHANGED, by=by, subject=self.ref, subject_name=self.shown_name, before=before, after=after
         )  # fmt: skip
 
-    def _record_role(self, kind: Kind, role: Role, *, by: Actor, ends_at: datetime | None = None) -> None:
+    def _granted(self) -> dict[str, object]:
+        """Every role, with the moment at which it ends."""
+        rows = self.grants.order_by("role").values_list("role", "ends_at")
+        return {"roles": {Role(role).name.lower(): ends_at and ends_at.isoformat() for role, ends_at in rows}}
+
+    def _record_role(
+        self, kind: Kind, role: Role, before: dict[str, object], *, by: Actor, ends_at: datetime | None = None
+    ) -> None:
         detail: dict[str, object] = {"role": role.name.lower()}
         if ends_at is not None:
             detail["ends_at"] = ends_at.isoformat()
-        log.record(kind, by=by, subject=self.ref, subject_name=self.shown_name, detail=detail)
+        log.record(
+            kind, by=by, subject=self.ref, subject_name=self.shown_name, before=before, after=self._granted(),
+            detail=detail,
+        )  # fmt: skip
 
 
 class RoleGrantQuerySet(models.QuerySet["RoleGrant"]):

@@ -106,10 +106,15 @@ def _list(run: Run, estate: Estate) -> str:
     return "/action-center/pending/export.csv"
 
 
+def _targets(run: Run, estate: Estate) -> str:
+    return f"/action-center/actions/{factories.waiting_action().pk}/targets.csv"
+
+
 FILES: Final[Mapping[str, tuple[Kind, Callable[[Run, Estate], str]]]] = {
     "settings:authority_file": (Kind.EXPORT_MADE, lambda run, estate: "/settings/authority.csv"),
     "auditor:report_file": (Kind.EXPORT_MADE, lambda run, estate: f"/audit/reports/{MONTH}.csv"),
     "actions:export": (Kind.EXPORT_MADE, _list),
+    "actions:targets_file": (Kind.EXPORT_MADE, _targets),
     "actions:artefact_file": (Kind.ARTEFACT_DOWNLOADED, _package),
 }
 

@@ -75,7 +75,8 @@ def judge(review: "Review", *, by: Actor, justified: bool, comment: str) -> "Rev
         )  # fmt: skip
         if not written:
             raise Conflict(action, "reviewed", f"Somebody has already judged the approval of {action.label}.")
-        event(action, Kind.ACTION_REVIEWED, by, after={"justified": justified}, detail={"comment": comment})
+        after, detail = {"justified": justified}, {"comment": comment}
+        event(action, Kind.ACTION_REVIEWED, by, before={"justified": None}, after=after, detail=detail)
         if not justified:
             notify_admins(
                 Kind.ACTION_REVIEWED.value,

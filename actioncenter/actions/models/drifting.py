@@ -181,7 +181,8 @@ def _take_note(row: "Action", *, by: Actor, detail: Mapping[str, Any]) -> None:
     noted = type(row).objects.filter(pk=row.pk, drifted_at__isnull=False)
     if not noted.update(drifted_at=None, updated_at=Now()):
         raise Conflict(row, "not_drifted", f"{row.label} has no difference that nobody has noted.")
-    event(row, Kind.ACTION_DRIFT_ACKNOWLEDGED, by, detail=detail)
+    before = {"drifted_at": row.drifted_at and row.drifted_at.isoformat()}
+    event(row, Kind.ACTION_DRIFT_ACKNOWLEDGED, by, before=before, after={"drifted_at": None}, detail=detail)
 
 
 def _drifted(row: "Action") -> "QuerySet[ActionTarget]":

@@ -80,7 +80,8 @@ def accept(handover: "Handover", *, by: Actor, restated: str, seen: Collection[s
             taken_by_id=by.user_id, taken_by_name=by.name, accepted_at=Now(), restated=restated.strip()
         )
         after = {"taken_by": by.name, "moved": moved, "kept": kept}
-        _record(row, Kind.HANDOVER_ACCEPTED, by, after=after, detail={"restated": restated.strip()})
+        before, detail = {"taken_by": None}, {"restated": restated.strip()}
+        _record(row, Kind.HANDOVER_ACCEPTED, by, before=before, after=after, detail=detail)
         _tell_giver(row, by)
     handover.refresh_from_db()
     return len(moved)
@@ -93,7 +94,7 @@ def cancel(handover: "Handover", *, by: Actor) -> None:
         if row.given_by_id is None or row.given_by_id != by.user_id:
             raise HandoverError("other_person", "Only whoever offered it takes it back.")
         type(row).objects.filter(pk=row.pk).update(cancelled_at=Now())
-        _record(row, Kind.HANDOVER_CANCELLED, by)
+        _record(row, Kind.HANDOVER_CANCELLED, by, before={"offered": True}, after={"offered": False})
     handover.refresh_from_db()
 
 

@@ -216,12 +216,13 @@ def _close(row: ConnectorState, *, by: Actor, comment: str = "") -> None:
         return
     name = str(row.instance)
     detail = {"since": row.opened_at.isoformat(), **({"comment": comment} if comment else {})}
-    _record(Kind.CONNECTOR_CLOSED, row, by=by, detail=detail)
+    _record(Kind.CONNECTOR_CLOSED, row, by=by, before={"open": True}, after={"open": False}, detail=detail)
     notify_admins("connector_closed", title=f"Connector {name} is called again", url=PAGE)
 
 
 def _tell_of_opening(row: ConnectorState, number: int, error: str, *, by: Actor) -> None:
-    _record(Kind.CONNECTOR_OPENED, row, by=by, detail={"failures": number, "error": error[:500]})
+    detail = {"failures": number, "error": error[:500]}
+    _record(Kind.CONNECTOR_OPENED, row, by=by, before={"open": False}, after={"open": True}, detail=detail)
     notify_admins(
         "connector_opened",
         title=f"Connector {row.instance} failed {number} times in a row. Nothing but one probe at a time is sent to it",
@@ -238,6 +239,5 @@ def _tell_of_hold(row: ConnectorState, until: datetime, span: timedelta, reason:
         notify_admins("connector_held", title=title, url=PAGE, severity=Severity.WARNING)
 
 
-def _record(kind: Kind, row: ConnectorState, *, by: Actor, detail: dict[str, Any]) -> None:
-    name = str(row.instance)[:300]
-    log.record(kind, by=by, subject=f"connector:{row.pk}", subject_name=name, detail=detail)
+def _record(kind: Kind, row: ConnectorState, *, by: Actor, **more: Any) -> None:
+    log.record(kind, by=by, subject=f"connector:{row.pk}", subject_name=str(row.instance)[:300], **more)

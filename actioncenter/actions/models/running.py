@@ -50,7 +50,8 @@ def _ask_to_stop(row: "Action", *, by: Actor, comment: str) -> None:
         type(row).objects.filter(pk=row.pk).update(
             cancel_requested_at=Now(), cancel_requested_by_name=by.name, updated_at=Now()
         )
-        event(row, Kind.ACTION_CANCEL_REQUESTED, by, detail={"comment": comment})
+        before, after = {"cancel_requested": False}, {"cancel_requested": True}
+        event(row, Kind.ACTION_CANCEL_REQUESTED, by, before=before, after=after, detail={"comment": comment})
         # What runs far away is told at once, not when it would have been asked next.
         row.attempts.filter(ended_at__isnull=True, next_poll_at__gt=Now()).update(next_poll_at=Now())
     transaction.on_commit(partial(dispatch.wake, [row.pk]), robust=True)
@@ -125,7 +126,8 @@ def resolve_unknown(action: "Action", *, by: Actor, happened: bool, comment: str
             error_class="" if happened else "looked", changed_at=Now(),
         )  # fmt: skip
         standing.follow(row, asked)
-        event(row, Kind.ACTION_RECONCILED, by, after={"happened": happened}, detail={"comment": comment})
+        before, after = {"happened": None}, {"happened": happened}
+        event(row, Kind.ACTION_RECONCILED, by, before=before, after=after, detail={"comment": comment})
         if row.history_at is None:
             settle(row, by=by, code="looked", detail=f"{by.name} looked")
         else:

@@ -96,11 +96,12 @@ def undo(
 
 def replace(row: "Action", inverse: "Action", *, by: Actor, comment: str) -> None:
     """From here on this is what undoes it; an undo that failed before holds nothing back any more."""
+    before, after = {"undone_by": row.undone_by_id}, {"undone_by": inverse.pk}
     if row.undone_by is not None:
         _unblock(row.undone_by)
     row.undone_by = inverse
     row.save(update_fields=["undone_by"])
-    event(row, Kind.ACTION_UNDONE, by, after={"undone_by": inverse.pk}, detail={"comment": comment})
+    event(row, Kind.ACTION_UNDONE, by, before=before, after=after, detail={"comment": comment})
 
 
 def _overtake(row: "Action", inverse: "Action", *, by: Actor) -> None:
@@ -237,6 +238,7 @@ def acknowledge(action: "Action", *, by: Actor, comment: str) -> "Action":
         fresh_rights(by).require(Verb.ACKNOWLEDGE, row)
         lanes = list(row.targets.filter(blocks=True).values_list("lane", flat=True))
         surprises = row.surprises.filter(looked_at=None)
+        before = {"holds_back": bool(lanes), "surprises": surprises.count()}
         if not lanes and not surprises.exists():
             raise Conflict(row, "not_blocking", f"{row.label} holds nothing back.")
         _unblock(row)
@@ -244,7 +246,10 @@ def acknowledge(action: "Action", *, by: Actor, comment: str) -> "Action":
         type(row).objects.filter(pk=row.pk).update(
             acknowledged_at=Now(), acknowledged_by_name=by.name, updated_at=Now()
         )
-        event(row, Kind.ACTION_ACKNOWLEDGED, by, detail={"comment": comment, "lanes": lanes[:50]})
+        event(
+            row, Kind.ACTION_ACKNOWLEDGED, by, before=before, after={"holds_back": False, "surprises": 0},
+            detail={"comment": comment, "lanes": lanes[:50]},
+        )  # fmt: skip
         transaction.on_commit(dispatch.wake, robust=True)
     action.refresh_from_db()
     return action

@@ -21,6 +21,12 @@ from actioncenter.settings.enums import Role
 PROOF_SECONDS: Final = 600
 LONGEST: Final = 2000
 """Of a reason, in characters."""
+STEPS: Final[Mapping[Kind, tuple[RedactionState | None, RedactionState]]] = {
+    Kind.AUDIT_REDACTION_REQUESTED: (None, RedactionState.WAITING),
+    Kind.AUDIT_REDACTED: (RedactionState.WAITING, RedactionState.APPROVED),
+    Kind.AUDIT_REDACTION_REJECTED: (RedactionState.WAITING, RedactionState.REJECTED),
+}
+"""What each event of it leads from, and to."""
 
 
 class RedactionError(Exception):
@@ -130,8 +136,11 @@ class RedactionRequest(models.Model):
         return {"redaction": self.pk, "event": self.event, "fields": self.fields}
 
     def _tell(self, kind: Kind, *, by: Actor, **more: str) -> Event:
-        subject = f"event:{self.event}"
-        return log.record(kind, by=by, subject=subject, stream=STREAM, detail={**self._facts(), **more})
+        before, after = ({"state": state.name.lower()} if state else None for state in STEPS[kind])
+        return log.record(
+            kind, by=by, subject=f"event:{self.event}", stream=STREAM, before=before, after=after,
+            detail={**self._facts(), **more},
+        )  # fmt: skip
 
     def _text(self, event: Event, text: str, asked: Event, *, by: Actor) -> RedactionText:
         leaf = redacted.leaf(event.pk, event.chain, event.canonical)

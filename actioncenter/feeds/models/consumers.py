@@ -101,8 +101,11 @@ class Consumer(models.Model):
         )
 
     def _record(self, kind: Kind, *, by: Actor) -> None:
-        detail = {"format": FeedFormat(self.format).name}
-        log.record(kind, by=by, subject=self.ref, subject_name=self.name, detail=detail)
+        detail, created = {"format": FeedFormat(self.format).name}, kind is Kind.TOKEN_CREATED
+        log.record(
+            kind, by=by, subject=self.ref, subject_name=self.name, before={"opens": not created},
+            after={"opens": created}, detail=detail,
+        )  # fmt: skip
 
 
 def digest_of(token: str) -> str:

@@ -257,7 +257,11 @@ class LegalHold(models.Model):
 
     def _tell(self, kind: Kind, *, by: Actor, reason: str) -> None:
         stream: dict[str, Any] = {"subject": SUBJECT, "subject_name": self.subject}
-        log.record(kind, by=by, detail={"held": self.subject, "comment": reason.strip()}, **stream)
+        placed = kind is Kind.HOLD_PLACED
+        log.record(
+            kind, by=by, before={"on_hold": not placed}, after={"on_hold": placed},
+            detail={"held": self.subject, "comment": reason.strip()}, **stream,
+        )  # fmt: skip
 
 
 def subject_of(text: str) -> str:
