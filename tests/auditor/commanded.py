@@ -22,9 +22,8 @@ from tests import factories
 from tests.actions.conftest import RUNNER
 from tests.actions.test_end_to_end import NATIVE
 from tests.auditor import redacted
-from tests.auditor.aging import years_pass
 from tests.auditor.asked import STREAM
-from tests.auditor.lives import Run, by, done
+from tests.auditor.lives import Run, by
 from tests.ops import rotations
 from tests.settings.stopping import pull
 
@@ -105,11 +104,6 @@ def _consumer(run: Run, estate: Estate) -> None:
     Consumer.add("resolver", FeedFormat.RPZ, by=by("noa"))
 
 
-def _old(run: Run, estate: Estate) -> None:
-    done(run, estate)
-    years_pass()
-
-
 def _redaction(run: Run, estate: Estate) -> int:
     event = redacted.told()
     _password_of_noa()
@@ -155,7 +149,6 @@ RECORDED: Final[Mapping[str, Told]] = {
     "retention set --days 365": leaves(Kind.RETENTION_SHORTENING_ASKED),
     "retention hold A-1 --reason Court": leaves(Kind.HOLD_PLACED),
     "retention release A-1 --reason Over": leaves(Kind.HOLD_RELEASED, after=_held),
-    "retention run": leaves(Kind.RETENTION_PURGED, after=_old),
     "audit verify": leaves(Kind.AUDIT_VERIFIED),
     "audit export --out {folder}/export.jsonl": leaves(Kind.EXPORT_MADE),
     "audit pack --action {made} --out {folder}/pack.zip": leaves(
@@ -191,10 +184,11 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "enrol": "tests/connectors/ssh/test_product.py::test_the_command_enrols_a_host_whose_key_somebody_knows",
     "estate up": "tests/ops/test_estate_mail.py::test_up_status_and_down",
     "estate down": "tests/ops/test_estate_mail.py::test_up_status_and_down",
+    "retention run": "tests/auditor/test_retention.py::test_the_command_tells_runs_and_holds",
     "runner": "tests/actions/test_stop_snapshots.py::test_stop_snapshot_60s",
     "up": "tests/ops/test_up.py::test_first_start_prints_a_password_that_the_second_does_not_know",
 }
-"""These start servers, hosts or a whole product: the test that does, and looks at the events."""
+"""These start servers or hosts, or need years and commits of their own: the test that does, and looks at the events."""
 FILES: Final = "works on the files of the project, in no installation"
 LISTS: Final = "shows people on the server what the pages show; nothing secret, nothing that leaves in a file"
 READ_ONLY: Final[Mapping[str, str]] = {

@@ -59,7 +59,6 @@ NEITHER: Final[Mapping[Kind, str]] = {
         "ids stand in the detail, where verifiers in other languages read them",
     ),
     Kind.KEY_REENCRYPTED: "the same is stored as before, under another key; the detail counts",
-    Kind.RETENTION_PURGED: "what went can't stand here; the detail names the archive that has it",
 }  # fmt: skip
 SAME: Final[Mapping[Kind, str]] = {
     Kind.GROUP_LEVEL_CONFIRMED: "the level stays: that it is still wanted is new"
