@@ -176,7 +176,7 @@ def install(connection: BaseDatabaseWrapper) -> None:
     """Make what is missing. Only the tables' owner can."""
     with transaction.atomic(using=connection.alias):
         for table in _present(connection):
-            _install(table, connection)
+            _install(_by_columns(table, connection), connection)
 
 
 def renew(connection: BaseDatabaseWrapper) -> None:
@@ -220,14 +220,13 @@ def _present(connection: BaseDatabaseWrapper) -> list[Guarded]:
     without = {
         name: "" for name, needed in (("gone", PURGES), ("changed", REDACTIONS)) if needed not in tables
     }
-    present = [replace(table, **without) for table in found]
-    if connection.vendor == "sqlite":
-        return [_by_columns(table, connection) for table in present]
-    return present
+    return [replace(table, **without) for table in found]
 
 
 def _by_columns(table: Guarded, connection: BaseDatabaseWrapper) -> Guarded:
     """Without what asks for columns that come with a later migration: SQLite would refuse to alter any table then."""
+    if connection.vendor != "sqlite":
+        return table
     with connection.cursor() as cursor:
         described = connection.introspection.get_table_description(cursor, table.table)
     there = {column.name for column in described}
