@@ -68,6 +68,8 @@ NO_PAGES = {
     "auditor:report_file": "a file",
     "auditor:verify": "only POST",
     "auditor:change_retention": "only POST",
+    "auditor:agree_to_shortening": "only POST",
+    "auditor:drop_shortening": "only POST",
     "auditor:place_hold": "only POST",
     "auditor:release_hold": "only POST",
     "feeds:add": "only POST",
