@@ -119,6 +119,7 @@ class ConformanceOfLimits:
         if not harness.connector.capabilities(target.kind, target.remote)[kind].cancellable:
             assert not harness.connector.cancel(request, None)
             return
+        harness.slow_down(request)
         answer = harness.connector.step(request, None, Notes())
         assert isinstance(answer, Continue)
         assert harness.connector.cancel(request, answer.cursor)

@@ -236,9 +236,11 @@ class SshHarness(Harness):
         return {target.key for target, _ in failing}
 
     def slow_down(self, request: Request) -> None:
-        """A few files in a folder are scanned before anybody can ask how far that is."""
+        """A few files in a folder are scanned, or packed, before anybody can ask how far that is."""
         for _, host in self._each(request):
             self.fleet.pace(host)
+            if request.type is ActionType.COLLECT_PACKAGE:
+                self.fleet.burden(host)
 
     def locked_out(self) -> SshHosts:
         return self.fleet.connector("0bad" * 16)

@@ -280,6 +280,10 @@ class Fleet:
         with self.file(host, PACED).open("ab") as leave:
             leave.write(b"." * files)
 
+    def burden(self, host: LabHost) -> None:
+        """As much as a package hashes at most lies in a folder where people may write."""
+        host.run("/bin/sh", "-c", "for each in 1 2 3 4 5 6 7 8; do truncate -s 64M /tmp/large.$each; done")
+
     def start(self, host: LabHost, *command: str) -> None:
         """Ana runs it, and it goes on in the background."""
         script = 'exec setsid setpriv --reuid=1001 --regid=1001 --clear-groups "$@" >/dev/null 2>&1 <&1 &'
