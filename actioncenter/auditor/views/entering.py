@@ -4,15 +4,18 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec
 
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, QueryDict
+from django.shortcuts import render
 
 from actioncenter.accounts.request import Request
+from actioncenter.actions.views.refusing import refused
 from actioncenter.audit.indexing import TAIL
 from actioncenter.auditor.filters import LogFilter
 from actioncenter.auditor.walking import LOOKED_AT, Page
 from actioncenter.settings.enums import Role
-from actioncenter.web.keyset import seal
+from actioncenter.web.keyset import BadToken, seal, unseal
 from actioncenter.web.narrowing import Address
 
 MAY_READ: Final = frozenset({Role.AUDITOR, Role.ADMIN})
@@ -54,6 +57,31 @@ class LogAddress(Address):
             "behind": _behind(found.behind),
             "empty": self.nothing_fits(one) or empty,
         }
+
+
+def listed(
+    request: Request,
+    narrowing: LogFilter,
+    look: Callable[[Any], Page],
+    rows: Callable[[Any], list[dict[str, Any]]],
+    *,
+    tab: str,
+    one: str,
+    empty: Mapping[str, str],
+) -> HttpResponse:
+    """The list of a log: `look` gives the page at a position, None for the newest; `rows` is what its template shows."""
+    token = request.GET.get("page", "")
+    try:
+        found = look(unseal(token) if token else None)
+    except BadToken:
+        return refused(
+            request, 400, "This page of the list can't be found", "Its address was changed or is too old. Start again from the newest."
+        )  # fmt: skip
+    for complaint in narrowing.complaints:
+        messages.warning(request, complaint)
+    address = LogAddress(request.path, narrowing)
+    context = {**address.context(found, token, one=one, empty=empty), "tab": tab, "rows": rows(found.rows)}
+    return render(request, f"auditor/{tab}.html", context, status=400 if narrowing.complaints else 200)
 
 
 def _behind(events: int) -> str:

@@ -6,7 +6,6 @@ from datetime import UTC
 from typing import Any, Final
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -14,7 +13,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from actioncenter.accounts.request import Request
-from actioncenter.actions.views.refusing import refused
 from actioncenter.audit import canonical, redacted, sealing
 from actioncenter.audit.models import Event, Seal
 from actioncenter.auditor import finding, words
@@ -22,9 +20,9 @@ from actioncenter.auditor.enums import RedactionState
 from actioncenter.auditor.filters import EventFilter
 from actioncenter.auditor.models import RedactionRequest
 from actioncenter.auditor.naming import group_names
-from actioncenter.auditor.views.entering import LogAddress, auditors
+from actioncenter.auditor.views.entering import auditors, listed
+from actioncenter.auditor.walking import Page
 from actioncenter.settings.access import visible
-from actioncenter.web.keyset import BadToken, unseal
 from actioncenter.web.load import load
 from actioncenter.web.moments import iso
 
@@ -48,25 +46,12 @@ _PAGES: Final[Mapping[str, str]] = {
 @require_safe
 @auditors
 def events(request: Request) -> HttpResponse:
-    narrowing = EventFilter(request.GET)
-    token = request.GET.get("page", "")
-    try:
-        found = finding.page(
-            visible(Event.objects.all(), request.user), narrowing.wanted(), unseal(token) if token else None
-        )
-    except BadToken:
-        return refused(
-            request, 400, "This page of the log can't be found", "Its address was changed or is too old. Start again from the newest."
-        )  # fmt: skip
-    for complaint in narrowing.complaints:
-        messages.warning(request, complaint)
-    address = LogAddress(request.path, narrowing)
-    context = {
-        **address.context(found, token, one="event", empty=EMPTY),
-        "tab": "events",
-        "rows": _rows(found.rows),
-    }
-    return render(request, "auditor/events.html", context, status=400 if narrowing.complaints else 200)
+    narrowing, seen = EventFilter(request.GET), visible(Event.objects.all(), request.user)
+
+    def look(position: Any) -> Page:
+        return finding.page(seen, narrowing.wanted(), position)
+
+    return listed(request, narrowing, look, _rows, tab="events", one="event", empty=EMPTY)
 
 
 @require_safe

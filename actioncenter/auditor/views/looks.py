@@ -3,20 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from actioncenter.accounts.request import Request
-from actioncenter.actions.views.refusing import refused
 from actioncenter.auditor import seen, words
 from actioncenter.auditor.filters import ViewFilter
 from actioncenter.auditor.models import PageView
-from actioncenter.auditor.views.entering import LogAddress, auditors
+from actioncenter.auditor.views.entering import auditors, listed
 from actioncenter.auditor.views.events import subject_url
-from actioncenter.web.keyset import BadToken, unseal
+from actioncenter.auditor.walking import Page
 from actioncenter.web.moments import iso
 
 EMPTY: Final = {
@@ -31,28 +28,18 @@ EMPTY: Final = {
 @auditors
 def looks(request: Request) -> HttpResponse:
     narrowing = ViewFilter(request.GET)
-    chosen, token = narrowing.chosen, request.GET.get("page", "")
-    try:
-        found = seen.page(
+    chosen = narrowing.chosen
+
+    def look(position: Any) -> Page:
+        return seen.page(
             actor=chosen.get("actor", ""),
             subject=chosen.get("subject", ""),
             pages=chosen.get("pages", ""),
             since=narrowing.since(),
-            position=unseal(token) if token else None,
+            position=position,
         )
-    except BadToken:
-        return refused(
-            request, 400, "This page of the list can't be found", "Its address was changed or is too old. Start again from the newest."
-        )  # fmt: skip
-    for complaint in narrowing.complaints:
-        messages.warning(request, complaint)
-    address = LogAddress(request.path, narrowing)
-    context = {
-        **address.context(found, token, one="view", empty=EMPTY),
-        "tab": "looks",
-        "rows": _rows(found.rows),
-    }
-    return render(request, "auditor/looks.html", context, status=400 if narrowing.complaints else 200)
+
+    return listed(request, narrowing, look, _rows, tab="looks", one="view", empty=EMPTY)
 
 
 def _rows(found: Sequence[PageView]) -> list[dict[str, Any]]:
