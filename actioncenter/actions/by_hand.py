@@ -254,6 +254,8 @@ def _undo_of(intent: Intent, rights: Rights) -> Proposal | None:
     action = intent.holds.action
     if not rights.sees(action) or not _is_all_of(action, intent) or undoing.why_not_undoable(action):
         return None
+    if undoing.newer_on_same_lane(action):
+        return None
     return undoing.proposal_of(action, ASKING, "")
 
 

@@ -1,5 +1,6 @@
 """Taking back: a new action of the inverse type, once, with a comment, and never for one-way types."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -29,7 +30,7 @@ from actioncenter.actions.models.undoing import why_not_undoable
 from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.models import ApprovalRule
-from investigations.enums import RemediationStatus
+from investigations.enums import IsolationState, RemediationStatus
 from investigations.models import Evidence
 from investigations.queries import bind_to_simulator
 from tests import factories
@@ -292,3 +293,45 @@ def test_an_undo_that_only_says_so_is_noticed(run: Run, estate: Estate) -> None:
     estate.behave("lie", True)
     with pytest.raises(AssertionError):
         test_undo_promise_true(ActionType.ISOLATE_DEVICE, run)
+
+
+@pytest.mark.parametrize("finished", [False, True], ids=["queued", "in force"])
+@pytest.mark.parametrize("kind", [ActionType.CONTAIN_DEVICE, ActionType.ISOLATE_DEVICE])
+def test_newer_is_what_was_done_later_whichever_was_proposed_first(
+    kind: ActionType, finished: bool, run: Run
+) -> None:
+    machine = factories.device(in_group=factories.group())
+    proposed_first = taken(kind, machine, by="kim")
+    assert proposed_first.decision == Decision.PENDING
+    isolated = taken(ActionType.ISOLATE_DEVICE, machine)
+    run(isolated)
+    proposed_first.approve(by=factories.person("noa").actor(proved_at=time.time()))
+    if finished:
+        run(proposed_first)
+
+    with pytest.raises(Conflict, match=f"A-{proposed_first.pk} is active"):
+        isolated.undo(by=factories.person("mira").actor(), comment="false positive")
+
+
+def test_what_was_done_before_is_not_newer(run: Run) -> None:
+    machine = factories.device(in_group=factories.group())
+    proposed_first = taken(ActionType.ISOLATE_DEVICE, machine, by="kim")
+    run(taken(ActionType.CONTAIN_DEVICE, machine))
+    run(proposed_first.approve(by=factories.person("noa").actor(proved_at=time.time())))
+
+    undone = proposed_first.undo(by=factories.person("mira").actor(), comment="false positive")
+    assert undone.execution == Execution.QUEUED
+
+
+def test_a_newer_isolation_that_found_it_done_still_stands(isolated: Action, run: Run) -> None:
+    """Whoever asked for it was told that the device is isolated."""
+    again = newer(isolated, ActionType.ISOLATE_DEVICE)
+    run(again)
+    assert again.targets.get().state == TargetState.ALREADY
+
+    with pytest.raises(Conflict, match=f"A-{again.pk} is active.*page of the device"):
+        isolated.undo(by=factories.person("mira").actor(), comment="false positive")
+    assert isolated.device is not None
+    run(newer(isolated, ActionType.RELEASE_DEVICE))
+    isolated.device.refresh_from_db()
+    assert isolated.device.isolation == IsolationState.NONE

@@ -119,30 +119,34 @@ def end(row: "Action", *, by: Actor) -> bool:
     if left.filter(instance__dry_run=True).exists():
         # It would only be rehearsed, and then nothing would end it any more.
         return False
-    later = _later(row, left)
-    if later.filter(state__lte=TargetState.UNKNOWN, action__execution__in=sorted(RUNNING)).exists():
+    others = _others(row, left)
+    if others.filter(state__lte=TargetState.UNKNOWN, action__execution__in=sorted(RUNNING)).exists():
         return False
-    if holding := _holding(later):
+    if holding := _holding(row, left, others):
         return _leave_to(row, holding, by=by)
     return _take_back(row, by=by)
 
 
-def _later(row: "Action", left: "QuerySet[ActionTarget]") -> "QuerySet[ActionTarget]":
-    """Targets of later actions in the lanes of what is in force."""
+def _others(row: "Action", left: "QuerySet[ActionTarget]") -> "QuerySet[ActionTarget]":
+    """Targets of other actions in the lanes of what is in force."""
     places = list(left.values_list("lane", "device_id"))
     lanes, devices = {lane for lane, _ in places}, {device for _, device in places}
-    return ActionTarget.objects.filter(lane__in=lanes, device__in=devices, action_id__gt=row.pk)
+    return ActionTarget.objects.filter(lane__in=lanes, device__in=devices).exclude(action=row.pk)
 
 
-def _holding(later: "QuerySet[ActionTarget]") -> "list[ActionTarget]":
+def _holding(
+    row: "Action", left: "QuerySet[ActionTarget]", others: "QuerySet[ActionTarget]"
+) -> "list[ActionTarget]":
     """What was done there since and stands, also where it found everything done already."""
-    standing = later.filter(
+    mine = dict(left.values_list("lane", undoing.TURN))
+    standing = others.filter(
         ~Exists(undoing.taken_back()),
         state__in=[TargetState.SUCCEEDED, TargetState.ALREADY],
         action__undo_of__isnull=True,
         action__execution__in=sorted(UNDOABLE),
     )
-    return list(standing.select_related("action").order_by("action_id"))
+    ordered = standing.annotate(turn=undoing.TURN).select_related("action").order_by("turn", "action_id")
+    return [each for each in ordered if (each.turn, each.action_id) > (mine[each.lane], row.pk)]
 
 
 def _leave_to(row: "Action", holding: "list[ActionTarget]", *, by: Actor) -> bool:

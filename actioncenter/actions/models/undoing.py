@@ -7,12 +7,12 @@ acknowledges that, or until it is tried again.
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from actioncenter.accounts import fence
@@ -43,6 +43,12 @@ if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action
 
 UNDOABLE = frozenset({Execution.SUCCEEDED, Execution.PARTLY_SUCCEEDED})
+LEFT_BY_HAND: Final = frozenset(
+    {ActionType.ISOLATE_DEVICE, ActionType.CONTAIN_DEVICE, ActionType.RESTRICT_EXECUTION}
+)
+"""What the page of a device takes back, whichever actions stand behind it."""
+TURN: Final = Coalesce("attempt_id", 0)
+"""Attempts are numbered as they begin, and a lane lets in one after the other."""
 
 
 def why_not_undoable(action: "Action") -> str:
@@ -130,32 +136,41 @@ def _check(row: "Action", rights: Rights) -> None:
         raise Conflict(
             row, "not_undoable", "It found everything as wanted already, so there is nothing to take back."
         )
-    newer = _newer_on_same_lane(row)
+    newer = newer_on_same_lane(row)
     if newer:
-        raise Conflict(
-            row, "newer_active", f"A-{newer} is active on the same target; finish or undo it first."
-        )
+        raise Conflict(row, "newer_active", f"{newer.label} is active on the same target; {_way_out(newer)}")
 
 
-def _newer_on_same_lane(row: "Action") -> int | None:
-    """A later action of any type that holds a lane of this one, running or in force.
+def _way_out(newer: "Action") -> str:
+    if newer.history_at is not None and not still_done(newer).exists():
+        return "it asked for the same. Use the page of the device to release it from both."
+    return "finish or undo it first."
 
-    Undos aside, and what they took back: neither is in anybody's way.
+
+def newer_on_same_lane(row: "Action") -> "Action | None":
+    """Another action of any type that holds a lane of this one, running or in force since.
+
+    Newer is what came to the lane later, whichever number it has. One of the same type that found it done
+    relies on this one as well. Undos aside, and what they took back: neither is in anybody's way.
     """
-    places = list(row.targets.values_list("lane", "device_id"))
-    lanes, devices = {lane for lane, _ in places}, {device for _, device in places if device}
-    later = ActionTarget.objects.filter(lane__in=lanes, action_id__gt=row.pk).exclude(action=row.undone_by_id)
-    running = later.filter(state__lte=TargetState.UNKNOWN, action__execution__in=sorted(RUNNING))
-    done = later.filter(
-        ~Exists(taken_back()),
-        state=TargetState.SUCCEEDED,
-        action__undo_of__isnull=True,
-        action__execution__in=sorted(UNDOABLE),
+    mine = dict(row.targets.values_list("lane", TURN))
+    devices = set(row.targets.exclude(device=None).values_list("device", flat=True))
+    others = ActionTarget.objects.filter(lane__in=mine).exclude(action__in=[row.pk, row.undone_by_id or 0])
+    running = others.filter(state__lte=TargetState.UNKNOWN, action__execution__in=sorted(RUNNING))
+    done = others.filter(
+        ~Exists(taken_back()), action__undo_of__isnull=True, action__execution__in=sorted(UNDOABLE)
     )
+    relying = Q(state=TargetState.ALREADY, action__type=row.type) if row.type in LEFT_BY_HAND else Q()
     # Each part names the index that finds it: open lanes, devices, lanes of mail.
-    parts = (running, done.filter(device__in=devices), done.filter(device__isnull=True))
-    found = [part.order_by("-action_id").values_list("action_id", flat=True).first() for part in parts]
-    return max((number for number in found if number), default=None)
+    parts = (
+        done.filter(Q(state=TargetState.SUCCEEDED) | relying, device__in=devices),
+        done.filter(state=TargetState.SUCCEEDED, device__isnull=True),
+    )
+    found = set(running.order_by().values_list("action", flat=True))
+    for part in parts:
+        since = part.order_by().values_list("action", "lane", TURN)
+        found |= {pk for pk, lane, turn in since if (turn, pk) > (mine[lane], row.pk)}
+    return type(row).objects.get(pk=max(found)) if found else None
 
 
 def still_done(row: "Action") -> "QuerySet[ActionTarget]":

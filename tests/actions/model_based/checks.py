@@ -71,18 +71,20 @@ class Watch:
 
     def __init__(self) -> None:
         self.stories: dict[int, Story] = defaultdict(Story)
+        self.turn = 0
         self.last_event = Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
     def faults(self, twins: Mapping[int, Twin], *, ran: bool) -> Iterator[str]:
         """In words. `ran`: a runner that held its lease has been at work."""
         rows: dict[int, Row] = {row["pk"]: row for row in Action.objects.values(*FIELDS)}
         targets = _by_action()
+        self.turn += 1
         if rows.keys() != twins.keys():
             yield f"there are actions {sorted(rows)}, and should be {sorted(twins)}"
             return
         for number, twin in twins.items():
             states = {pk: TargetState(state).name.lower() for pk, _, state in targets[number]}
-            yield from twin.observe(states, ran=ran)
+            yield from twin.observe(states, ran=ran, turn=self.turn)
             yield from twin.untruths()
         offer_again(twins)
         for number, twin in twins.items():

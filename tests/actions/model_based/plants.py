@@ -161,6 +161,17 @@ def requeued_after_the_touch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(attempting, "keep_unknown", careless)
 
 
+def newer_by_its_number(patch: pytest.MonkeyPatch) -> None:
+    """What was proposed first and allowed later doesn't count as newer."""
+    real = undoing.newer_on_same_lane
+
+    def by_number(row: Action) -> Action | None:
+        found = real(row)
+        return found if found is not None and found.pk > row.pk else None
+
+    patch.setattr(undoing, "newer_on_same_lane", by_number)
+
+
 PLANTS: Sequence[Plant] = (
     approval_of_a_stale_instance,
     blind_sent_again,
@@ -169,6 +180,7 @@ PLANTS: Sequence[Plant] = (
     late_finish_without_token,
     lease_taken_for_the_key,
     new_key_after_an_unknown,
+    newer_by_its_number,
     no_intent_mark,
     old_revision_approved,
     one_person_counted_twice,

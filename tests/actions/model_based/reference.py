@@ -60,6 +60,8 @@ class Part:
     lane: str
     state: str = "queued"
     effects: int = 0
+    turn: int = 0
+    """The step in which it last began."""
     said: bool = False
     """A person said what became of it, so it needn't be true."""
     blocks: bool = False
@@ -178,9 +180,8 @@ class Twin:
             return False
         if not self.still_done(twins):
             return False
-        lanes = {part.lane for part in self.parts.values()}
         others = [twin for twin in twins.values() if twin not in (self, before)]
-        if any(twin.number > self.number and twin.active_on(lanes, twins) for twin in others):
+        if any(twin.in_the_way(self, twins) for twin in others):
             return False
         if before is not None:
             before.acknowledge()
@@ -200,22 +201,34 @@ class Twin:
 
     def still_done(self, twins: "Mapping[int, Twin]") -> set[str]:
         """Lanes in which it did something that no undo has taken back."""
+        return self.standing(twins, {"succeeded"})
+
+    def standing(self, twins: "Mapping[int, Twin]", states: set[str]) -> set[str]:
         undos = [twin for twin in twins.values() if twin.undo_of == self.number]
         back = {part.lane for twin in undos for part in twin.parts.values() if part.state in GOOD}
-        return {part.lane for part in self.parts.values() if part.state == "succeeded"} - back
+        return {part.lane for part in self.parts.values() if part.state in states} - back
 
-    def active_on(self, lanes: set[str], twins: "Mapping[int, Twin]") -> bool:
-        """Running or in force on one of these lanes."""
-        states = {part.state for part in self.parts.values() if part.lane in lanes}
-        if self.execution in RUNNING and states & {"queued", "in_progress", "unknown"}:
+    def in_the_way(self, of: "Twin", twins: "Mapping[int, Twin]") -> bool:
+        """Running on a lane of it, or in force there since."""
+        turns = {part.lane: part.turn for part in of.parts.values()}
+        there = [part for part in self.parts.values() if part.lane in turns]
+        if self.execution in RUNNING and {part.state for part in there} & {
+            "queued",
+            "in_progress",
+            "unknown",
+        }:
             return True
-        ended_well = self.execution in {"succeeded", "partly_succeeded"}
-        return self.undo_of is None and ended_well and bool(self.still_done(twins) & lanes)
+        if self.undo_of is not None or self.execution not in {"succeeded", "partly_succeeded"}:
+            return False
+        standing = self.standing(twins, {"succeeded", "already"} if self.kind == of.kind else {"succeeded"})
+        return any(part.lane in standing and part.turn > turns[part.lane] for part in there)
 
-    def observe(self, states: Mapping[int, str], *, ran: bool) -> Iterator[str]:
+    def observe(self, states: Mapping[int, str], *, ran: bool, turn: int) -> Iterator[str]:
         """Take in what a runner has made of the targets; yields what it may not have."""
         for number, state in states.items():
             part = self.parts[number]
+            if part.state == "queued" != state:
+                part.turn = turn
             allowed = RUNNER_MAY.get(part.state) if ran else None
             if state not in (allowed or {part.state}):
                 yield f"target {number} went from {part.state} to {state}"
