@@ -4,20 +4,26 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection
+from django.db import connection, connections
+from django.db.backends.signals import connection_created
 
 from actioncenter.actions import housekeeping
 from actioncenter.actions.enums import Execution
-from actioncenter.actions.execution import claiming, loop, stepping
+from actioncenter.actions.execution import claiming, loop, stepping, timekeeping
+from actioncenter.actions.execution.timekeeping import Timekeeper
 from actioncenter.actions.models import Attempt, attempting
 from actioncenter.connectors.simulator.connector import Simulator
 from actioncenter.connectors.simulator.estate import Estate
+from actioncenter.connectors.simulator.running import Run
 from tests.actions.conftest import RUNNER, estate
 from tests.actions.stopping import decided
+from tests.faults.harness import PATIENCE, Delivery, effects, estate_of, until
 
 __all__ = ["estate"]
 pytestmark = pytest.mark.django_db
@@ -116,3 +122,115 @@ def test_duties_go_on(jump: timedelta) -> None:
     with database_clock(jump):
         housekeeping.run_due(by=RUNNER, chores=[chore])
     assert done == ["done"] * 2
+
+
+def jumping_clock(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Every connection from now on tells a time that is off by so many `seconds`."""
+    off, host, lock = {"seconds": 0.0}, sqlite3.connect(":memory:", check_same_thread=False), Lock()
+
+    def told(form: str, moment: str, *more: Any) -> str:
+        with lock:
+            asked = host.execute("SELECT strftime(?, 'now', ?)", [form, f"{off['seconds']} seconds"])
+            return str(asked.fetchone()[0])
+
+    def made(connection: Any, **_: Any) -> None:
+        connection.connection.create_function("strftime", -1, told)
+
+    monkeypatch.setattr(connection_created, "receivers", [*connection_created.receivers])
+    connection_created.connect(made, weak=False)
+    return off
+
+
+def held_on_its_way(monkeypatch: pytest.MonkeyPatch) -> tuple[Event, Event]:
+    """The first call stops between its last look at its lease and the effect; `begun`, and `may_go_on`."""
+    begun, may_go_on, carry_out = Event(), Event(), Run._carry_out
+
+    def carried(run: Run, *given: Any) -> Any:
+        real = run.journal.intent
+
+        def intent(keys: Any) -> None:
+            real(keys)
+            if not begun.is_set():
+                begun.set()
+                assert may_go_on.wait(PATIENCE)
+
+        monkeypatch.setattr(run.journal, "intent", intent)
+        return carry_out(run, *given)
+
+    monkeypatch.setattr(Run, "_carry_out", carried)
+    return begun, may_go_on
+
+
+def looks_for_lost(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with each look for what a dead runner has left."""
+    looks: list[str] = []
+    take_over = attempting.take_over
+
+    def counted(runner: str, **more: Any) -> Attempt | None:
+        looks.append(runner)
+        return take_over(runner, **more)
+
+    monkeypatch.setattr(attempting, "take_over", counted)
+    return looks
+
+
+def under_way_while_it_jumps(folder: Path, monkeypatch: pytest.MonkeyPatch, jump: timedelta) -> int:
+    """How often the target was acted on."""
+    monkeypatch.setitem(connections.settings["default"], "NAME", connection.settings_dict["NAME"])
+    estate = estate_of(folder, Delivery.QUERYABLE)
+    (action,) = decided(1)
+    off, looks = jumping_clock(monkeypatch), looks_for_lost(monkeypatch)
+    begun, may_go_on = held_on_its_way(monkeypatch)
+    runner = loop.Runner(by=RUNNER, threads=4)
+    thread = Thread(target=runner.run)
+    thread.start()
+    try:
+        assert begun.wait(PATIENCE)
+        off["seconds"], seen = jump.total_seconds(), len(looks)
+        until(lambda: len(looks) > seen + 3, "the runner looked for nothing")
+    finally:
+        may_go_on.set()
+        until(lambda: not runner.in_flight(), "the call never came back")
+        runner.stop()
+        thread.join()
+    action.refresh_from_db()
+    assert action.execution == Execution.SUCCEEDED
+    return sum(effects(estate).values())
+
+
+ON_SQLITE = pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("jump", [-HOUR, timedelta(minutes=50)], ids=["backward", "forward"])
+def test_what_is_under_way_while_it_jumps_is_not_sent_again(
+    shared_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: timedelta
+) -> None:
+    """Such a target shows no effect yet, so asking it is no proof that nothing was sent."""
+    assert under_way_while_it_jumps(tmp_path, monkeypatch, jump) == 1
+
+
+@ON_SQLITE
+def test_a_runner_that_believes_every_lease_is_seen(
+    shared_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Timekeeper, "is_steady", lambda _: True)
+    assert under_way_while_it_jumps(tmp_path, monkeypatch, -HOUR) == 2
+
+
+def test_a_jump_counts_for_as_long_as_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed, said = [100.0], [datetime(2026, 1, 1, tzinfo=UTC)]
+    monkeypatch.setattr(timekeeping.time, "monotonic", lambda: passed[0])
+    clock = Timekeeper(timedelta(seconds=60), now=lambda: said[0])
+
+    def after(seconds: float, *, jumped: float = 0.0) -> bool:
+        passed[0] += seconds
+        said[0] += timedelta(seconds=seconds + jumped)
+        return clock.is_steady()
+
+    assert after(5)
+    assert after(30, jumped=3), "a little is put right all the time"
+    assert not after(5, jumped=-3600)
+    assert not after(59)
+    assert after(2)
+    assert not after(1, jumped=60)

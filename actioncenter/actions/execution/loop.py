@@ -16,6 +16,7 @@ from actioncenter.actions import dispatch
 from actioncenter.actions.execution import anchoring, beating, claiming, jobs, stepping, stumbling
 from actioncenter.actions.execution.crew import Crew, Task
 from actioncenter.actions.execution.holding import Pulse
+from actioncenter.actions.execution.timekeeping import Timekeeper
 from actioncenter.actions.models import Attempt, ConnectorJob, attempting, pacing
 from actioncenter.audit.actor import Actor
 
@@ -31,13 +32,18 @@ def runner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"[:120]
 
 
-def take_due(runner: str, shut: Collection[int] | None = None) -> Attempt | None:
+def take_due(
+    runner: str, shut: Collection[int] | None = None, clock: Timekeeper | None = None
+) -> Attempt | None:
     """An attempt whose poll is due or whose runner is gone, now ours."""
     shut = pacing.closed_ids() if shut is None else shut
-    return attempting.take_over(runner, lease=claiming.LEASE, shut=shut)
+    clock = clock or Timekeeper(claiming.LEASE)
+    return attempting.take_over(runner, lease=claiming.LEASE, shut=shut, is_steady=clock.is_steady)
 
 
-def next_task(runner: str, *, by: Actor, busy: Collection[int] = (), new_first: bool = False) -> Task | None:
+def next_task(
+    runner: str, *, by: Actor, busy: Collection[int] = (), new_first: bool = False, clock: Timekeeper | None = None
+) -> Task | None:  # fmt: skip
     """The next thing to do, claimed already; None when there is nothing.
 
     What was decided goes before reads: a storm of proposals must not hold up an isolation. `busy` are
@@ -47,7 +53,7 @@ def next_task(runner: str, *, by: Actor, busy: Collection[int] = (), new_first: 
     shut = pacing.closed_ids(busy)
     if anchoring.may_dispatch(by=by):
         looks: list[Callable[[], Attempt | None]] = [
-            lambda: take_due(runner, shut),
+            lambda: take_due(runner, shut, clock),
             lambda: claiming.claim_next(runner, by=by, shut=shut),
         ]
         for look in reversed(looks) if new_first else looks:
@@ -99,6 +105,7 @@ class Runner:
         self.stopping = threading.Event()
         self.pulse = Pulse()
         self.crew = Crew(threads)
+        self.clock = Timekeeper(claiming.LEASE)
         self._new_first = False
         self._hints: deque[int] = deque(maxlen=HINTS)
         self._was_hinted = False
@@ -149,8 +156,10 @@ class Runner:
         if self.pulse.cut_off or self.crew.free <= 0:
             return False
         try:
+            self.clock.look()
+            busy, new_first = self.crew.busy(), self._new_first
             task = self._hinted() or next_task(
-                self.name, by=self.by, busy=self.crew.busy(), new_first=self._new_first
+                self.name, by=self.by, busy=busy, new_first=new_first, clock=self.clock
             )
         except Exception:
             logger.exception("could not look for work")

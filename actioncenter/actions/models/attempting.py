@@ -5,7 +5,7 @@ nothing. Locks are taken in one order: action, devices, attempt, targets.
 """
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -173,11 +173,14 @@ def _lanes_behind_offboard(devices: Sequence[int], targets: Sequence[ActionTarge
     }
 
 
-def take_over(runner: str, *, lease: timedelta, shut: Collection[int] = ()) -> Attempt | None:
+def take_over(
+    runner: str, *, lease: timedelta, shut: Collection[int] = (), is_steady: Callable[[], bool] = lambda: True
+) -> Attempt | None:
     """The next attempt whose poll is due or whose lease is over, now ours.
 
     A lease longer than any we give means that the clock was put back; the token fences whoever has it.
     Of connectors that may not be called now only what was never sent: that goes back to the queue.
+    While the clock isn't steady, what was sent is left to whoever sent it.
     """
     over = Q(lease_until__lte=Now()) | Q(lease_until__gt=Now() + 2 * lease)
     due = Q(ended_at__isnull=True) & (Q(next_poll_at__lte=Now()) | over)
@@ -190,6 +193,9 @@ def take_over(runner: str, *, lease: timedelta, shut: Collection[int] = ()) -> A
             if attempt.sent_at is not None and not _booked(attempt.instance_id, lease):
                 continue
             taken = mine.update(token=token, runner=runner, lease_until=Now() + lease, next_poll_at=None)
+            if taken and attempt.sent_at is not None and attempt.lease_until is not None and not is_steady():
+                transaction.set_rollback(True)
+                continue
         if taken:
             attempt.refresh_from_db()
             attempt.token = token
