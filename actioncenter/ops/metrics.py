@@ -13,13 +13,13 @@ from prometheus_client.registry import Collector
 from actioncenter.accounts.models import Notice
 from actioncenter.actions.enums import AttemptState, Decision, Execution
 from actioncenter.actions.models import Action, Attempt
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.queries import runners
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.ops.doctor.work import stuck_attempts
 from actioncenter.settings.models import Destination, Host, Installation, Stop
 from actioncenter.settings.models.streams import newest_seal
+from actioncenter.web.clock import database_now
 
 DAY: Final = timedelta(days=1)
 COUNTED: Final = {

@@ -11,10 +11,10 @@ from actioncenter.actions.enums import ActionType, Decision, Execution, JobKind,
 from actioncenter.actions.execution import drifting as reading
 from actioncenter.actions.execution import jobs, loop
 from actioncenter.actions.models import Action, ActionTarget, Conflict, ConnectorJob, Invalid, drifting
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.models import ApprovalRule, ConnectorInstance, Stop
+from actioncenter.web.clock import database_now
 from investigations.models import Device
 from investigations.queries import bind_to_simulator
 from tests import factories

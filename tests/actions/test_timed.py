@@ -14,12 +14,12 @@ from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Decision, Execution, Source
 from actioncenter.actions.execution import loop, timers
 from actioncenter.actions.models import Action, Conflict, Invalid, standing, timing
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.permissions import NotVisible, Refused
 from actioncenter.audit.models import Event
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.enums import StopKind, StopScope
 from actioncenter.settings.models import ConnectorInstance, Stop
+from actioncenter.web.clock import database_now
 from investigations.enums import IsolationState
 from investigations.models import Device
 from tests import factories

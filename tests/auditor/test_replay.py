@@ -14,13 +14,13 @@ from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from actioncenter.actions.enums import ActionType, Decision, Execution, TargetState
 from actioncenter.actions.models import Action, ActionTarget, standing
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.audit import canonical, log, triggers
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.auditor.verification import Difference, comparing, differences
 from actioncenter.auditor.verification.replaying import GROUP, HEARD
 from actioncenter.connectors.simulator.estate import Estate
+from actioncenter.web.clock import database_now
 from tests import factories
 from tests.actions.conftest import RUNNER, estate, run
 from tests.actions.directly import taken

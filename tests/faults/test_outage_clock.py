@@ -4,12 +4,14 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
 import time_machine
+from django.core.management import call_command
 from django.db import connection, connections
 from django.db.backends.signals import connection_created
 
@@ -21,6 +23,11 @@ from actioncenter.actions.models import Attempt, attempting
 from actioncenter.connectors.simulator.connector import Simulator
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.connectors.simulator.running import Run
+from actioncenter.settings.enums import StopKind, StopScope
+from actioncenter.settings.models import Stop
+from actioncenter.settings.models.stops import StopError
+from actioncenter.web.clock import database_now
+from tests import factories
 from tests.actions.conftest import RUNNER, estate
 from tests.actions.stopping import decided
 from tests.faults.harness import PATIENCE, Delivery, effects, estate_of, until
@@ -234,3 +241,16 @@ def test_a_jump_counts_for_as_long_as_a_lease(monkeypatch: pytest.MonkeyPatch) -
     assert not after(59)
     assert after(2)
     assert not after(1, jumped=60)
+
+
+@JUMPS
+def test_a_pause_from_a_host_whose_clock_is_wrong_lasts_as_long_as_it_says(jump: timedelta) -> None:
+    told, by = StringIO(), factories.person("noa").actor()
+    with time_machine.travel(datetime.now(UTC) + jump):
+        call_command("stop", "--pause", "--minutes", "30", "--reason", "patching", stdout=told)
+    paused = Stop.objects.in_force().get()
+    assert paused.until is not None
+    left = paused.until - database_now()
+    assert timedelta(minutes=25) < left <= timedelta(minutes=30)
+    with time_machine.travel(datetime.now(UTC) + jump), pytest.raises(StopError, match="in the future"):
+        Stop.pull(StopKind.PAUSE, StopScope.ALL, by=by, until=database_now() - timedelta(minutes=1))

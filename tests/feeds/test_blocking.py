@@ -10,13 +10,13 @@ from django.test import override_settings
 from actioncenter.actions.enums import ActionType, Area, Decision, Execution
 from actioncenter.actions.execution import blocking, drifting, loop
 from actioncenter.actions.models import Action, Conflict, standing
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.audit.models import Event
 from actioncenter.feeds import publishing
 from actioncenter.feeds.canonical import digest, read
 from actioncenter.feeds.enums import FeedFormat
 from actioncenter.feeds.models import Block, BlockList
 from actioncenter.feeds.models.blocks import is_blocked
+from actioncenter.web.clock import database_now
 from investigations.enums import EvidenceType, Verdict
 from investigations.models import Evidence
 from tests import factories

@@ -17,10 +17,10 @@ from actioncenter.actions.enums import JobKind, JobState, SurpriseKind
 from actioncenter.actions.execution import outside, surprising
 from actioncenter.actions.models import Action, ActionTarget, ConnectorJob, drifting
 from actioncenter.actions.models.drifting import Reading
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors import base
 from actioncenter.settings.models import ConnectorInstance, Safeguards
+from actioncenter.web.clock import database_now
 
 AT_ONCE: Final = 4
 """Readings of one instance that wait or run at a time."""

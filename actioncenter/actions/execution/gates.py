@@ -34,7 +34,6 @@ from actioncenter.actions.execution import asking, binding, outside, overtaking,
 from actioncenter.actions.execution.binding import Refusal
 from actioncenter.actions.execution.holding import stopped
 from actioncenter.actions.models import Action, Attempt, TargetResult, attempting, settling, voting
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.permissions import Verb, rights_of
 from actioncenter.actions.policy import OutcomeKind
 from actioncenter.actions.queries.stopped import covered
@@ -43,6 +42,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.settings.enums import AutomationLevel, is_raise
 from actioncenter.settings.models import DeviceGroup, Safeguards, Stop
+from actioncenter.web.clock import database_now
 from investigations.models import Device
 
 DUPLICATE_WINDOW = timedelta(hours=1)

@@ -25,12 +25,12 @@ from actioncenter.actions.models import (
     pacing,
     settling,
 )
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.connectors import base, registry
 from actioncenter.settings.models import ConnectorInstance
+from actioncenter.web.clock import database_now
 from investigations.models import Binding
 
 logger = logging.getLogger(__name__)

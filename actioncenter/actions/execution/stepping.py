@@ -33,10 +33,10 @@ from actioncenter.actions.execution.failpoints import Point
 from actioncenter.actions.execution.journal import Port
 from actioncenter.actions.models import ActionTarget, Attempt, LeaseLost, TargetResult, attempting, pacing
 from actioncenter.actions.models.conflicts import IllegalMove
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors import base, registry
 from actioncenter.settings.models import Installation
+from actioncenter.web.clock import database_now
 
 logger = logging.getLogger(__name__)
 

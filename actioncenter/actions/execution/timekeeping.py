@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from actioncenter.actions.models.proposing import database_now
+from actioncenter.web.clock import database_now
 
 OFTEN: Final = 1.0
 """Seconds between two looks when nobody asks."""

@@ -15,12 +15,12 @@ from actioncenter.accounts.models import User
 from actioncenter.accounts.notices import notify
 from actioncenter.actions.enums import Decision, Risk
 from actioncenter.actions.models.conflicts import Conflict, Invalid
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.models.settling import event, locked
 from actioncenter.actions.models.voting import barred
 from actioncenter.actions.permissions import Refused, Rights, Verb, fresh_rights
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
+from actioncenter.web.clock import database_now
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action

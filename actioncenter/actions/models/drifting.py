@@ -22,13 +22,13 @@ from actioncenter.actions.enums import ActionType, Area, Decision, Source, Targe
 from actioncenter.actions.models.conflicts import Conflict, Invalid
 from actioncenter.actions.models.deciding import COMMENT_LIMIT
 from actioncenter.actions.models.proposal import Proposal, TargetDraft
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.models.settling import event, locked
 from actioncenter.actions.models.target import ActionTarget
 from actioncenter.actions.models.undoing import draft_of
 from actioncenter.actions.permissions import Verb, fresh_rights
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
+from actioncenter.web.clock import database_now
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action

@@ -13,12 +13,12 @@ from actioncenter.accounts.notices import notify
 from actioncenter.actions.enums import Decision
 from actioncenter.actions.models.action import Action
 from actioncenter.actions.models.assigning import iso, obstacle_for
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.models.shift import SECTIONS, describe
 from actioncenter.actions.permissions import PROPOSERS, Refused, Rights, fresh_rights
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
+from actioncenter.web.clock import database_now
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.oversight import Handover

@@ -1,11 +1,11 @@
 """How an action comes to be: one insert guarded by a unique key, with its targets, links and event."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from actioncenter.accounts import fence
 from actioncenter.actions import dispatch
@@ -21,6 +21,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.settings import anchoring
 from actioncenter.settings.models import Installation
+from actioncenter.web.clock import database_now
 from investigations.lifecycle import mark_dirty
 
 if TYPE_CHECKING:
@@ -153,17 +154,6 @@ def _decision_fields(proposal: Proposal, rule: Mapping[str, Any], *, by: Actor) 
         "execution": Execution.QUEUED,
         "queued_at": now,
     }
-
-
-def database_now() -> datetime:
-    """The database's clock; two hosts with different clocks must agree on expiry."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SELECT statement_timestamp()")
-            moment: datetime = cursor.fetchone()[0]
-            return moment
-        cursor.execute("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')")
-        return datetime.fromisoformat(cursor.fetchone()[0]).replace(tzinfo=UTC)
 
 
 def _shown_name(proposal: Proposal) -> str:

@@ -13,12 +13,12 @@ from actioncenter.actions import dispatch
 from actioncenter.actions.enums import RETRYABLE, RUNNING, Execution, TargetState
 from actioncenter.actions.models import entitling, following, standing
 from actioncenter.actions.models.conflicts import Conflict, Invalid
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.models.settling import event, is_open_question, legal, locked, refresh, settle
 from actioncenter.actions.permissions import Verb, fresh_rights
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.settings.models.approval import RANGES
+from actioncenter.web.clock import database_now
 from investigations.lifecycle import mark_dirty
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from django.db.models.functions import Now
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import TARGET_SUCCESS, ActionType, TargetState
 from actioncenter.actions.models.overtaking import FORWARDS
-from actioncenter.actions.models.proposing import database_now
 from actioncenter.actions.models.target import ActionTarget
+from actioncenter.web.clock import database_now
 
 if TYPE_CHECKING:
     from actioncenter.actions.models.action import Action

@@ -9,7 +9,6 @@ from typing import Any, Final, Self
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
 from actioncenter.accounts import fence
 from actioncenter.accounts.enums import Severity
@@ -25,6 +24,7 @@ from actioncenter.settings.models.authority import PROOF_NEEDED, has_proved
 from actioncenter.settings.models.connectors import ConnectorInstance
 from actioncenter.settings.models.groups import DeviceGroup
 from actioncenter.settings.models.hosts import Installation
+from actioncenter.web.clock import database_now
 from actioncenter.web.text import capped, in_plain_text
 
 MAY_STOP: Final = frozenset(Role) - {Role.AUDITOR}
@@ -157,7 +157,7 @@ class Stop(models.Model):
         caller has made sure that the person sees the group or investigation. Raises StopError.
         """
         name = _name(scope, value)
-        if until is not None and (kind == StopKind.STOP or until <= timezone.now()):
+        if until is not None and (kind == StopKind.STOP or until <= database_now()):
             raise StopError("until", "Only a pause ends by itself, and only in the future.")
         with fence.exclusive():
             _require(MAY_STOP, by, MAY_STOP_SAID)

@@ -10,7 +10,6 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from actioncenter.accounts import proof
@@ -25,6 +24,7 @@ from actioncenter.settings.forms import StopForm
 from actioncenter.settings.models import ConnectorInstance, DeviceGroup, Stop
 from actioncenter.settings.models.stops import MAY_STOP, MAY_STOP_SAID, StopError, write_stop_file
 from actioncenter.web import htmx, outage
+from actioncenter.web.clock import database_now
 from actioncenter.web.load import load
 
 STATUS: Final = {"file": 409, "restored": 409, "lifted": 409, "unknown": 404}
@@ -66,7 +66,7 @@ def stop(request: Request) -> HttpResponse:
                 told["value"],
                 by=actor_of(request),
                 reason=told["reason"],
-                until=timezone.now() + timedelta(minutes=minutes) if minutes else None,
+                until=database_now() + timedelta(minutes=minutes) if minutes else None,
             )
     except StopError as error:
         return _refused(request, error)

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
-from django.utils import timezone
 
 from actioncenter.actions import dispatch
 from actioncenter.actions.execution import beating, watching
@@ -20,6 +19,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.settings.enums import StopKind, StopSource
 from actioncenter.settings.models import Stop
 from actioncenter.settings.models.stops import StopError, write_stop_file
+from actioncenter.web.clock import database_now
 
 WAIT: Final = 5.0
 """Seconds for the runners to acknowledge."""
@@ -62,7 +62,7 @@ class Command(BaseCommand):
         if minutes is not None and not 1 <= minutes <= 60 * 24 * 30:
             raise CommandError("--minutes is between 1 and 43200.")
         scope, value = switching.wanted(options)
-        until = timezone.now() + timedelta(minutes=minutes) if minutes else None
+        until = database_now() + timedelta(minutes=minutes) if minutes else None
         try:
             return Stop.pull(
                 kind, scope, value, by=Actor.command("stop"), reason=options["reason"],
