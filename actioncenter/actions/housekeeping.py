@@ -21,6 +21,7 @@ from actioncenter.actions.enums import ALLOWED, RUNNING, Decision, Execution, Jo
 from actioncenter.actions.execution import (
     auditing,
     drifting,
+    emptied,
     heartbeat,
     snapshots,
     streaming,
@@ -237,6 +238,7 @@ CHORES: Sequence[Chore] = (
     Chore("capabilities", 5.0, lambda: unread().exists(), read_capabilities),
     Chore("checks", 30.0, lambda: unchecked().exists(), check_connectors, look=30.0),
     Chore("stops", 0.5, watching.stops_waiting, watching.mind_stops),
+    Chore("emptied", 5.0, lambda: emptied.emptied().exists(), emptied.refuse, look=5.0),
     Chore("silent_runners", 1.0, lambda: watching.unalarmed().exists(), watching.raise_alarms),
     Chore("escalate", 1.0, lambda: escalation.due().exists(), escalation.escalate, look=2.0),
     Chore("left", 60.0, lambda: escalation.left().exists(), escalation.free_what_was_left, look=60.0),

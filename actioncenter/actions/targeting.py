@@ -111,6 +111,13 @@ def file_entity(evidence: Evidence) -> str:
     return _entity(TargetKind.FILE, evidence, evidence.facts)
 
 
+def names_of(target: TargetDraft) -> list[str]:
+    """Everything that could identify a file on its device; nothing for other kinds."""
+    if target.kind != TargetKind.FILE:
+        return []
+    return [str(target.facts[name]).lower() for name in ("sha256", "sha1", "path") if target.facts.get(name)]
+
+
 def _entity(kind: TargetKind, evidence: Evidence, facts: Mapping[str, Any]) -> str:
     """What identifies it within its device, mailbox or tenant."""
     match kind:

@@ -1,5 +1,6 @@
 """What findings ask for, judged by policy. Reads for a whole chunk at once; writes nothing."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -89,6 +90,14 @@ class Wish:
     def intent_key(self) -> str:
         return intent_key(self.type, [self.target.canonical], self.parameters)
 
+    @cached_property
+    def meant(self) -> frozenset[str]:
+        """Its intent, however else a source might have named the file: by another hash or its path alone."""
+        named = (replace(self.target, entity=entity) for entity in targeting.names_of(self.target))
+        return frozenset(
+            {self.intent_key, *(intent_key(self.type, [each.canonical], self.parameters) for each in named)}
+        )
+
     @property
     def key(self) -> tuple[int, str]:
         return (self.investigation_id, self.intent_key)
@@ -151,18 +160,21 @@ def wishes_of(evidence: Sequence[Evidence], rules: Rules) -> list[Wish]:
 def rejections(wishes: Iterable[Wish]) -> Mapping[str, str]:
     """Intent -> who last rejected it, anywhere; a rejected intent never comes back as automatic.
 
-    Also what was wished for at first and edited before it was rejected.
+    Also what was wished for at first and edited before it was rejected, and a file by any of its names.
     """
-    keys = {wish.intent_key for wish in wishes}
+    meaning: dict[str, set[str]] = defaultdict(set)
+    for wish in wishes:
+        for key in wish.meant:
+            meaning[key].add(wish.intent_key)
     rejected = Action.objects.filter(decision=Decision.REJECTED)
-    as_wished = rejected.filter(intent_key__in=keys)
+    as_wished = rejected.filter(intent_key__in=meaning)
     # Said this way so that `action_edited` finds them; all others are found by their intent.
-    edited = rejected.filter(~Q(proposal_key=F("intent_key")), proposal_key__in=keys)
-    last = [
+    edited = rejected.filter(~Q(proposal_key=F("intent_key")), proposal_key__in=meaning)
+    found = [
         *as_wished.values_list("decided_at", "pk", "intent_key", "decided_by_name"),
         *edited.values_list("decided_at", "pk", "proposal_key", "decided_by_name"),
     ]
-    return {key: name for _, _, key, name in sorted(last)}
+    return {intent: name for _, _, key, name in sorted(found) for intent in meaning[key]}
 
 
 def _wishes(evidence: Evidence, rules: Rules) -> list[Wish]:

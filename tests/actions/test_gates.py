@@ -263,6 +263,28 @@ def test_rejection_is_remembered(estate: Estate) -> None:
 
 
 @pytest.mark.oversight("HO-007")
+@pytest.mark.parametrize("known", [[], ["sha1"]], ids=["by its path", "by another hash"])
+def test_a_rejected_file_does_not_come_back_by_another_name(known: list[str]) -> None:
+    machine = factories.device(in_group=factories.group())
+
+    def named(*hashes: str) -> Evidence:
+        found = factories.file_evidence(machine, factories.investigation("one more source"))
+        whole = {**found.facts, "sha256": "7" * 64, "sha1": "5" * 40}
+        found.facts = {key: value for key, value in whole.items() if key in {"path", "file_name", *hashes}}
+        found.sha256 = found.facts.get("sha256", "")
+        found.save()
+        return found
+
+    (first,) = factories.planned(named(*known))
+    first.reject(by=factories.person("mira").actor(), comment="Ours")
+    Device.objects.filter(pk=machine.pk).update(group=factories.group("Kiosks", AutomationLevel.FULL))
+    machine.refresh_from_db()
+    (again,) = factories.planned(named("sha256", "sha1"))
+    assert again.intent_key != first.intent_key
+    assert (again.decision, again.reason_code) == (Decision.PENDING, "rejected_before")
+
+
+@pytest.mark.oversight("HO-007")
 def test_an_edit_before_it_does_not_hide_a_rejection() -> None:
     group = factories.group(recipe_isolates=True)
     device = factories.device(in_group=group)

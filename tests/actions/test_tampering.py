@@ -14,7 +14,7 @@ from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.models import Notice
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Decision, Execution, JobKind
-from actioncenter.actions.execution import binding, claiming, loop, stepping
+from actioncenter.actions.execution import binding, claiming, emptied, loop, stepping
 from actioncenter.actions.models import Action, ActionTarget, ConnectorJob, Plan
 from actioncenter.audit import triggers
 from actioncenter.audit.models import Event
@@ -92,9 +92,9 @@ def test_what_was_changed_after_the_decision_is_never_sent(
     action = decided()
     tampering.OF_ANY_ACTION[name](action)
     if name == "no target":
-        run(action)
-        assert (action.execution, calls) == (Execution.QUEUED, [])
-        return
+        loop.drain(by=RUNNER)
+        assert not action.attempts.exists(), "nothing is left that could start it"
+        assert emptied.refuse(RUNNER) == 1
     refused(action, run, calls)
     (notice,) = Notice.objects.filter(kind=binding.TAMPERED)
     assert (notice.severity, notice.user.username) == (Severity.URGENT, "noa")

@@ -67,7 +67,8 @@ def settle(row: "Action", *, by: Actor, code: str = "", detail: str = "") -> Exe
     The caller holds the lock of the row (see `locked`), which is brought up to date. Raises IllegalMove.
     """
     counts = _counted(row)
-    before, after = Execution(row.execution), legal(row, execution_of(counts))
+    before = Execution(row.execution)
+    after = legal(row, execution_of(counts) if counts else _without_targets(before))
     figures = _figures(counts)
     if after in ENDS and not code:
         code, detail = _cause(row)
@@ -94,6 +95,11 @@ def settle(row: "Action", *, by: Actor, code: str = "", detail: str = "") -> Exe
         _close_lanes(row)
     following.follow_execution(row, by=by)
     return after
+
+
+def _without_targets(before: Execution) -> Execution:
+    """Somebody took them away: what had begun may have come to anything."""
+    return Execution.CANCELLED if before == Execution.QUEUED else Execution.OUTCOME_UNKNOWN
 
 
 def _counted(row: "Action") -> Counter[TargetState]:
