@@ -112,14 +112,18 @@ def bulk(player: Player) -> Iterator[Told]:
 
 
 def sweeper(player: Player) -> Iterator[Told]:
-    """Let each action expire while people decide, and write the expiry down."""
+    """Let each action expire while people decide, and write the expiry down.
+
+    However long a request takes here: expiry comes later where it won before, and sooner where it lost.
+    """
+    lead = 40.0
     for _, numbers in player.rounds():
-        Action.objects.filter(pk__in=numbers).update(
-            expires_at=Now() + timedelta(milliseconds=player.rng.randint(0, 40))
-        )
+        round_of = Action.objects.filter(pk__in=numbers)
+        round_of.update(expires_at=Now() + timedelta(milliseconds=lead * player.rng.uniform(0.5, 1.5)))
         player.gate.wait(PATIENCE)
-        while Action.objects.filter(pk__in=numbers, decision=Decision.PENDING).exists():
+        while round_of.filter(decision=Decision.PENDING).exists():
             Action.objects.expire_due(by=SYSTEM)
+        lead = min(2 * lead, 5000) if round_of.filter(decision=Decision.EXPIRED).exists() else lead / 2
     yield from ()
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from actioncenter.actions.enums import Decision
+from actioncenter.actions.models import Action
 from actioncenter.settings.models import ApprovalRule
 from tests.contests import checks
 from tests.contests.setting_up import approved, changeable, hold, singly, succeeded, waiting
@@ -34,6 +36,8 @@ def test_an_action_is_approved_or_expires(shared_database: str, people: int, act
 
     assert len(told) == (people - 1) * actions
     assert checks.decisions(told, numbers) == []
+    won = set(Action.objects.filter(pk__in=numbers).values_list("decision", flat=True))
+    assert won == {Decision.APPROVED, Decision.EXPIRED}, "a contest that one side always wins is none"
 
 
 @sizes
