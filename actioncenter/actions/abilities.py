@@ -6,6 +6,7 @@ from typing import Final
 
 from django.db.models import Q
 
+from actioncenter.actions.blinding import is_blind
 from actioncenter.actions.catalogue import CATALOGUE, needs_plan
 from actioncenter.actions.enums import (
     RETRYABLE,
@@ -96,7 +97,7 @@ def judge(details: Details, viewer: Viewer) -> Judgement:
         glass=_glass(details, viewer) if can["break_glass"] else "",
         typed=to_type(action) if can["approve"] or can["break_glass"] else "",
         can_edit=waits and bool(action.entry.parameters) and not viewer.rights.refusal(Verb.EDIT, action),
-        blind=waits and not viewer.rights.refusal(Verb.APPROVE, action) and _vote(details, viewer) is None,
+        blind=is_blind(action, viewer),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from actioncenter.actions.blinding import KEPT_BACK
 from actioncenter.actions.enums import AttemptState
 from actioncenter.actions.models import Attempt
 from actioncenter.actions.queries import Viewer
@@ -65,7 +66,7 @@ ATTEMPTS: Final[Mapping[AttemptState, tuple[str, str]]] = {
 }
 
 
-def timeline_of(events: Sequence[Event], viewer: Viewer, *, blind: bool = False) -> list[dict[str, str]]:
+def timeline_of(events: Sequence[Event], viewer: Viewer, *, blind: bool) -> list[dict[str, str]]:
     """`blind`: without what others said to their votes, so that the next vote is a judgement of its own."""
     return [_told(event, viewer, blind=blind) for event in events]
 
@@ -100,7 +101,7 @@ def attempts_of(attempts: Sequence[Attempt], viewer: Viewer) -> list[dict[str, A
 
 def _told(event: Event, viewer: Viewer, *, blind: bool) -> dict[str, str]:
     icon, text = TOLD.get(event.kind, ("info", event.kind.replace(".", " ").replace("_", " ").capitalize()))
-    detail = event.detail or {}
+    detail, kept_back = event.detail or {}, blind and event.kind == Kind.ACTION_VOTED
     return {
         "icon": icon,
         "text": text,
@@ -108,7 +109,8 @@ def _told(event: Event, viewer: Viewer, *, blind: bool) -> dict[str, str]:
         "who": event.actor_name,
         "at": f"{viewer.local(event.at):%H:%M:%S}",
         "at_iso": iso(event.at),
-        "note": "" if blind and event.kind == Kind.ACTION_VOTED else str(detail.get("comment") or ""),
+        "note": "" if kept_back else str(detail.get("comment") or ""),
+        "kept_back": KEPT_BACK if kept_back else "",
     }
 
 

@@ -68,8 +68,12 @@ def listed(
     tab: str,
     one: str,
     empty: Mapping[str, str],
+    left_out: str = "",
 ) -> HttpResponse:
-    """The list of a log: `look` gives the page at a position, None for the newest; `rows` is what its template shows."""
+    """The list of a log: `look` gives the page at a position, None for the newest; `rows` is what its template shows.
+
+    `left_out` says what a search didn't look at.
+    """
     token = request.GET.get("page", "")
     try:
         found = look(unseal(token) if token else None)
@@ -80,7 +84,12 @@ def listed(
     for complaint in narrowing.complaints:
         messages.warning(request, complaint)
     address = LogAddress(request.path, narrowing)
-    context = {**address.context(found, token, one=one, empty=empty), "tab": tab, "rows": rows(found.rows)}
+    context = {
+        **address.context(found, token, one=one, empty=empty),
+        "tab": tab,
+        "rows": rows(found.rows),
+        "left_out": left_out,
+    }
     return render(request, f"auditor/{tab}.html", context, status=400 if narrowing.complaints else 200)
 
 

@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from actioncenter.accounts.request import Request
+from actioncenter.actions import blinding
+from actioncenter.actions.queries import viewer_of
 from actioncenter.audit import canonical, redacted, sealing
 from actioncenter.audit.models import Event, Seal
 from actioncenter.auditor import finding, words
@@ -34,6 +36,9 @@ EMPTY: Final = {
     "url": "",
     "label": "",
 }
+NOT_SEARCHED: Final = "Votes on what still waits for yours are left out of a search for words."
+COMMENT: Final = "comment"
+"""What somebody said to a vote, in the detail of its event."""
 _PAGES: Final[Mapping[str, str]] = {
     "action": "actions:detail",
     "investigation": "investigations:detail",
@@ -46,12 +51,20 @@ _PAGES: Final[Mapping[str, str]] = {
 @require_safe
 @auditors
 def events(request: Request) -> HttpResponse:
-    narrowing, seen = EventFilter(request.GET), visible(Event.objects.all(), request.user)
+    narrowing, seen, viewer = (
+        EventFilter(request.GET),
+        visible(Event.objects.all(), request.user),
+        viewer_of(request),
+    )
+    wanted = narrowing.wanted()
+    if wanted.words:
+        seen = blinding.readable(seen, viewer)
 
     def look(position: Any) -> Page:
-        return finding.page(seen, narrowing.wanted(), position)
+        return finding.page(seen, wanted, position)
 
-    return listed(request, narrowing, look, _rows, tab="events", one="event", empty=EMPTY)
+    left_out = NOT_SEARCHED if wanted.words and blinding.may_vote(viewer) else ""
+    return listed(request, narrowing, look, _rows, tab="events", one="event", empty=EMPTY, left_out=left_out)
 
 
 @require_safe
@@ -61,6 +74,7 @@ def event(request: Request, number: int) -> HttpResponse:
     around = Event.objects.filter(stream=row.stream, seq__in=[row.seq - 1, row.seq + 1])
     beside = {seq: (pk, chain) for pk, seq, chain in around.values_list("pk", "seq", "chain")}
     before, after = beside.get(row.seq - 1), beside.get(row.seq + 1)
+    kept_back = blinding.KEPT_BACK if blinding.keeps_back(row, viewer_of(request)) else ""
     context = {
         "tab": "events",
         "event": row,
@@ -76,7 +90,11 @@ def event(request: Request, number: int) -> HttpResponse:
         "at": f"{timezone.localtime(row.at):%d %b %Y, %H:%M:%S %Z}",
         "at_utc": f"{row.at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}",
         "changes": _changes(row.before, row.after),
-        "detail": [(name, _said(value)) for name, value in _flat(row.detail)],
+        "detail": [
+            (name, kept_back if kept_back and name == COMMENT else _said(value))
+            for name, value in _flat(row.detail)
+        ],
+        "kept_back": kept_back,
         "intact": _is_intact(row, before[1] if before else ""),
         "seal": _seal(sealing.holding(row.pk)),
         "redactions": _redactions(row),

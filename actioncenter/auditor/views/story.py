@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from actioncenter.accounts.request import Request
 from actioncenter.actions import words
+from actioncenter.actions.blinding import KEPT_BACK, is_blind
 from actioncenter.actions.enums import Area, Choice, Decision, TargetState
 from actioncenter.actions.lasting import shown_state
 from actioncenter.actions.models import Action, Attempt
@@ -35,7 +36,7 @@ FOLDERS: Final[Mapping[str, str]] = {
 }
 """As a snapshot names them."""
 BLANK: Final[Line] = {
-    "icon": "info", "note": "", "url": "", "verdict": "", "verdict_label": "", "state": "", "state_label": "",
+    "icon": "info", "note": "", "kept_back": "", "url": "", "verdict": "", "verdict_label": "", "state": "", "state_label": "",
     "plain": False, "waits": False,
 }  # fmt: skip
 
@@ -63,15 +64,16 @@ def story(request: Request, number: int) -> HttpResponse:
 
 
 def _chapters(told: Story, viewer: Viewer) -> Iterator[tuple[str, Part | None, list[Line]]]:
+    blind = is_blind(told.action, viewer)
     yield "Evidence", told.grounds, list(_evidence(told, viewer))
     yield "Verdict", None, list(_verdict(told))
     yield "Policy", None, list(_policy(told.action))
     yield "Plan", told.plans, [_plan(plan, viewer) for plan in told.plans.rows]
-    yield "Votes and decision", told.votes, list(_decision(told, viewer))
+    yield "Votes and decision", told.votes, list(_decision(told, viewer, blind=blind))
     yield "Attempts", told.attempts, [_attempt(row, viewer) for row in told.attempts.rows]
     yield "Read back", told.targets, [_read_back(row, viewer) for row in told.targets.rows]
     yield "Undo", None, [_relative(other, told.action, viewer) for other in told.family]
-    yield "In the log", told.events, _log(told, viewer)
+    yield "In the log", told.events, _log(told, viewer, blind=blind)
 
 
 def _chapter(title: str, part: Part | None, lines: list[Line]) -> dict[str, Any]:
@@ -145,7 +147,7 @@ def _plan(plan: Any, viewer: Viewer) -> Line:
     return _line(f"Plan for revision {plan.revision}", detail, at=plan.made_at, viewer=viewer, icon="lock")
 
 
-def _decision(told: Story, viewer: Viewer) -> Iterator[Line]:
+def _decision(told: Story, viewer: Viewer, *, blind: bool) -> Iterator[Line]:
     action = told.action
     yield _line(
         f"Proposed by {action.requested_by_name or 'automation'}", action.requested_comment, at=action.created_at,
@@ -156,7 +158,7 @@ def _decision(told: Story, viewer: Viewer) -> Iterator[Line]:
         plan = f", having seen plan {vote.plan.digest[:8]}" if vote.plan else ""
         yield _line(
             f"{vote.user_name} voted {verb}", f"Revision {vote.revision}{plan}. {vote.mode}", at=vote.cast_at,
-            viewer=viewer, icon="users", note=vote.comment,
+            viewer=viewer, icon="users", note="" if blind else vote.comment, kept_back=KEPT_BACK if blind else "",
         )  # fmt: skip
     if action.decision != Decision.PENDING:
         _, label = words.DECISIONS[Decision(action.decision)]
@@ -212,8 +214,8 @@ def _relative(other: Action, action: Action, viewer: Viewer) -> Line:
     )  # fmt: skip
 
 
-def _log(told: Story, viewer: Viewer) -> list[Line]:
-    shown = timeline_of(told.events.rows, viewer)
+def _log(told: Story, viewer: Viewer, *, blind: bool) -> list[Line]:
+    shown = timeline_of(told.events.rows, viewer, blind=blind)
     return [
         _line(
             f"{line['text']} {line['detail']}".strip(),
@@ -222,6 +224,7 @@ def _log(told: Story, viewer: Viewer) -> list[Line]:
             viewer=viewer,
             icon=line["icon"],
             note=line["note"],
+            kept_back=line["kept_back"],
             url=reverse("auditor:event", args=[event.pk]),
             waits=event.pk in told.unsealed,
         )
