@@ -7,6 +7,8 @@ from typing import Final, Self
 from actioncenter.audit.enums import Via
 
 AUTOMATION: Final = "Automation"
+SKEW: Final = 60.0
+"""Seconds by which the clocks of two servers may differ: a proof from further ahead proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Actor:
 
     def proved_within(self, seconds: float) -> bool:
         """Whether the person has shown who it is that recently. Machines never have."""
-        return self.proved_at is not None and time.time() - self.proved_at <= seconds
+        return self.proved_at is not None and -SKEW <= time.time() - self.proved_at <= seconds
 
     @classmethod
     def automation(cls, request_id: str = "") -> Self:

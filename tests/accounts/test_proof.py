@@ -12,6 +12,7 @@ from actioncenter.accounts import attempts, proof
 from actioncenter.accounts.forms import SignInForm
 from actioncenter.accounts.models import User
 from actioncenter.accounts.request import PROVED
+from actioncenter.audit.actor import SKEW
 from actioncenter.audit.models import Event
 from tests.accounts.people import PASSWORD, person
 
@@ -44,6 +45,17 @@ def test_signing_in_is_a_proof_for_ten_minutes(client: Client) -> None:
         clock.shift(proof.FRESH)
         assert proved(client) == "True"
         clock.shift(1)
+        assert proved(client) == "False"
+
+
+def test_a_proof_from_the_future_proves_nothing(client: Client) -> None:
+    """The clock was put back, or somebody made it up: it would hold for as long as it lies ahead."""
+    person()
+    with time_machine.travel("2026-03-01T08:00:00Z", tick=False) as clock:
+        client.post("/sign-in", {"username": "mira", "password": PASSWORD})
+        clock.shift(-SKEW)
+        assert proved(client) == "True"
+        clock.shift(-1)
         assert proved(client) == "False"
 
 
