@@ -52,10 +52,11 @@ def _open_to(viewer: Viewer) -> "QuerySet[Action]":
     own = Vote.objects.filter(
         still, action=OuterRef("pk"), revision=OuterRef("revision"), user_ref=viewer.user.ref
     )
-    waiting: QuerySet[Any] = Action.objects.filter(
+    waiting: QuerySet[Action] = Action.objects.filter(
         decision=Decision.PENDING, expires_at__gt=viewer.now, type__in=_types(viewer)
     )
-    return waiting.annotate(plan_now=Subquery(plans.values("digest")[:1])).filter(~Exists(own))
+    planned: QuerySet[Any] = waiting.annotate(plan_now=Subquery(plans.values("digest")[:1]))
+    return planned.filter(~Exists(own))
 
 
 def _types(viewer: Viewer) -> list[int]:

@@ -82,11 +82,7 @@ def plan_left_over(by: Actor) -> int:
 
 
 def raise_levels(by: Actor) -> int:
-    return sum(waiting.apply_when_due(by=by) for waiting in due_raises())
-
-
-def due_raises() -> "QuerySet[LevelRaise]":
-    return LevelRaise.objects.filter(ended_at__isnull=True, effective_at__lte=Now())
+    return sum(waiting.apply_when_due(by=by) for waiting in LevelRaise.to_end())
 
 
 def advance_investigations(by: Actor) -> int:
@@ -231,7 +227,7 @@ CHORES: Sequence[Chore] = (
     Chore("expire", 1.0, lambda: Action.objects.past_expiry().exists(), expire),
     Chore("advance_investigations", 0.5, lambda: Mark.objects.exists(), advance_investigations),
     Chore("plan_left_over", 10.0, lambda: planning.unplanned().exists(), plan_left_over),
-    Chore("raise_levels", 5.0, lambda: due_raises().exists(), raise_levels),
+    Chore("raise_levels", 5.0, lambda: LevelRaise.to_end().exists(), raise_levels),
     Chore(
         "membership", 5.0, lambda: Device.objects.filter(membership_stale=True).exists(), recompute_membership
     ),

@@ -2,14 +2,16 @@
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.db.models import F
+from django.db.models.functions import Now
 
 from actioncenter.accounts.enums import Severity
-from actioncenter.accounts.models import Notice
+from actioncenter.accounts.models import Notice, User
 from actioncenter.actions import housekeeping
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -104,6 +106,78 @@ def test_any_admin_cancels_it(noa: Actor, second: Actor) -> None:
     assert level(group) == L.SEMI_ALL
     with pytest.raises(LevelError, match="already"):
         waiting.confirm(by=second)
+
+
+def leaves(person: User) -> None:
+    person.deactivate(by=factories.SETUP)
+
+
+def is_demoted(person: User) -> None:
+    person.revoke(Role.ADMIN, by=factories.SETUP)
+
+
+def runs_out(person: User) -> None:
+    """The role was lent, and its time is over."""
+    person.grants.filter(role=Role.ADMIN).update(ends_at=Now() - timedelta(seconds=1))
+
+
+ENDS = pytest.mark.parametrize("ends", [leaves, is_demoted, runs_out])
+
+
+@ENDS
+@pytest.mark.parametrize("late", [False, True])
+def test_a_raise_does_not_outlive_the_right_of_who_asked(
+    ends: Callable[[User], None], late: bool, noa: Actor, second: Actor
+) -> None:
+    group = factories.group("Kiosks", level=L.SEMI_ALL)
+    waiting = group.change_level(L.FULL, by=noa)
+    assert waiting is not None
+    ends(factories.person("noa"))
+    if late:
+        due(waiting)
+
+    housekeeping.raise_levels(SYSTEM)
+    why = "Noa Levi, who asked for it, is no admin any more."
+    assert level(group) == L.SEMI_ALL
+    assert group.pending_raise() is None
+    event = Event.objects.get(kind=Kind.GROUP_RAISE_CANCELLED)
+    assert (event.actor, event.detail) == (SYSTEM.ref, {"comment": why})
+    assert titles(second)[-1] == f"System (housekeeping) cancelled the raise of Kiosks to Full: {why}"
+
+
+@ENDS
+def test_nobody_confirms_for_one_who_may_no_longer_ask(
+    ends: Callable[[User], None], noa: Actor, second: Actor
+) -> None:
+    """One admin alone would have raised it."""
+    group = factories.group(level=L.SEMI_ALL)
+    waiting = group.change_level(L.FULL, by=noa)
+    assert waiting is not None
+    ends(factories.person("noa"))
+
+    with pytest.raises(LevelError, match="no admin any more"):
+        waiting.confirm(by=second)
+    assert level(group) == L.SEMI_ALL
+
+
+def test_what_another_admin_has_confirmed_stays(noa: Actor, second: Actor) -> None:
+    group = factories.group(level=L.SEMI_ALL)
+    waiting = group.change_level(L.FULL, by=noa)
+    assert waiting is not None
+    waiting.confirm(by=second)
+    factories.person("noa").deactivate(by=factories.SETUP)
+
+    housekeeping.raise_levels(SYSTEM)
+    assert level(group) == L.FULL
+
+
+def test_a_raise_of_an_account_that_is_gone_is_dropped(noa: Actor) -> None:
+    group = factories.group(level=L.SEMI_ALL)
+    group.change_level(L.FULL, by=noa)
+    LevelRaise.objects.update(requested_by=None)
+
+    housekeeping.raise_levels(SYSTEM)
+    assert group.pending_raise() is None
 
 
 def test_lowering_drops_a_waiting_raise(noa: Actor) -> None:

@@ -16,6 +16,11 @@ def may_change(by: Actor) -> bool:
     return by.user_id is None or Role.ADMIN in RoleGrant.objects.held_by(by.user_id)
 
 
+def may_ask(user_id: int | None) -> bool:
+    """Whether whoever asked for something is an admin still; nobody answers for an account that is gone."""
+    return user_id is not None and Role.ADMIN in RoleGrant.objects.held_by(user_id)
+
+
 def has_proved(by: Actor) -> bool:
     """Whether a person has just shown who they are; machines have nothing to show."""
     return by.user_id is None or by.proved_within(PROOF_SECONDS)

@@ -1,7 +1,7 @@
 """Device groups, their automation level, and how a level changes."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from django.apps import apps
 from django.conf import settings
@@ -11,13 +11,13 @@ from django.db.models.functions import Lower, Now
 
 from actioncenter.accounts import fence
 from actioncenter.accounts.enums import Severity
-from actioncenter.accounts.notices import notify_admins
+from actioncenter.accounts.notices import admins, notify_admins
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel, BreakerState, StopScope, is_raise
-from actioncenter.settings.models.authority import PROOF_NEEDED, has_proved, may_change
+from actioncenter.settings.models.authority import PROOF_NEEDED, has_proved, may_ask, may_change
 from actioncenter.settings.models.safeguards import Safeguards
 
 if TYPE_CHECKING:
@@ -294,10 +294,18 @@ class LevelRaise(models.Model):
     def label(self) -> str:
         return LEVEL_LABELS[AutomationLevel(self.new_level)]
 
+    @property
+    def _orphaned(self) -> str:
+        return f"{self.requested_by_name}, who asked for it, is no admin any more."
+
     @classmethod
-    def request(
-        cls, group: DeviceGroup, new: AutomationLevel, *, by: Actor, comment: str = ""
-    ) -> "LevelRaise":
+    def to_end(cls) -> "models.QuerySet[LevelRaise]":
+        """Those whose delay is over, and those that no admin asks for any more."""
+        over = models.Q(effective_at__lte=Now()) | ~models.Q(requested_by__in=admins())
+        return cls.objects.filter(over, ended_at__isnull=True)
+
+    @classmethod
+    def request(cls, group: DeviceGroup, new: AutomationLevel, *, by: Actor, comment: str = "") -> Self:
         waiting = cls.objects.create(
             group=group,
             old_level=group.level,
@@ -330,8 +338,13 @@ class LevelRaise(models.Model):
         self._apply(by=by)
 
     def apply_when_due(self, *, by: Actor) -> bool:
-        """Put it in force once its delay is over; for housekeeping. Returns whether it did."""
+        """Put it in force once its delay is over, or drop it; for housekeeping. Returns whether it has ended."""
         try:
+            with fence.exclusive():
+                locked = self._lock()
+                if not may_ask(locked.requested_by_id):
+                    locked.end(by=by, cancelled=True, why=locked._orphaned)
+                    return True
             self._apply(by=by, due_only=True)
         except LevelError:
             return False
@@ -343,7 +356,7 @@ class LevelRaise(models.Model):
             _require_admin(by)
             self._lock().end(by=by, cancelled=True)
 
-    def end(self, *, by: Actor, cancelled: bool) -> None:
+    def end(self, *, by: Actor, cancelled: bool, why: str = "") -> None:
         self.ended_at = Now()
         self.ended_by_name = by.name
         self.applied = not cancelled
@@ -354,8 +367,10 @@ class LevelRaise(models.Model):
                 by=by,
                 before={"level": AutomationLevel(self.new_level).name},
                 after={"level": AutomationLevel(self.old_level).name},
+                comment=why,
             )
-            self._tell(f"{by.name} cancelled the raise of {self.group.name} to {self.label}")
+            told = f"{by.name} cancelled the raise of {self.group.name} to {self.label}"
+            self._tell(f"{told}: {why}" if why else told)
 
     def _lock(self, *, due_only: bool = False) -> "LevelRaise":
         found = LevelRaise.objects.select_for_update().filter(pk=self.pk, ended_at__isnull=True)
@@ -371,6 +386,8 @@ class LevelRaise(models.Model):
             _require_admin(by)
             _require_proof(by)
             locked = self._lock(due_only=due_only)
+            if not may_ask(locked.requested_by_id):
+                raise LevelError("author", f"{locked._orphaned} Ask for it again.")
             group = DeviceGroup.objects.select_for_update().get(pk=locked.group_id)
             group._require_cooled()
             locked.end(by=by, cancelled=False)

@@ -20,7 +20,7 @@ from actioncenter.settings.models import ConnectorInstance, DeviceGroup, LevelEr
 from actioncenter.settings.views import shown
 from actioncenter.web.load import load
 
-CONFLICTS = frozenset({"changed", "unchanged", "ended"})
+CONFLICTS = frozenset({"changed", "unchanged", "ended", "author"})
 
 
 @require_safe
