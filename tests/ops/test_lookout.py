@@ -1,17 +1,25 @@
 """The admins hear of a frozen runner also where no other runner is left to tell them."""
 
 import os
+import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.core import mail
+from django.core.mail import EmailMessage
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 
-from actioncenter.accounts.models import Notice
+from actioncenter.accounts import mail as accounts_mail
+from actioncenter.accounts.enums import Severity
+from actioncenter.accounts.models import Notice, User
+from actioncenter.accounts.notices import notify
 from actioncenter.actions.execution import watching
 from actioncenter.actions.execution.beating import host_of
 from actioncenter.actions.execution.loop import runner_name
-from actioncenter.actions.models import RunnerBeat
+from actioncenter.actions.models import Duty, RunnerBeat
+from actioncenter.audit.actor import Actor
 from actioncenter.ops.management.lookout import Lookout
 from tests import factories
 
@@ -58,6 +66,97 @@ def test_who_comes_back_or_is_dead_is_not(look: Lookout, then: str) -> None:
     look()
     look()
     assert told() == []
+
+
+@pytest.fixture
+def mailed(settings: Any, look: Lookout) -> list[EmailMessage]:
+    """What left the house. Noa has an address."""
+    settings.MAIL_ON = True
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    User.objects.filter(username="noa").update(email="noa@halden.example")
+    outbox: list[EmailMessage] = mail.outbox
+    return outbox
+
+
+def sent(look: Lookout) -> None:
+    """Wait for the thread that it began, if it began one."""
+    if look.mailing is not None:
+        look.mailing.join()
+
+
+def test_a_frozen_runner_is_mailed_about_once(look: Lookout, mailed: list[EmailMessage]) -> None:
+    """The runner would mail it, and it is the one that is frozen."""
+    beat(os.getppid(), seconds=60)
+    for _ in range(4):
+        look()
+        sent(look)
+        Duty.objects.update(next_at=Now())
+    (message,) = mailed
+    assert message.to == ["noa@halden.example"]
+    assert "has not been heard of" in message.subject
+    assert Notice.objects.get(kind="runner.silent").mailed_at is not None
+
+
+def test_a_runner_that_is_heard_mails_by_itself(look: Lookout, mailed: list[EmailMessage]) -> None:
+    silent = beat(os.getppid(), seconds=60)
+    RunnerBeat.objects.create(name=f"{silent.host}:{os.getpid()}", host=silent.host)
+    for _ in range(4):
+        look()
+    assert look.mailing is None
+    assert told() == ["noa"]
+
+
+def test_what_waits_is_mailed_also_where_no_runner_is_left(look: Lookout, mailed: list[EmailMessage]) -> None:
+    """It ended, or never began: what pages told of would wait for it."""
+    notify(User.objects.filter(username="noa"), "x", title="A level was raised", severity=Severity.WARNING)
+    look()
+    assert look.mailing is None
+    look()
+    sent(look)
+    assert len(mailed) == 1
+
+
+def test_several_at_once_send_a_mail_once(look: Lookout, mailed: list[EmailMessage]) -> None:
+    """The runner that wakes up right then among them."""
+    notify(User.objects.filter(username="noa"), "x", title="A level was raised", severity=Severity.WARNING)
+    start = threading.Barrier(4)
+
+    def deliver() -> None:
+        start.wait()
+        look._deliver()
+
+    def wake_up() -> None:
+        start.wait()
+        try:
+            accounts_mail.deliver(Actor.system("runner"))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=each) for each in (deliver, deliver, wake_up, wake_up)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(mailed) == 1
+
+
+def test_a_slow_mail_server_holds_up_no_look(
+    look: Lookout, mailed: list[EmailMessage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, called = threading.Event(), list[int]()
+
+    def wait(message: EmailMessage) -> None:
+        called.append(1)
+        answers.wait()
+
+    monkeypatch.setattr(accounts_mail, "_send", wait)
+    beat(os.getppid(), seconds=60)
+    for _ in range(5):
+        look()
+    answers.set()
+    sent(look)
+    assert called == [1]
+    assert told() == ["noa"]
 
 
 def test_it_does_not_look_more_often_than_it_should(look: Lookout) -> None:

@@ -46,6 +46,10 @@ def silent() -> "QuerySet[RunnerBeat]":
     return present().filter(seen_at__lt=Now() - SILENT_AFTER)
 
 
+def heard() -> "QuerySet[RunnerBeat]":
+    return present().filter(seen_at__gte=Now() - SILENT_AFTER)
+
+
 @dataclass(frozen=True, slots=True)
 class RollCall:
     """Names of runners by what they have said about one stop."""
