@@ -14,6 +14,7 @@ from actioncenter.actions.models import Action, deciding
 from actioncenter.actions.models.deciding import RowResult
 from actioncenter.actions.views import bulk
 from tests import factories
+from tests.actions.test_votes import planned, ready
 from tests.actions.varied import proposed, put
 
 pytestmark = pytest.mark.django_db
@@ -74,6 +75,21 @@ def test_what_was_edited_is_not_decided_on_by_a_row_that_does_not_say_what_it_sa
 
     (row,) = send(mira, "reject", [str(action.pk)], comment="blind").context["results"]["rows"]
     assert row["code"] == "changed"
+    action.refresh_from_db()
+    assert action.decision == Decision.PENDING
+
+
+def test_a_row_with_an_old_plan_is_told_what_the_new_one_says(mira: Client) -> None:
+    action, old = ready(), "a" * 64
+    planned(action, old, targets=["a"])
+    planned(action, "b" * 64, targets=["a", "b"])
+
+    (row,) = send(mira, "approve", [f"{action.pk}:1:{old[:8]}"]).context["results"]["rows"]
+    assert row["code"] == "changed"
+    assert re.fullmatch(
+        r"A new plan was made at \d\d:\d\d:\d\d UTC\. It still waits for a decision\. Now: targets: was 1, is now 2\.",
+        row["text"],
+    )
     action.refresh_from_db()
     assert action.decision == Decision.PENDING
 

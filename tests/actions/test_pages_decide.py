@@ -15,6 +15,7 @@ from actioncenter.actions.permissions import Verb
 from actioncenter.audit.models import Event
 from actioncenter.settings.models import ApprovalRule
 from tests import factories
+from tests.actions.test_votes import planned, ready
 from tests.actions.varied import proposed, put
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +98,51 @@ def test_an_old_page_is_told_what_changed(mira: Client) -> None:
     text = answer.content.decode()
     assert "Changed by <bdi>Sam Okoye</bdi> at" in text
     assert "It still waits for a decision. Changed: isolation was full, is now selective." in text
+    action.refresh_from_db()
+    assert action.decision == Decision.PENDING
+
+
+OLD, NEW = "a" * 64, "b" * 64
+
+
+@pytest.mark.parametrize("page", [True, False])
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        ({"targets": ["a"]}, {"targets": ["a", "b"]}, "Now: targets: was 1, is now 2."),
+        ({"changes": ["a"], "warnings": []}, {"changes": ["b"], "warnings": ["odd"]}, "Now: changes differ; warnings: was 0, is now 1."),
+        ({"targets": ["a"]}, {"targets": ["a"]}, ""),
+    ],
+)  # fmt: skip
+def test_a_page_with_an_old_plan_is_told_what_the_new_one_says(
+    mira: Client, then: dict[str, Any], now: dict[str, Any], told: str, page: bool
+) -> None:
+    action = ready()
+    planned(action, OLD, **then)
+    planned(action, NEW, **now)
+
+    answer = send(mira, action, "approve", page=page, plan=OLD)
+    text = " ".join(re.sub(r"<[^>]+>", "", answer.content.decode()).split())
+    assert answer.status_code == 409
+    assert re.search(r"A new plan was made at \d\d:\d\d:\d\d", text)
+    assert "was not recorded. It still waits for a decision." in text
+    assert told in text
+    assert ("Now:" in text) is bool(told)
+    action.refresh_from_db()
+    assert action.decision == Decision.PENDING
+    assert not action.votes.exists()
+    assert send(mira, action, "approve", page=page, plan=NEW).status_code == (302 if page else 200)
+
+
+def test_a_page_from_before_the_first_plan_is_told_what_it_says(mira: Client) -> None:
+    action = ready()
+    planned(action, NEW, targets=["a", "b"])
+
+    answer = send(mira, action, "approve", plan="")
+    assert answer.status_code == 409
+    text = answer.content.decode()
+    assert "A first plan was made" in text
+    assert "Now: targets: was 0, is now 2." in text
     action.refresh_from_db()
     assert action.decision == Decision.PENDING
 
