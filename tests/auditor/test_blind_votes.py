@@ -18,6 +18,7 @@ from actioncenter.audit.models import Event
 from actioncenter.settings.enums import Role
 from actioncenter.settings.models import ApprovalRule
 from tests import factories
+from tests.actions.test_votes import planned
 from tests.auditor.lives import by
 from tests.auditor.test_auditors_change_nothing import ROUTES, WITH_TOKENS
 
@@ -128,11 +129,17 @@ def _only_auditor(person: User) -> None:
         person.revoke(role, by=factories.SETUP)
 
 
-def test_a_vote_that_no_longer_counts_opens_nothing(action: Action) -> None:
-    """She voted for what it was before it was changed, and may vote again."""
+@pytest.mark.parametrize("since", ["changed", "planned anew"])
+def test_a_vote_that_no_longer_counts_opens_nothing(action: Action, since: str) -> None:
+    """She voted for what it was before, and may vote again."""
     Action.objects.filter(pk=action.pk).update(approval_rule={**action.approval_rule, "quorum": 3})
+    planned(action, "a" * 64)
     action.approve(by=by("mira"))
-    Action.objects.filter(pk=action.pk).update(revision=2)
+    assert telling(signed_in("mira"), own_pages(action)) == own_pages(action)
+    if since == "changed":
+        Action.objects.filter(pk=action.pk).update(revision=2)
+    else:
+        planned(action, "b" * 64)
     assert telling(signed_in("mira"), own_pages(action)) == set()
 
 
