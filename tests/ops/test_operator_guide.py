@@ -1,8 +1,10 @@
 """What the operator's guide says about variables, units and commands is what the code does."""
 
+import os
 import re
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,3 +81,35 @@ def test_the_unit_starts_the_server_as_we_do() -> None:
     unit = (ROOT / "docs/operator/units/actioncenter-web.service").read_text(encoding="utf-8")
     ours = {part for part in web_command(1) if part.startswith("--")} - {"--working-dir"}
     assert ours <= {*re.findall(r"--[a-z-]+", unit)}
+
+
+@pytest.mark.parametrize(
+    ("words", "with_owner"),
+    [
+        ("migrate", True), ("migrate actions 0020", True), ("retention run", True), ("retention run --dry-run", True),
+        ("audit redact approve 7", True), ("audit redact list", False), ("audit verify", False), ("retention show", False),
+        ("doctor", False),
+    ],
+)  # fmt: skip
+def test_the_script_gives_the_owner_to_those_commands_alone(
+    words: str, with_owner: bool, tmp_path: Path
+) -> None:
+    """As it stands in the guide, but for the folders; `setpriv` tells what it was called with."""
+    guide = (ROOT / "docs/operator/hosts.md").read_text(encoding="utf-8")
+    found = re.search(r"(    #!/bin/sh\n(?:    .*\n)+)", guide)
+    assert found
+    (tmp_path / "environment").write_text("SHARED='a b'\n")
+    (tmp_path / "owner").write_text("OWNER=known\n")
+    (tmp_path / "next").mkdir()
+    setpriv = tmp_path / "setpriv"
+    setpriv.write_text('#!/bin/sh\necho "$SHARED|$OWNER|$(basename "$PWD")|$*"\n')
+    setpriv.chmod(0o755)
+    script = textwrap.dedent(found[1]).replace("/etc/actioncenter", str(tmp_path))
+
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RELEASE": str(tmp_path / "next")}
+    command = ["sh", "-c", script, "actioncenter", *words.split()]
+    said = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout.strip()
+
+    shared, owner, release, called = said.split("|")
+    assert (shared, owner, release) == ("a b", "known" if with_owner else "", "next")
+    assert called.endswith(f".venv/bin/python manage.py {words}")
