@@ -24,7 +24,7 @@ from actioncenter.actions.execution import anchoring, claiming
 from actioncenter.actions.models import Action, ActionTarget, Attempt, RunnerBeat
 from actioncenter.audit import sealing as sealer
 from actioncenter.audit import triggers
-from actioncenter.estate.services import Postgres, Redis
+from actioncenter.estate.services import Postgres, RabbitMQ, Redis
 from actioncenter.ops.doctor import broker, checking, database, hosts, sealing, work
 from actioncenter.ops.doctor.finding import Check, Grade
 from actioncenter.settings import anchoring as anchors
@@ -262,6 +262,54 @@ def test_a_broker_that_lets_everybody_in(
     assert codes(broker.broker) == [], "this machine only"
     monkeypatch.setattr(broker, "_bound", lambda _: {"*", "-::*"})
     assert codes(broker.broker) == ["broker.open"]
+
+
+GUEST, CLEAR = "broker.guest", "broker.clear"
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("amqp://guest:guest@10.0.0.22:5672//", [GUEST, CLEAR]),
+        ("amqp://10.0.0.22//", [GUEST, CLEAR]),
+        ("amqps://guest:hunter2@broker.example//", [GUEST]),
+        ("amqp://actioncenter:hunter2@broker.example//", [CLEAR]),
+        ("pyamqp://actioncenter:hunter2@broker.example//", [CLEAR]),
+        ("amqps://actioncenter:hunter2@broker.example//", []),
+        ("redis://:hunter2@10.0.0.22:6379/0", [CLEAR]),
+        ("rediss://:hunter2@10.0.0.22:6379/0", []),
+        ("redis://:hunter2@[2001:db8::22]:6379/0", [CLEAR]),
+        ("redis://:hunter2@[::1]:6379/0", []),
+        ("amqp://guest:guest@localhost//", []),
+        ("amqp://", []),
+        ("redis:///0", []),
+        ("redis+socket:///run/redis/redis.sock", []),
+    ],
+)
+def test_who_the_broker_lets_in_and_over_which_line(
+    url: str, found: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers, and Redis to nobody without the password."""
+    settings.CELERY_BROKER_URL = url
+    monkeypatch.setattr(broker, "_trouble", lambda _: "")
+    monkeypatch.setattr(broker, "_open_to_all", lambda _: False)
+    told = list(broker.broker())
+    assert [finding.code for finding in told] == found
+    assert "hunter2" not in json.dumps([finding.as_json() for finding in told])
+    grades = {GUEST: Grade.ERROR, CLEAR: Grade.WARNING}
+    assert all(finding.grade is grades[finding.code] for finding in told)
+
+
+@pytest.mark.rabbitmq
+def test_a_rabbitmq_that_lets_guest_in_from_elsewhere(
+    rabbitmq_service: RabbitMQ, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CELERY_BROKER_URL = rabbitmq_service.url
+    assert codes(broker.broker) == [], "this machine only"
+    monkeypatch.setattr(broker, "LOOPBACK", frozenset())
+    assert codes(broker.broker) == [GUEST, CLEAR]
+    settings.CELERY_BROKER_URL = rabbitmq_service.url.replace("guest:guest", "guest:wrong")
+    assert codes(broker.broker) == ["broker.away"]
 
 
 def test_a_check_that_breaks_holds_up_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def broker() -> Iterator[Finding]:
         return
     parts = urlsplit(url)
     yield from _exposed(parts)
-    if parts.scheme in {"redis", "amqp"} and parts.hostname not in LOOPBACK:
+    if parts.scheme in {"redis", "amqp", "pyamqp"} and not _is_here(parts):
         yield warning(
             "broker.clear", "The line to the broker isn't encrypted", MEANS, "Use rediss:// or amqps://."
         )
@@ -44,9 +44,9 @@ def _trouble(url: str) -> str:
 
 
 def _exposed(parts: SplitResult) -> Iterator[Finding]:
-    if parts.scheme.startswith("redis"):
+    if parts.scheme in {"redis", "rediss"}:
         yield from _redis(parts)
-    elif (parts.username or "guest") == "guest" and parts.hostname not in LOOPBACK:
+    elif "amqp" in parts.scheme and (parts.username or "guest") == "guest" and not _is_here(parts):
         yield error(
             "broker.guest",
             "RabbitMQ lets the user guest in over the network",
@@ -60,9 +60,7 @@ def _redis(parts: SplitResult) -> Iterator[Finding]:
         return
     bound = _bound(parts)
     local = (
-        bound.isdisjoint(EVERYWHERE) and all(_is_local(name) for name in bound)
-        if bound
-        else parts.hostname in LOOPBACK
+        bound.isdisjoint(EVERYWHERE) and all(_is_local(name) for name in bound) if bound else _is_here(parts)
     )
     if not local:
         where = (
@@ -74,6 +72,11 @@ def _redis(parts: SplitResult) -> Iterator[Finding]:
             MEANS,
             "Set requirepass, and bind it to what needs it.",
         )
+
+
+def _is_here(parts: SplitResult) -> bool:
+    """Without a name it is this machine."""
+    return (parts.hostname or "localhost") in LOOPBACK
 
 
 def _client(parts: SplitResult) -> Any:
