@@ -158,13 +158,21 @@ def unread() -> "QuerySet[Binding]":
 
 def read_capabilities(by: Actor) -> int:
     """Ask for what was never read, once per instance at a time."""
-    instances = set(unread().values_list("instance_id", flat=True).distinct())
-    asked = ConnectorJob.objects.filter(kind=JobKind.CAPABILITIES, state__lte=JobState.RUNNING)
-    instances -= set(asked.values_list("instance_id", flat=True))
-    ConnectorJob.objects.bulk_create(
-        ConnectorJob(kind=JobKind.CAPABILITIES, instance_id=pk, requested_by_name=by.name) for pk in instances
-    )
+    with transaction.atomic():
+        _hold_connectors()
+        instances = set(unread().values_list("instance_id", flat=True).distinct())
+        asked = ConnectorJob.objects.filter(kind=JobKind.CAPABILITIES, state__lte=JobState.RUNNING)
+        instances -= set(asked.values_list("instance_id", flat=True))
+        ConnectorJob.objects.bulk_create(
+            ConnectorJob(kind=JobKind.CAPABILITIES, instance_id=pk, requested_by_name=by.name)
+            for pk in instances
+        )
     return len(instances)
+
+
+def _hold_connectors() -> None:
+    """Whoever asks them something looks under this lock whether it was asked already."""
+    list(ConnectorInstance.objects.select_for_update(no_key=True).order_by("pk").values_list("pk"))
 
 
 def unchecked() -> "QuerySet[ConnectorInstance]":
@@ -178,11 +186,14 @@ def unchecked() -> "QuerySet[ConnectorInstance]":
 
 def check_connectors(by: Actor) -> int:
     """Ask how they are; what the last check said stands in the instance, so its row is needed no longer."""
-    due = list(unchecked())
-    ConnectorJob.objects.filter(kind=JobKind.CHECK, instance__in=due).delete()
-    ConnectorJob.objects.bulk_create(
-        ConnectorJob(kind=JobKind.CHECK, instance=row, requested_by_name=by.name) for row in due
-    )
+    with transaction.atomic():
+        _hold_connectors()
+        due = list(unchecked())
+        over = ConnectorJob.objects.filter(kind=JobKind.CHECK, instance__in=due, state__gt=JobState.RUNNING)
+        over.delete()
+        ConnectorJob.objects.bulk_create(
+            ConnectorJob(kind=JobKind.CHECK, instance=row, requested_by_name=by.name) for row in due
+        )
     return len(due)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
@@ -323,7 +323,7 @@ def step(*, by: Actor) -> int:
 def purge_views(before: datetime, *, by: Actor) -> int:
     """Who looked at what, but for what is held."""
     with fence.decider():
-        gone = list(old_views(before).order_by("at", "pk").values_list("pk", flat=True)[:VIEWS])
+        gone = _taken(old_views(before), VIEWS)
         if gone:
             detail = {"views": len(gone), "before": before.isoformat()}
             log.record(
@@ -331,6 +331,13 @@ def purge_views(before: datetime, *, by: Actor) -> int:
             )
             PageView.objects.filter(pk__in=gone).delete()
     return len(gone)
+
+
+def _taken(rows: "QuerySet[Any]", most: int) -> list[int]:
+    """Numbers of the oldest, which nobody else drops until the transaction ends; none that another is about to."""
+    if connection.features.has_select_for_update:
+        rows = rows.select_for_update(of=("self",), skip_locked=True)
+    return list(rows.order_by("at", "pk").values_list("pk", flat=True)[:most])
 
 
 def old_views(before: datetime) -> "QuerySet[PageView]":
@@ -341,7 +348,7 @@ def old_views(before: datetime) -> "QuerySet[PageView]":
 def purge_clicks(before: datetime, *, by: Actor) -> int:
     """Who followed a signed link. No hold names them: they belong to nothing that could be held."""
     with transaction.atomic():
-        gone = list(old_clicks(before).order_by("at", "pk").values_list("pk", flat=True)[:VIEWS])
+        gone = _taken(old_clicks(before), VIEWS)
         if gone:
             detail = {"clicks": len(gone), "before": before.isoformat()}
             log.record(
@@ -367,6 +374,10 @@ def purge_investigations(before: datetime, *, by: Actor) -> int:
     if not gone:
         return 0
     with transaction.atomic():
+        there = Investigation.objects.select_for_update().filter(pk__in=gone).order_by("pk")
+        gone = list(there.values_list("pk", flat=True))
+        if not gone:
+            return 0
         detail = {"investigations": gone}
         log.record(Kind.RETENTION_PURGED, by=by, subject=STREAM, subject_name="Investigations", detail=detail)
         Alert.objects.filter(investigation__in=gone).delete()

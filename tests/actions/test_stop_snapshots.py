@@ -157,3 +157,44 @@ def test_stop_snapshot_60s(shared_database: str, tmp_path: Path) -> None:
     assert found["Action", waiting.pk] == columns(Action.objects.get(pk=waiting.pk))
     done = len(estate.effects())
     assert sum(model == "Action" for model, _ in found) >= 21 - done
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("stop_file")
+def test_one_who_slept_over_it_spoils_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frozen while it wrote; another took its duty over and was through by the time it woke."""
+    factories.waiting_actions(2)
+    stop, chunks = pull(), snapshots._chunks
+    sleeps, slept = iter([True]), []
+
+    def sleeping(of: Stop) -> Any:
+        for at, chunk in enumerate(chunks(of)):
+            if at == 1 and next(sleeps, False):
+                slept.append(snapshots.take(of, by=RUNNER))
+            yield chunk
+
+    monkeypatch.setattr(snapshots, "_chunks", sleeping)
+    assert snapshots.take(stop, by=RUNNER) == 0
+    assert slept == [2]
+    assert list(snapshots.restored(stop.pk))
+    assert len([*folder.iterdir()]) == Event.objects.filter(kind="switch.sealed").count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("stop_file")
+def test_what_a_killed_one_left_is_dropped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir()
+    (killed, writing) = (folder / "stop-1-aa.draft", folder / "stop-1-bb.draft")
+    for path in (killed, writing):
+        path.write_bytes(b"half a line")
+    os.utime(killed, (time.time() - 2 * 86400,) * 2)
+
+    stop = pull()
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        snapshots.take(stop, by=RUNNER)
+    assert [*folder.iterdir()] == [writing], "nor does a failed one leave anything"
+
+
+def full(_: int) -> None:
+    raise OSError("No space left on device")

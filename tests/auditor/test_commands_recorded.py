@@ -116,7 +116,8 @@ def test_a_snapshot_that_is_printed_says_which(
     number = RECORDED["snapshot {made}"].prepare(run, estate)
     call_command("snapshot", number, stdout=StringIO())
     event = Event.objects.get(kind=Kind.EXPORT_MADE)
-    assert (event.subject, event.detail["file"]) == (f"stop:{number}", f"stop-{number}.sealed")
+    sealed = Event.objects.get(kind=Kind.SWITCH_SEALED)
+    assert (event.subject, event.detail["file"]) == (f"stop:{number}", sealed.detail["file"])
     call_command("snapshot", stdout=StringIO())
     assert Event.objects.filter(kind=Kind.EXPORT_MADE).count() == 1, "the list names rows of the log alone"
 

@@ -40,14 +40,23 @@ def is_broken() -> bool:
 
 def stop_everything(by: Actor) -> int:
     """Once for each bad row: an append-only log can't be put right, and somebody has to be able to resume."""
-    bad = broken()
-    for said in bad:
-        with fence.decider():
-            reason = f"The audit log is not what was written. {said}"
-            stop = Stop.pull_by_itself(StopKind.STOP, StopScope.ALL, by=by, reason=reason)
-            Surprise.objects.create(kind=SurpriseKind.AUDIT, said=said, stop=stop.pk)
-            log.record(Kind.SURPRISE_FOUND, by=by, subject="audit", detail={"said": said, "stop": stop.pk})
-    return len(bad)
+    return sum(_stop(said, by=by) for said in broken())
+
+
+def _stop(said: str, *, by: Actor) -> bool:
+    known = Surprise.objects.filter(kind=SurpriseKind.AUDIT, said=said)
+    with fence.decider():
+        if known.exists():
+            return False
+        reason = f"The audit log is not what was written. {said}"
+        stop = Stop.pull_by_itself(StopKind.STOP, StopScope.ALL, by=by, reason=reason)
+        # Whoever found it at the same moment has pulled the same stop and is through with it under this lock.
+        list(Stop.objects.select_for_update().filter(pk=stop.pk).values_list("pk"))
+        if known.exists():
+            return False
+        Surprise.objects.create(kind=SurpriseKind.AUDIT, said=said, stop=stop.pk)
+        log.record(Kind.SURPRISE_FOUND, by=by, subject="audit", detail={"said": said, "stop": stop.pk})
+    return True
 
 
 def _forged_border() -> set[str]:

@@ -6,7 +6,9 @@ the rows since; it is never loaded back, because what was sent meanwhile would b
 
 import hashlib
 import json
+import math
 import os
+import secrets
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -38,6 +40,9 @@ KEPT: Final = timedelta(days=366)
 PARTS: Final = (ActionTarget, Attempt, Plan, Vote, ActionEvidence)
 BESIDE: Final = (DeviceGroup, Safeguards, Rail, Breaker, RunnerBeat)
 SUFFIX: Final = ".sealed"
+DRAFT: Final = ".draft"
+LEFT_OVER: Final = timedelta(days=1)
+"""Nobody writes on one for so long."""
 
 
 class _ToTheMicrosecond(DjangoJSONEncoder):
@@ -69,11 +74,30 @@ def tend(by: Actor) -> int:
 
 
 def take(stop: Stop, *, by: Actor) -> int:
-    """Returns how many actions are in it. Raises OSError."""
+    """Returns how many actions are in it; 0 where somebody else was first. Raises OSError.
+
+    Whoever froze over it may wake up at any moment, so every try has a file of its own, and the log names
+    the one that counts.
+    """
     _folder().mkdir(mode=0o700, parents=True, exist_ok=True)
-    path, number, digest = _path(stop.pk), 0, hashlib.sha256()
-    draft = path.with_suffix(".draft")
-    with draft.open("wb") as file:
+    _drop_drafts()
+    path = _folder() / f"stop-{stop.pk}-{secrets.token_hex(4)}{SUFFIX}"
+    draft = path.with_suffix(DRAFT)
+    try:
+        number, digest = _write(stop, draft)
+        draft.rename(path)
+        if not _told(stop, {"file": path.name, "sha256": digest, "actions": number}, by=by):
+            path.unlink(missing_ok=True)
+            return 0
+    finally:
+        draft.unlink(missing_ok=True)
+    return number
+
+
+def _write(stop: Stop, draft: Path) -> tuple[int, str]:
+    """How many actions, and the hash of the file."""
+    number, digest = 0, hashlib.sha256()
+    with draft.open("xb") as file:
         for actions, rows in _chunks(stop):
             text = serializers.serialize("json", rows, cls=_ToTheMicrosecond)
             line = vault.seal_bytes(zlib.compress(text.encode())) + b"\n"
@@ -82,11 +106,17 @@ def take(stop: Stop, *, by: Actor) -> int:
             number += actions
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
+    return number, digest.hexdigest()
+
+
+def _told(stop: Stop, told: dict[str, Any], *, by: Actor) -> bool:
+    """False where another snapshot of it is in the log already."""
     with transaction.atomic():
-        told = {"file": path.name, "sha256": digest.hexdigest(), "actions": number}
+        list(Stop.objects.select_for_update().filter(pk=stop.pk).values_list("pk"))
+        if Event.objects.filter(kind=Kind.SWITCH_SEALED, stream=stop.ref).exists():
+            return False
         log.record(Kind.SWITCH_SEALED, by=by, subject=stop.ref, subject_name=stop.what, detail=told)
-    return number
+    return True
 
 
 def _chunks(stop: Stop) -> Iterator[tuple[int, list[models.Model]]]:
@@ -119,16 +149,14 @@ def restored(number: int) -> Iterator[models.Model]:
 
 def texts(number: int) -> Iterator[str]:
     """The same as JSON, chunk by chunk, once the whole file is known to be the one. Raises Unreadable."""
-    path = _path(number)
-    told = reading.genuine([f"stop:{number}"], [Kind.SWITCH_SEALED])
-    if not told:
-        raise Unreadable(f"The audit log knows of no snapshot of stop {number}.")
+    told = _said_of(number)
+    path = _folder() / told["file"]
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise Unreadable(f"{path} can't be read: {error.strerror}.") from error
-    if found != told[-1]["detail"]["sha256"]:
+    if found != told["sha256"]:
         raise Unreadable(f"{path} is not the snapshot that was taken.")
     with path.open("rb") as file:
         for line in file:
@@ -139,7 +167,7 @@ def handed_out(number: int, *, by: Actor) -> list[dict[str, Any]]:
     """All rows of one as JSON; that they were given to somebody is itself an event. Raises Unreadable."""
     with transaction.atomic():
         rows = [row for text in texts(number) for row in json.loads(text)]
-        told = {"file": _path(number).name, "rows": len(rows)}
+        told = {"file": _said_of(number)["file"], "rows": len(rows)}
         log.record(Kind.EXPORT_MADE, by=by, subject=f"stop:{number}", detail=told)
     return rows
 
@@ -167,21 +195,50 @@ def _folder() -> Path:
     return Path(settings.SNAPSHOTS_DIR)
 
 
-def _path(number: int) -> Path:
-    return _folder() / f"stop-{number}{SUFFIX}"
+def _said_of(number: int) -> dict[str, Any]:
+    """What the log says of its file. Raises Unreadable."""
+    told = reading.genuine([f"stop:{number}"], [Kind.SWITCH_SEALED])
+    if not told:
+        raise Unreadable(f"The audit log knows of no snapshot of stop {number}.")
+    detail: dict[str, Any] = told[-1]["detail"]
+    return detail
+
+
+def _drop_drafts() -> None:
+    """Of whoever was killed over one."""
+    for path in _older_than(LEFT_OVER, DRAFT):
+        path.unlink(missing_ok=True)
 
 
 def _outlived() -> list[Path]:
-    oldest = time.time() - KEPT.total_seconds()
-    return [path for path in _folder().glob(f"*{SUFFIX}") if path.stat().st_mtime < oldest]
+    return _older_than(KEPT, SUFFIX)
+
+
+def _older_than(age: timedelta, suffix: str) -> list[Path]:
+    oldest = time.time() - age.total_seconds()
+    return [path for path in _folder().glob(f"*{suffix}") if _changed_at(path) < oldest]
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        # Somebody else has dropped it this moment.
+        return math.inf
 
 
 def _purge(by: Actor) -> int:
-    gone = _outlived()
-    for path in gone:
-        path.unlink(missing_ok=True)
+    gone = [path.name for path in _outlived() if _is_dropped(path)]
     if gone:
         with transaction.atomic():
-            names = [path.name for path in gone]
-            log.record(Kind.RETENTION_PURGED, by=by, subject="snapshots", detail={"files": names})
+            log.record(Kind.RETENTION_PURGED, by=by, subject="snapshots", detail={"files": gone})
     return len(gone)
+
+
+def _is_dropped(path: Path) -> bool:
+    """By us: one file is told of once."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True

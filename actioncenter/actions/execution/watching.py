@@ -1,6 +1,7 @@
 """Housekeeping of stops and runners: what ends by itself, what has become quiet, who has fallen silent."""
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -38,10 +39,7 @@ def mind_stops(by: Actor) -> int:
     for stop in _over():
         done += _end(stop, by=by)
     done += sum(_grow_quiet(stop) for stop in _loud())
-    for stop in _forgotten():
-        with transaction.atomic():
-            stop.remind()
-        done += 1
+    done += sum(_remind(stop, _forgotten) for stop in _forgotten())
     return done + sum(_press(stop, by=by) for stop in _lingering())
 
 
@@ -73,9 +71,18 @@ def _press(stop: Stop, *, by: Actor) -> int:
         for action in stopped.actions_in_flight(stop):
             running.give_up(action, by=by, comment=f"{stop.title}, and it was still running after 4 hours.")
     at = f"{stop.pulled_at + CLOSES_AFTER:%H:%M} UTC"
+    said = f"{number} in flight, {'asked to stop now' if over else f'cancelled at {at}'}"
+    return _remind(stop, _lingering, said)
+
+
+def _remind(stop: Stop, due: "Callable[[], QuerySet[Stop]]", said: str = "") -> bool:
+    """False where another runner has said it meanwhile: then it is no longer due."""
     with transaction.atomic():
-        stop.remind(f"{number} in flight, {'asked to stop now' if over else f'cancelled at {at}'}")
-    return 1
+        list(Stop.objects.select_for_update().filter(pk=stop.pk).values_list("pk"))
+        if not due().filter(pk=stop.pk).exists():
+            return False
+        stop.remind(said)
+    return True
 
 
 def _forgotten() -> "QuerySet[Stop]":

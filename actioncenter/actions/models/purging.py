@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from actioncenter.actions.catalogue import CATALOGUE
@@ -91,7 +91,11 @@ def old_artefacts(before: datetime) -> "QuerySet[Artefact]":
 def purge_artefacts(before: datetime, *, by: Actor) -> int:
     """The oldest, so many at once; how many that were. The action and its log keep name, size and hash."""
     with transaction.atomic():
-        rows = list(old_artefacts(before).order_by("pk")[:ARTEFACTS_AT_ONCE])
+        old = old_artefacts(before).order_by("pk")
+        if connection.features.has_select_for_update:
+            # What another is about to drop is told of once, by it.
+            old = old.select_for_update(of=("self",), skip_locked=True)
+        rows = list(old[:ARTEFACTS_AT_ONCE])
         if rows:
             names = [{"action": row.action_id, "name": row.name, "sha256": row.sha256} for row in rows]
             detail = {"artefacts": names}

@@ -6,6 +6,7 @@ When one was last confirmed stands in the audit log: set, raised, lowered or sai
 from datetime import timedelta
 from typing import Any, Final
 
+from django.db import transaction
 from django.db.models import CharField, Exists, F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
@@ -44,8 +45,16 @@ def to_tell() -> "QuerySet[Any]":
 
 def tell() -> int:
     """Say to the admins what has to be looked at; returns of how many groups."""
-    rows = list(to_tell())
-    for group in rows:
+    return sum(_tell(pk) for pk in list(to_tell().values_list("pk", flat=True)))
+
+
+def _tell(pk: int) -> bool:
+    """One at a time under a lock: only the notice itself says that it was told."""
+    with transaction.atomic():
+        list(DeviceGroup.objects.select_for_update(no_key=True).filter(pk=pk).values_list("pk"))
+        group = to_tell().filter(pk=pk).first()
+        if group is None:
+            return False
         level = LEVEL_LABELS[AutomationLevel(group.level)]
         notify_admins(
             NOTICE,
@@ -53,4 +62,4 @@ def tell() -> int:
             url=f"/settings/groups/{group.pk}",
             severity=Severity.WARNING,
         )
-    return len(rows)
+    return True

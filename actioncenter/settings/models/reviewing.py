@@ -116,15 +116,15 @@ class Reviewed(models.Model):
         )
 
     @classmethod
-    def to_tell(cls, figures: Safeguards) -> "tuple[list[Self], list[Self]]":
+    def to_tell(cls, figures: Safeguards) -> "tuple[ReviewedQuerySet[Self], ReviewedQuerySet[Self]]":
         """(soon, over): what admins haven't been told of since the last review."""
         now = timezone.now()
         over = cls.objects.lapsed(figures)
         soon = cls.objects.due(figures, at=now + NOTICE_BEFORE).exclude(pk__in=over.values("pk"))
         began = figures.suppressing_since
         return (
-            list(soon.filter(_untold("reminded_at", began))),  # type: ignore[arg-type]
-            list(over.filter(_untold("lapsed_at", began))),  # type: ignore[arg-type]
+            soon.filter(_untold("reminded_at", began)),  # type: ignore[return-value]
+            over.filter(_untold("lapsed_at", began)),
         )
 
     @classmethod
@@ -132,18 +132,22 @@ class Reviewed(models.Model):
         """Remind admins of what will lapse, and say what has."""
         with transaction.atomic():
             soon, over = cls.to_tell(figures)
-            for row in soon:
-                row._say("will stop", "reminded_at", Severity.WARNING)
-            for row in over:
-                row._say("no longer works", "lapsed_at", Severity.URGENT)
-                at = row.reviewed_at.isoformat()
-                row._record(Kind.SUPPRESSION_LAPSED, by=by, before=at, after=at)
-        return len(soon) + len(over)
+            told = [row._say(soon, "will stop", "reminded_at", Severity.WARNING) for row in list(soon)]
+            for row in list(over):
+                lapsed = row._say(over, "no longer works", "lapsed_at", Severity.URGENT)
+                if lapsed:
+                    at = row.reviewed_at.isoformat()
+                    row._record(Kind.SUPPRESSION_LAPSED, by=by, before=at, after=at)
+                told.append(lapsed)
+        return sum(told)
 
-    def _say(self, what: str, mark: str, severity: Severity) -> None:
-        type(self).objects.filter(pk=self.pk).update(**{mark: Now()})
+    def _say(self, rows: "ReviewedQuerySet[Self]", what: str, mark: str, severity: Severity) -> bool:
+        """False where another runner has said it or somebody renewed it: it is one of these rows no more."""
+        if not rows.filter(pk=self.pk).update(**{mark: Now()}):
+            return False
         title = f"{self.SUBJECT.capitalize()} {self}: its review is due, it {what}"
         notify_admins(f"suppression_{mark[:-3]}", title=title, url=PAGE, severity=severity)
+        return True
 
 
 def _untold(mark: str, began: datetime | None) -> Q:
