@@ -1,6 +1,6 @@
 """A list as a file, for pages and the command; taking it is itself an event."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from actioncenter.actions.queries.targets import Targets
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
+from actioncenter.web.sheets import as_csv
 from actioncenter.web.statements import Compiled
 from actioncenter.web.streams import csv_rows, json_rows
 
@@ -39,6 +40,12 @@ def export_targets(asked: Targets, form: str, *, by: Actor, address: str) -> Ite
     """As `export`, the targets of one action."""
     _record("list:targets", {"list": address, "format": form}, by=by)
     return _pieces(target_statement(asked), TARGET_COLUMNS, form)
+
+
+def export_figures(head: Sequence[str], rows: Iterable[Sequence[object]], *, by: Actor, address: str) -> str:
+    """A report as CSV, short enough to be held; recorded as `export` is."""
+    _record("list:reports", {"list": address, "format": "csv"}, by=by)
+    return as_csv(head, rows)
 
 
 def _record(subject: str, detail: Mapping[str, Any], *, by: Actor) -> None:

@@ -1,7 +1,7 @@
 """The filters of both tabs. What is wrong with a value is said and the value ignored."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -62,6 +62,24 @@ PERIODS: Final = [
     ("half", "past 6 months"),
 ]
 
+REPORT_SPANS: Final[Mapping[str, timedelta]] = {
+    "week": timedelta(days=7),
+    "month": timedelta(days=30),
+    "quarter": timedelta(days=91),
+    "half": timedelta(days=183),
+    "year": timedelta(days=365),
+}
+REPORT_PERIODS: Final = [
+    ("week", "past week"),
+    ("month", "past 30 days"),
+    ("quarter", "past 3 months"),
+    ("half", "past 6 months"),
+    ("year", "past year"),
+]
+DEFAULT_PERIOD: Final = "month"
+DAYS: Final = ("first", "last")
+LONGEST_REPORT: Final = timedelta(days=366, hours=1)
+"""A leap year, on whose days clocks were changed."""
 SOONEST: Final = [("hour", "within an hour"), ("shift", "within 8 hours"), ("day", "within a day")]
 
 
@@ -137,6 +155,21 @@ class NumberOf(django_filters.Filter):  # type: ignore[misc]  # the library ship
         super().__init__(label=label, min_value=1, max_value=LARGEST)
 
 
+class DayField(forms.DateField):
+    def clean(self, value: Any) -> date | None:
+        try:
+            day: date | None = super().clean(value)
+        except forms.ValidationError:
+            raise forms.ValidationError("Write it as 2026-11-30.") from None
+        if day is not None and day.year not in YEARS:
+            raise forms.ValidationError("Choose a year of this century.")
+        return day
+
+
+class DayOf(django_filters.Filter):  # type: ignore[misc]  # the library ships no types
+    field_class = DayField
+
+
 class ActionFilter(Narrowing):
     """Cleans what stands in an address into criteria for actions.queries."""
 
@@ -203,6 +236,60 @@ class TargetFilter(Narrowing):
         self.form.is_valid()
         # Chosen by links that say how many there are.
         del self.form.fields["state"]
+
+
+class ReportFilter(Narrowing):
+    """What a report counts: a rolling period or whole days, and one group or all of them."""
+
+    since = _choice("Time", REPORT_PERIODS)
+    first = DayOf(label="First day")
+    last = DayOf(label="Last day")
+    zone = ZoneOf(label="Zone", max_length=64)
+    group = _choice("Group", [])
+
+    def __init__(self, data: QueryDict, *, viewer: Viewer) -> None:
+        data = data.copy()
+        if data.get("since") or not any(data.get(name) for name in DAYS):
+            # A period that is chosen takes the place of days, and there always is one of them.
+            data["since"] = data.get("since") or DEFAULT_PERIOD
+            for name in (*DAYS, "zone"):
+                data.pop(name, None)
+        super().__init__(data, queryset=User.objects.none())
+        self.filters["group"].extra["choices"] = _shared(viewer.once("groups", lambda: _groups(viewer)))
+        self.form.is_valid()
+        self.viewer = viewer
+        self._check_days()
+
+    @property
+    def period(self) -> tuple[datetime, datetime]:
+        """Its first moment, and the one that is no longer in it."""
+        chosen, now = self.chosen, self.viewer.now
+        if not any(name in chosen for name in DAYS):
+            return now - REPORT_SPANS[chosen.get("since", DEFAULT_PERIOD)], now
+        zone = self.zone_shown
+        last: date = chosen.get("last") or now.astimezone(zone).date()
+        first: date = chosen.get("first") or last - REPORT_SPANS[DEFAULT_PERIOD] + timedelta(days=1)
+        begin, end = (datetime.combine(day, time(), zone) for day in (first, last + timedelta(days=1)))
+        return begin.astimezone(UTC), end.astimezone(UTC)
+
+    @property
+    def zone_shown(self) -> ZoneInfo:
+        """In which days begin and end, and in which the report speaks of times."""
+        return ZoneInfo(self.chosen.get("zone", self.viewer.zone.key))
+
+    def _check_days(self) -> None:
+        """Days that are no period are said to be none, like a value that is none."""
+        since, until = self.period
+        wrong = None
+        if since >= min(until, self.viewer.now):
+            wrong = ("first", "It has to lie before today and not after the last day.")
+        elif until - since > LONGEST_REPORT:
+            wrong = ("first", "A report covers a year at most.")
+        if wrong is not None:
+            name = wrong[0] if "first" in self.chosen else "last"
+            self.form.add_error(name, wrong[1])
+            for day in DAYS:
+                self.form.cleaned_data.pop(day, None)
 
 
 def _groups(viewer: Viewer) -> list[tuple[str, str]]:

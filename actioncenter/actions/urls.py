@@ -1,6 +1,6 @@
 from django.urls import path
 
-from actioncenter.actions.views import handover, reviews, saved
+from actioncenter.actions.views import handover, reports, reviews, saved
 from actioncenter.actions.views.artefacts import artefact_file
 from actioncenter.actions.views.assigning import assign, comment, defer, give_back, hand_over, take
 from actioncenter.actions.views.bulk import bulk
@@ -38,6 +38,8 @@ urlpatterns = [
     path("action-center/views/save", saved.save, name="save_view"),
     path("action-center/views/<int:pk>/rename", saved.rename, name="rename_view"),
     path("action-center/views/<int:pk>/remove", saved.remove, name="remove_view"),
+    path("reports/", reports.reports, name="reports"),
+    path("reports/figures.csv", reports.reports_file, name="reports_file"),
     path("action-center/reviews", reviews.reviews, name="reviews"),
     path("action-center/reviews/<int:pk>", reviews.judge, name="judge"),
 ]

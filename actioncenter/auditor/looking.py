@@ -15,7 +15,8 @@ from typing import Final, Generic, TypeVar
 from django.conf import settings
 from django.db import close_old_connections, connection
 from django.db.models import Model
-from django.http import HttpResponseBase
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from actioncenter.accounts.models import User
@@ -46,6 +47,7 @@ SUBJECTS: Final[Mapping[str, tuple[str, str]]] = {
     "actions:history": ("action", "open"),
 }
 """View or app -> what its address names, and the name of the number in it."""
+SHOWN: Final = "actioncenter_shown"
 GetResponse = Callable[[AnyRequest], HttpResponseBase]
 
 
@@ -116,7 +118,8 @@ def noted(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: AnyRequest) -> HttpResponseBase:
         response = get_response(request)
-        if isinstance(request.user, User) and response.status_code == 200 and is_view(request):
+        opened = is_view(request) or hasattr(request, SHOWN)
+        if isinstance(request.user, User) and response.status_code == 200 and opened:
             views.note(_view(request, request.user))
         return response
 
@@ -148,7 +151,14 @@ def _view(request: AnyRequest, user: User) -> PageView:
     )
 
 
+def shown(request: HttpRequest, subject: str) -> None:
+    """Note that the answer to what changes something shows this too, as the next action after a decision."""
+    setattr(request, SHOWN, subject)
+
+
 def _subject(request: AnyRequest, page: str) -> str:
+    if hasattr(request, SHOWN):
+        return str(getattr(request, SHOWN))
     known = SUBJECTS.get(page) or SUBJECTS.get(page.partition(":")[0])
     if known is None or request.resolver_match is None:
         return ""

@@ -10,12 +10,13 @@ LEAVES_NOTHING: Final[Mapping[str, str]] = {
 }
 TAKEN_AWAY: Final = frozenset({
     "settings:authority_file", "auditor:report_file", "actions:export", "actions:targets_file", "actions:artefact_file",
+    "actions:reports_file",
 })  # fmt: skip
 """Addresses that only answer, and what they answer leaves the house."""
 READ_ONLY: Final = frozenset({
     "home", "notices", "live:counts", "investigations:list", "investigations:detail", "investigations:devices", "investigations:device", "investigations:file",
     "actions:pending", "actions:history", "actions:detail", "actions:targets", "actions:assign", "actions:handovers", "actions:handover",
-    "actions:reviews", "actions:saved_views", "ops:metrics", "ops:health",
+    "actions:reviews", "actions:reports", "actions:saved_views", "ops:metrics", "ops:health",
     "auditor:events", "auditor:event", "auditor:story", "auditor:verification", "auditor:looks", "auditor:reports",
     "auditor:report", "feeds:click", "feeds:clicks", "feeds:overview", "feeds:pull", "feeds:pull_by_address", "preferences", "settings:authority", "auditor:retention", "settings:connector", "settings:connectors", "settings:streams", "settings:groups", "settings:group", "settings:rules", "settings:stops",
 })  # fmt: skip

@@ -84,6 +84,19 @@ def test_opening_a_row_beside_the_list_is_one(mira: Client, views: looking.Batch
     assert [subject for *_, subject in seen(views)] == [f"action:{action.pk}"]
 
 
+def test_what_a_decision_leads_on_to_is_one(mira: Client, views: looking.Batches[PageView]) -> None:
+    """The next action comes with the answer, and nobody asks for it by itself."""
+    first, second = factories.waiting_actions(2)
+    form = {"comment": "Bad.", "revision": 1, "then": second.pk, "next": "/action-center/pending"}
+    pane: Any = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "aside#pane"}
+    answer = mira.post(f"/action-center/actions/{first.pk}/approve", form, **pane)
+
+    assert answer.status_code == 200
+    assert [(page, subject) for _, page, subject in seen(views)] == [
+        ("actions:decide", f"action:{second.pk}")
+    ]
+
+
 def test_a_page_writes_nothing_itself(mira: Client, views: looking.Batches[PageView]) -> None:
     mira.get("/")
     with CaptureQueriesContext(connection) as caught:

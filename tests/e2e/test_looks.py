@@ -33,6 +33,7 @@ NO_PAGES = {
     "actions:bulk": "only POST",
     "actions:export": "a file",
     "actions:targets_file": "a file",
+    "actions:reports_file": "a file",
     "actions:defer": "only POST",
     "actions:hand_over": "only POST",
     "actions:offer_handover": "only POST",

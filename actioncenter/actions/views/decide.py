@@ -25,6 +25,7 @@ from actioncenter.actions.views.lost import conflicted, lost
 from actioncenter.actions.views.refusing import refused
 from actioncenter.actions.views.state import ListState
 from actioncenter.audit.actor import Actor
+from actioncenter.auditor.looking import shown
 from actioncenter.live.tag import action_tag
 from actioncenter.settings.access import within
 from actioncenter.web import htmx
@@ -198,7 +199,9 @@ def _done(request: HttpRequest, viewer: Viewer, action: Action, sent: Sent, said
         return redirect(back)
     following = within(Action.objects.all(), viewer.scope).filter(pk=sent["then"]).first()
     context = _pane(viewer, following or action, back)
-    context |= {"said": said, "decided": action} if following else {}
+    if following:
+        context |= {"said": said, "decided": action}
+        shown(request, f"action:{following.pk}")
     tag: str = context["action"]["ptag"]
     response = htmx.live(render(request, "actions/_decided.html", context), tag)
     response["HX-Trigger"] = htmx.CHANGED
