@@ -36,6 +36,12 @@ LEGEND: Final = (
 )  # fmt: skip
 
 
+OF_ALL: Final = (
+    "Ended", "Automatic", "By hand", "Waited", "Approved", "Rejected", "Expired", "Withdrawn", "Undone", "In 7 days",
+)  # fmt: skip
+OF_PEOPLE: Final = ("Decided", "Approved", "Rejected", "Undone", "In 7 days")
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """A chart, and the table with its numbers. The first cell of a row names it and may be text from outside."""
@@ -259,36 +265,38 @@ def _measured(row: Figures, *, decide: bool) -> int:
 
 
 def _rates(report: Report, by: By) -> Card:
+    """People are told apart by what they decided; what nobody decided is nobody's."""
     rows = report.split(by)
+    people = by is By.PERSON
+    legend = [each for each in LEGEND if not people or each[0] in ("approved", "rejected")]
     drawn = [
-        Bars(_short(report.name_of(row)), f"{row.counts.ended:,}", [(kind, getattr(row.counts, kind)) for kind, _ in LEGEND])
+        Bars(_short(report.name_of(row)), f"{row.counts.ended:,}", [(kind, getattr(row.counts, kind)) for kind, _ in legend])
         for row in rows[:DRAWN]
     ]  # fmt: skip
-    head = ("Ended", "Automatic", "Waited", "Approved", "Rejected", "Expired", "Undone", "In 7 days")
+    every = "Approved, rejected, expired and withdrawn are shares of what waited; undone of what was done."
     return Card(
         "rates",
         f"What became of them, by {SPLITS[by]}",
-        f"{report.whole.counts.ended:,} ended",
+        f"{sum(row.counts.ended for row in rows):,} {'decided' if people else 'ended'}",
         full_bars(drawn),
-        (SPLITS[by].capitalize(), *head),
-        [(report.name_of(row), _rates_of(row)) for row in rows[:LISTED]],
-        says="What each is made of: automatic, by hand, approved, rejected, expired and withdrawn.",
-        note="Approved, rejected and expired are shares of what waited; undone of what was done.",
+        (SPLITS[by].capitalize(), *(OF_PEOPLE if people else OF_ALL)),
+        [(report.name_of(row), _rates_of(row, people=people)) for row in rows[:LISTED]],
+        says=f"What each is made of: {', '.join(label.lower() for _, label in legend)}.",
+        note="Undone is a share of what was done." if people else every,
         wide=True,
-        legend=LEGEND,
+        legend=legend,
         more=max(0, len(rows) - LISTED),
     )
 
 
-def _rates_of(row: Figures) -> list[str]:
+def _rates_of(row: Figures, *, people: bool) -> list[str]:
     counts = row.counts
-    return [
-        f"{counts.ended:,}",
-        share(counts.automatic, counts.ended),
-        f"{counts.waited:,}",
-        *(share(number, counts.waited) for number in (counts.approved, counts.rejected, counts.expired)),
-        *(share(number, counts.done) for number in (counts.undone, counts.regretted)),
-    ]
+    undone = [share(number, counts.done) for number in (counts.undone, counts.regretted)]
+    ways = (counts.approved, counts.rejected, counts.expired, counts.withdrawn)
+    if people:
+        return [f"{counts.decided:,}", *(share(number, counts.decided) for number in ways[:2]), *undone]
+    alone = [share(number, counts.ended) for number in (counts.automatic, counts.by_hand)]
+    return [f"{counts.ended:,}", *alone, f"{counts.waited:,}", *(share(number, counts.waited) for number in ways), *undone]  # fmt: skip
 
 
 def _short(name: str) -> str:

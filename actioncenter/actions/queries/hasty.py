@@ -19,7 +19,7 @@ KEPT: Final = timedelta(days=90)
 """Signals are about people: what is older isn't looked at."""
 TEAM: Final = 5
 """People. Of fewer a figure would tell what single ones did."""
-READING: Final = 8
+READING: Final = 10
 """Seconds that the shortest pane takes at ten words each, twice as many as fast readers manage."""
 WAYS: Final = (
     "1",

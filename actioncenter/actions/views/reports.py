@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from actioncenter.accounts.request import Request, actor_of
 from actioncenter.actions.exporting import export_figures
-from actioncenter.actions.filters import ReportFilter
+from actioncenter.actions.filters import DEFAULT_PERIOD, ReportFilter
 from actioncenter.actions.queries import Viewer, viewer_of
 from actioncenter.actions.queries.hasty import hasty
 from actioncenter.actions.queries.reports import COUNTED, Asked, By, figures
@@ -86,7 +86,13 @@ def reports(request: HttpRequest) -> HttpResponse:
     for complaint in state.complaints:
         messages.warning(request, complaint)
     report = _report(state, [state.by])
-    context = {**_bar(state), "empty": EMPTY, "empty_icon": "report", "cards": [], "tiles": []}
+    context = {
+        **_bar(state),
+        "empty": {**EMPTY, "url": _usual(state), "label": "The past 30 days of all groups"},
+        "empty_icon": "report",
+        "cards": [],
+        "tiles": [],
+    }
     if report.figures:
         whole = report.whole
         context |= {"tiles": tiles(report), "cards": cards(report, state.by)}
@@ -116,6 +122,13 @@ def _bar(state: ReportState) -> dict[str, Any]:
 
 def _choices(state: ReportState, name: str) -> list[tuple[str, str]]:
     return [(str(value), str(label)) for value, label in state.narrowing.form.fields[name].choices]
+
+
+def _usual(state: ReportState) -> str:
+    """Where more may be; empty where this is that already."""
+    url = state.url(without=["since", "first", "last", "zone", "group"])
+    chosen = state.narrowing.chosen
+    return "" if chosen == {"since": DEFAULT_PERIOD} else url
 
 
 def _split_url(state: ReportState, by: By) -> str:
