@@ -103,8 +103,8 @@ def spans(rows: Sequence[Span]) -> Chart:
         line = Part("span", _share(half), _share(max(most - half, THIN)))
         y = at * LINE + BAR
         made.append(Row(row.name, row.value, at * LINE + TEXT, y, [line], dot=_share(half), dot_y=y + 4))
-    foot = len(rows) * LINE
-    return Chart(foot + FOOT, made, list(_ticks(longest)), foot + TEXT)
+    foot, ticks = len(rows) * LINE, list(_ticks(longest))
+    return Chart(foot + (FOOT if ticks else 0), made, ticks, foot + TEXT)
 
 
 def _parts(numbers: Sequence[tuple[str, int]], whole: int) -> Iterator[Part]:

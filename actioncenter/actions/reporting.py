@@ -243,7 +243,7 @@ def _times(report: Report, by: By, which: str, title: str) -> Card:
     return Card(
         f"{which}-times",
         title,
-        f"{span(whole.half)} · {span(whole.most)}",
+        f"p50 {span(whole.half)} · p95 {span(whole.most)}",
         spans(drawn),
         (SPLITS[by].capitalize(), "Decided" if decide else "Done", "p50", "p95"),
         [

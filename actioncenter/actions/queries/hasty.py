@@ -13,7 +13,7 @@ from actioncenter.auditor.models import PageView
 from actioncenter.web.keyset import compiled
 from actioncenter.web.statements import rows_of
 
-COUNTED: Final = 50_000
+COUNTED: Final = 20_000
 """Votes at most."""
 KEPT: Final = timedelta(days=90)
 """Signals are about people: what is older isn't looked at."""

@@ -29,10 +29,10 @@ from actioncenter.actions.models import Action
 from actioncenter.actions.queries.criteria import UNDONE
 from actioncenter.actions.queries.raw import stamp
 from actioncenter.settings.access import Scope, within
-from actioncenter.web.keyset import as_text, compiled
+from actioncenter.web.keyset import compiled
 from actioncenter.web.statements import rows_of
 
-COUNTED: Final = 250_000
+COUNTED: Final = 100_000
 """Actions at most. A report looks at no more, and says so."""
 REGRET: Final = timedelta(days=7)
 OTHERS: Final = 0
@@ -44,8 +44,6 @@ AUTOMATIC: Final = 0
 HOWS: Final = (
     AUTOMATIC, Decision.NOT_REQUIRED, Decision.APPROVED, Decision.REJECTED, Decision.EXPIRED, Decision.WITHDRAWN,
 )  # fmt: skip
-RANKED: Final = ("decide_s", "remedy_s")
-"""The spans that percentiles are taken of."""
 
 
 class By(StrEnum):
@@ -173,7 +171,7 @@ COLUMNS: Final[Mapping[str, Any]] = {
     "undo_s": _span("history_at", "undone_by__created_at", UNDONE_BY_PEOPLE),
     "decide_s": _span("created_at", "decided_at", BY_PEOPLE),
     "remedy_s": _span("created_at", "history_at", WAS_DONE),
-    "ended": as_text("history_at"),
+    "ended": F("history_at"),
 }  # fmt: skip
 """Of the rows that are counted. Deciding and doing are measured from when an action was proposed."""
 
@@ -204,30 +202,34 @@ def _keys(by: By, asked: Asked) -> tuple[str, str, str]:
 
 
 def _part(by: By | None, key: str, name: str, condition: str) -> str:
-    """One row for each key. Nulls are ranked among themselves, so that they push nothing along."""
-    ranks = ", ".join(
-        f"ROW_NUMBER() OVER (PARTITION BY {key}, {span} IS NULL ORDER BY {span}) AS {span}_at,"
-        f" COUNT({span}) OVER (PARTITION BY {key}) AS {span}_of"
-        for span in RANKED
-    )
-    times = ", ".join(
-        f"MIN(CASE WHEN {span} IS NOT NULL AND {span}_at * 100 >= {span}_of * {share} THEN {span} END)"
-        for span in RANKED
-        for share in (50, 95)
-    )
+    """One row for each key."""
     hows = ", ".join(f"COUNT(CASE WHEN how = {how:d} THEN 1 END)" for how in HOWS)
     regret = int(REGRET.total_seconds())
-    return (
-        f"SELECT '{by or ''}', {key}, {name}, COUNT(*), {hows}, SUM(done), SUM(undone),"  # noqa: S608 - constants
-        f" COUNT(CASE WHEN undo_s <= {regret} THEN 1 END), {times}, MIN(ended)"
-        f" FROM (SELECT counted.*, {ranks} FROM counted WHERE {condition}) AS ranked_{by or 'all'}"
-        f"{f' GROUP BY {key}' if by else ''}"
+    counts = (
+        f"SELECT '{by or ''}' AS split, {key} AS k, {name}, COUNT(*), {hows}, SUM(done), SUM(undone),"  # noqa: S608 - constants
+        f" COUNT(CASE WHEN undo_s <= {regret} THEN 1 END), CAST(MIN(ended) AS text)"
+        f" FROM counted WHERE {condition}{f' GROUP BY {key}' if by else ''}"
     )
+    return (
+        f"SELECT c.*, d.half, d.most, r.half, r.most FROM ({counts}) AS c"  # noqa: S608 - constants
+        f" LEFT JOIN ({_times('decide_s', key, condition)}) AS d ON d.k = c.k"
+        f" LEFT JOIN ({_times('remedy_s', key, condition)}) AS r ON r.k = c.k"
+    )
+
+
+def _times(span: str, key: str, condition: str) -> str:
+    """Half and most by key. CUME_DIST says how large a part didn't take longer."""
+    ranked = (
+        f"SELECT {key} AS k, {span} AS s, CUME_DIST() OVER (PARTITION BY {key} ORDER BY {span}) AS part"  # noqa: S608 - constants
+        f" FROM counted WHERE {condition} AND {span} IS NOT NULL"
+    )
+    half, most = (f"MIN(CASE WHEN part >= {part} THEN s END)" for part in ("0.5", "0.95"))
+    return f"SELECT k, {half} AS half, {most} AS most FROM ({ranked}) AS ranked GROUP BY k"  # noqa: S608
 
 
 def _figures(row: Sequence[Any]) -> Figures:
     by, key, name, *numbers = row
-    *counts, half, most, remedy_half, remedy_most, oldest = numbers
+    *counts, oldest, half, most, remedy_half, remedy_most = numbers
     return Figures(
         By(by) if by else None,
         key,
