@@ -108,6 +108,8 @@ def test_names_in_lists(world: World) -> None:
         "/notices",
         "/action-center/handover",
         "/action-center/reviews",
+        "/reports/?by=group",
+        "/reports/?by=person",
     ):
         world.look(address)
         following = world.page.locator(".foot a", has_text="Next")
