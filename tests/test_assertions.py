@@ -1,5 +1,8 @@
 """The domain's assertions by number: each one has a test, or an expected failure that says what it waits for."""
 
+import csv
+import io
+import random
 import re
 import threading
 from collections.abc import Callable
@@ -10,6 +13,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
 from django.db.models import F
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -25,6 +29,7 @@ from investigations.enums import InvestigationState, IsolationState
 from investigations.models import Device, Investigation
 from tests import factories
 from tests.actions.conftest import RUNNER, estate, run
+from tests.actions.varied import table
 
 __all__ = ["estate", "run"]
 Run = Callable[..., None]
@@ -129,9 +134,29 @@ def test_assertion_16_undo_on_one_device_leaves_the_others(run: Run) -> None:
     assert second.undone_by is None
 
 
-@pytest.mark.xfail(strict=True, reason="waits for: apply to N more instances of this file")
-def test_assertion_16_more_instances_covers_exactly_the_same_hash() -> None:
-    assert hasattr(Action, "more_instances")
+def test_assertion_16_more_instances_covers_exactly_the_same_hash(run: Run, client: Client) -> None:
+    """The same file, still quarantined, in a group that the person sees; not another file, nor what was released."""
+    home, same = factories.group(), "a" * 64
+    first, second, released, hidden, other = (
+        factories.waiting_action(group, sha256=sha256)
+        for group, sha256 in [(home, same)] * 3 + [(factories.closed_group(), same), (home, "b" * 64)]
+    )
+    for action in (first, second, released, hidden, other):
+        action.approve(by=factories.person("noa").actor())
+    run(first, second, released, hidden, other)
+    run(released.undo(by=factories.person("sam").actor(), comment="this one only"))
+    client.force_login(factories.person("mira"))
+    page = f"/action-center/actions/{first.pk}"
+    assert "Apply to 1 more instance of this file" in client.get(page).content.decode()
+
+    client.post(f"{page}/undo", {"comment": "our own tool", "instances": "1"})
+
+    undos = Action.objects.filter(undo_of__isnull=False, approval_id__isnull=False)
+    assert set(undos.values_list("undo_of", flat=True)) == {first.pk, second.pk}
+    assert len(set(undos.values_list("approval_id", flat=True))) == 1
+    run(*undos)
+    held = ActionTarget.objects.filter(in_force=True).values_list("action", flat=True)
+    assert set(held) == {hidden.pk, other.pk}
 
 
 def test_assertion_17_isolate_isolate_release_release_ends_released(run: Run) -> None:
@@ -180,9 +205,17 @@ def test_assertion_20_each_responder_has_his_own_area(run: Run) -> None:
     assert mail_row.decision == Decision.APPROVED
 
 
-@pytest.mark.xfail(strict=True, reason="waits for: export of the filtered list as CSV")
-def test_assertion_21_csv_equals_the_filtered_list() -> None:
-    assert reverse("actions:export")
+@pytest.mark.parametrize("tab", ["pending", "history"])
+def test_assertion_21_csv_equals_the_filtered_list(tab: str, client: Client) -> None:
+    table(80, random.Random(21))
+    factories.waiting_action(factories.closed_group())
+    client.force_login(factories.person("mira"))
+    everything = exported(client, tab, "")
+    for query in ("?type=isolate", "?q=invoice&sort=-target", "?verdict=malicious&sort=action"):
+        found = exported(client, tab, query)
+        assert found == listed(client, tab, query), query
+        assert 0 < len(found) < len(everything), query
+    assert everything == listed(client, tab, "")
 
 
 @pytest.mark.xfail(strict=True, reason="waits for: growth of an investigation's scope")
@@ -241,6 +274,23 @@ def test_assertion_26_every_change_leaves_an_event_with_person_and_time(run: Run
         "Noa Levi", {"level": "SEMI_ALL"}, {"level": "NONE"},
     )  # fmt: skip
     assert not Event.objects.filter(actor_name="").exists()
+
+
+def exported(client: Client, tab: str, query: str) -> list[int]:
+    """Numbers in the CSV of a list, in its order."""
+    answer = client.get(reverse("actions:export", args=[tab, "csv"]) + query)
+    lines = io.StringIO(b"".join(answer.streaming_content).decode(), newline="")  # type: ignore[attr-defined]
+    return [int(row["Number"]) for row in csv.DictReader(lines)]
+
+
+def listed(client: Client, tab: str, query: str) -> list[int]:
+    """Numbers on all pages of it."""
+    address, found = reverse(f"actions:{tab}") + query, []
+    while address:
+        shown = client.get(address).context
+        found += shown["numbers"]
+        address = shown["page"]["next_url"]
+    return found
 
 
 def device_action(kind: ActionType, machine: Device) -> Action:

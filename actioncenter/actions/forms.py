@@ -50,6 +50,7 @@ class DecisionForm(forms.Form):
 
     Who doesn't say which revision has seen the first: what was edited since is never decided on unseen.
     The others are None where the page doesn't say. `then` is the action to show next, 0 for none.
+    `instances` has an undo take back every other quarantine of the same file too.
     """
 
     comment = forms.CharField(required=False, max_length=COMMENT_LIMIT, strip=True)
@@ -59,6 +60,7 @@ class DecisionForm(forms.Form):
     typed = forms.CharField(required=False, max_length=320, strip=True)
     hours = forms.IntegerField(required=False, min_value=0, max_value=LARGEST)
     ends = forms.CharField(required=False, max_length=40)
+    instances = forms.BooleanField(required=False)
     idempotency_key = forms.CharField(required=False, max_length=100)
     next = forms.CharField(required=False, max_length=4000)
     then = forms.IntegerField(required=False, min_value=1, max_value=LARGEST)

@@ -1,19 +1,27 @@
 """One file on many devices: where somebody may see it, where it is quarantined, and what may be done to all of it."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
 
-from django.db.models import CharField, Exists, OuterRef, QuerySet, Value
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Concat
+from django.utils import timezone
 
 from actioncenter.actions.by_hand import Intent
 from actioncenter.actions.catalogue import CATALOGUE
-from actioncenter.actions.enums import ActionType
-from actioncenter.actions.models import ActionTarget
+from actioncenter.actions.enums import RUNNING, ActionType, Source, TargetState
+from actioncenter.actions.models import Action, ActionEvidence, ActionTarget
+from actioncenter.actions.models.settling import NOT_TAKEN_BACK
+from actioncenter.actions.models.undoing import UNDOABLE
 from actioncenter.settings.access import Scope, devices_within, within
 from investigations.models import Device, Evidence
 
-Q = ActionType.QUARANTINE_FILE
+QUARANTINE: Final = ActionType.QUARANTINE_FILE
+ENTRY: Final = CATALOGUE[QUARANTINE]
+SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def evidence_of(sha256: str, scope: Scope) -> QuerySet[Evidence]:
@@ -27,9 +35,42 @@ def seen_on(sha256: str, scope: Scope, *, held: bool | None = None) -> QuerySet[
     if held is None:
         return devices
     own = Cast(OuterRef("pk"), CharField())
-    lane = Concat(Value(f"{CATALOGUE[Q].lane}:"), own, Value(f":{sha256}"), output_field=CharField())
-    ours = Exists(ActionTarget.objects.filter(in_force=True, lane=lane, action__type=Q))
+    lane = Concat(Value(f"{ENTRY.lane}:"), own, Value(f":{sha256}"), output_field=CharField())
+    ours = Exists(ActionTarget.objects.filter(in_force=True, lane=lane, action__type=QUARANTINE))
     return devices.filter(ours if held else ~ours)
+
+
+def file_of(action: Action, targets: Iterable[ActionTarget]) -> str:
+    """The SHA-256 of the one file that it quarantines; empty for anything else."""
+    entities = {target.entity for target in targets} if action.type == QUARANTINE else set()
+    only = entities.pop() if len(entities) == 1 else ""
+    return only if SHA256.fullmatch(only) else ""
+
+
+def undoable_beside(action: Action, sha256: str, scope: Scope) -> QuerySet[Action]:
+    """Other quarantines of the file that somebody with this scope could undo now, oldest first (domain §6.5).
+
+    Of rows what `undoing.undo` asks of one; that asks again.
+    """
+    links = ActionEvidence.objects.filter(evidence__sha256=sha256)
+    found = Action.objects.filter(
+        pk__in=links.values("action"), type=QUARANTINE, execution__in=sorted(UNDOABLE)
+    )
+    found = found.filter(Q(undone_by=None) | Q(undone_by__execution__in=sorted(NOT_TAKEN_BACK)))
+    if ENTRY.undo_days:
+        earliest = timezone.now() - timedelta(days=ENTRY.undo_days)
+        found = found.filter(Q(finished_at=None) | Q(finished_at__gte=earliest))
+    newer = ActionTarget.objects.filter(
+        lane=OuterRef("lane"),
+        action_id__gt=OuterRef("action_id"),
+        state__lte=TargetState.UNKNOWN,
+        action__execution__in=sorted(RUNNING),
+    )
+    done = ActionTarget.objects.filter(action=OuterRef("pk"), state=TargetState.SUCCEEDED)
+    held = done.filter(~Exists(newer), in_force=True, entity=sha256)
+    found = found.filter(Exists(held), ~Exists(done.exclude(entity=sha256)))
+    found = found.exclude(pk=action.pk).exclude(source=Source.MANUAL_LIVE_RESPONSE)
+    return within(found, scope).order_by("pk")
 
 
 def more_than(target: ActionTarget, scope: Scope) -> int:
@@ -40,8 +81,8 @@ def more_than(target: ActionTarget, scope: Scope) -> int:
 
 def holding(sha256: str, devices: Iterable[Device]) -> dict[int, ActionTarget]:
     """Device -> the newest quarantine of the file in force there."""
-    lanes = [f"{CATALOGUE[Q].lane}:{device.pk}:{sha256}" for device in devices]
-    rows = ActionTarget.objects.filter(in_force=True, lane__in=lanes, action__type=Q)
+    lanes = [f"{ENTRY.lane}:{device.pk}:{sha256}" for device in devices]
+    rows = ActionTarget.objects.filter(in_force=True, lane__in=lanes, action__type=QUARANTINE)
     ordered = rows.select_related("action__undone_by").order_by("action_id", "pk")
     return {row.device_id or 0: row for row in ordered}
 

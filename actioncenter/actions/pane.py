@@ -1,6 +1,5 @@
 """One action as its pane and its page show it: ready text, bounded, no logic left."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import uuid4
@@ -56,7 +55,6 @@ FACTS: Final[Mapping[str, tuple[str, bool]]] = {
 """Label and whether it is set in the monospaced face."""
 PAST: Final = (("Waiting ", "Waited "), ("Runs ", "Ran "))
 """How a reason begins while it holds, and afterwards."""
-SHA256: Final = re.compile(r"[0-9a-f]{64}")
 SHOWN_VALUES: Final = 3
 ASKED: Final = {"seen": "take note", "again": "propose again"}
 """Verbs that read otherwise than they stand in addresses."""
@@ -86,6 +84,7 @@ def pane_of(
         **_heading(details, viewer, url),
         **_decisions(details, viewer),
         **_touched(details, viewer),
+        **_instances(details, viewer, may_undo=judged.can["undo"]),
         **_record(details, viewer),
         "files": files_of(details, viewer),
         **timer_of(action, viewer),
@@ -209,21 +208,25 @@ def _touched(details: Details, viewer: Viewer) -> dict[str, Any]:
         "blast": _blast(details),
         "evidence": [_evidence(item) for item in details.evidence],
         "evidence_total": details.evidence_total,
-        **_instances(details, viewer),
     }
 
 
-def _instances(details: Details, viewer: Viewer) -> dict[str, Any]:
-    """On how many more devices the file of a quarantine is held, and the page of the file."""
-    action = details.action
-    target = details.targets[0] if details.targets and action.type == ActionType.QUARANTINE_FILE else None
-    if target is None or not SHA256.fullmatch(target.entity):
+def _instances(details: Details, viewer: Viewer, *, may_undo: bool) -> dict[str, Any]:
+    """The page of the file, and how many more quarantines of it an undo takes back that is applied to them too.
+
+    Who may not undo is told on how many more devices it is held: releasing it there can be proposed.
+    """
+    sha256 = instances.file_of(details.action, details.targets)
+    if not sha256:
         return {"file_url": "", "more_instances": 0, "more_url": ""}
-    more = instances.more_than(target, viewer.scope) if details.in_force else 0
+    if may_undo:
+        more = instances.undoable_beside(details.action, sha256, viewer.scope).count()
+    else:
+        more = instances.more_than(details.targets[0], viewer.scope) if details.in_force else 0
     return {
-        "file_url": reverse("investigations:file", args=[target.entity]),
+        "file_url": reverse("investigations:file", args=[sha256]),
         "more_instances": more,
-        "more_url": reverse("investigations:act_on_file", args=[target.entity, "release_file"]) + "?all=on",
+        "more_url": reverse("investigations:act_on_file", args=[sha256, "release_file"]) + "?all=on",
     }
 
 

@@ -19,8 +19,8 @@ from actioncenter.actions.models.deciding import COMMENT_LIMIT
 from actioncenter.actions.models.target import UNDO_FAILED_THERE
 from actioncenter.actions.permissions import NotVisible, Refused, Verb
 from actioncenter.actions.queries import Viewer, viewer_of
-from actioncenter.actions.views.decide import denied
 from actioncenter.actions.views.detail import page_url
+from actioncenter.actions.views.refusing import denied
 from actioncenter.settings.access import within
 from actioncenter.web import htmx
 from actioncenter.web.refusing import because

@@ -21,8 +21,8 @@ from actioncenter.actions.models import Conflict, Invalid
 from actioncenter.actions.models.deciding import BULK_LIMIT
 from actioncenter.actions.permissions import NotVisible, Refused, Verb
 from actioncenter.actions.queries import Viewer, viewer_of
-from actioncenter.actions.views.decide import denied
 from actioncenter.actions.views.detail import page_url
+from actioncenter.actions.views.refusing import denied
 from actioncenter.audit.actor import Actor
 from actioncenter.web import htmx
 from actioncenter.web.load import LARGEST

@@ -20,11 +20,11 @@ from actioncenter.actions.models.undoing import selected
 from actioncenter.actions.permissions import Refused, Verb
 from actioncenter.actions.queries import viewer_of
 from actioncenter.actions.rows import shown_target
-from actioncenter.actions.views.decide import denied, state_of
 from actioncenter.actions.views.detail import page_url
 from actioncenter.actions.views.lists import listed
 from actioncenter.actions.views.lost import in_words, lost
-from actioncenter.actions.views.refusing import refused
+from actioncenter.actions.views.refusing import denied, refused
+from actioncenter.actions.views.state import state_at
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.access import Scope, within
 from actioncenter.web import htmx
@@ -56,10 +56,10 @@ def bulk(request: HttpRequest) -> HttpResponse:
     def answer(outcome: Outcome) -> HttpResponse:
         if refusals := {str(row["number"]): row["code"] for row in outcome["rows"] if row["code"] != "done"}:
             because(request, "rows", verb=sent["verb"], rows=refusals)
-        return _answer(request, sent["next"], _results(outcome["rows"], sent["verb"]))
+        return _answer(request, sent["next"], results(outcome["rows"], sent["verb"]))
 
     try:
-        return once(request, begin, answer, lambda outcome: _go_on(sent, by, outcome))
+        return once(request, begin, answer, lambda outcome: go_on(sent, by, outcome))
     except Invalid as invalid:
         return refused(request, 422, "Nothing was recorded", f"{invalid.name}: {invalid.reason}")
     except Refused as refusal:
@@ -92,16 +92,17 @@ def _begin(sent: Mapping[str, Any], by: Actor) -> Outcome:
         if unproved := next((result for result in found if result.code == proof.CODE), None):
             raise Refused(proof.CODE, _said(unproved))
     left = [result.number for result in found if result.code == "busy"]
-    return {"rows": [_result(result, sent) for result in found], "left": left, "approval": approval.hex}
+    return {"rows": [result_row(result, sent) for result in found], "left": left, "approval": approval.hex}
 
 
-def _go_on(sent: Mapping[str, Any], by: Actor, outcome: Outcome) -> Outcome:
+def go_on(sent: Mapping[str, Any], by: Actor, outcome: Outcome) -> Outcome:
+    """The next of those that are left."""
     number, *left = outcome["left"]
     try:
-        new = _result(_alone(sent, by, number, UUID(outcome["approval"])), sent)
+        new = result_row(_alone(sent, by, number, UUID(outcome["approval"])), sent)
     except (Refused, Invalid) as error:
         # What came before it is recorded, so this is the answer for one row and not for the form.
-        new = {**_result(RowResult(number, False, "", str(error)), sent), "code": "denied"}
+        new = {**result_row(RowResult(number, False, "", str(error)), sent), "code": "denied"}
     rows = [new if row["number"] == number else row for row in outcome["rows"]]
     return {**outcome, "rows": rows, "left": left}
 
@@ -130,12 +131,14 @@ def _decided(
     return Action.objects.approve_many(numbers, by=by, comment=sent["comment"], plans=plans, **more)
 
 
-def _results(rows: Sequence[Mapping[str, Any]], verb: str) -> dict[str, Any]:
+def results(rows: Sequence[Mapping[str, Any]], verb: str, *, rest: int = 0) -> dict[str, Any]:
+    """`rest` is how many would have been one too many for one time."""
     done = sum(row["code"] == "done" for row in rows)
-    return {"title": f"{done} of {len(rows)} {DONE[verb]}", "rows": rows, "done": done, "total": len(rows)}
+    title = f"{done} of {len(rows)} {DONE[verb]}"
+    return {"title": title, "rows": rows, "done": done, "total": len(rows), "rest": rest}
 
 
-def _result(result: RowResult, sent: Mapping[str, Any]) -> dict[str, Any]:
+def result_row(result: RowResult, sent: Mapping[str, Any]) -> dict[str, Any]:
     action = result.action
     return {
         "number": result.number,
@@ -168,7 +171,7 @@ def _answer(request: HttpRequest, wanted: str, results: Mapping[str, Any]) -> Ht
         response["HX-Trigger"] = htmx.CHANGED
         return response
     back = htmx.local_path(request, wanted, reverse("actions:pending"))
-    state = state_of(viewer_of(request), back)
+    state = state_at(viewer_of(request), back)
     if state is None:
         return redirect(back)
     return listed(request, state.tab, query=state.query, results=results)

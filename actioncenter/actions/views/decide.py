@@ -1,15 +1,13 @@
 """A decision on one action."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from actioncenter.accounts import proof
 from actioncenter.accounts.answers import Outcome, Unchanged, key_of_form, once
 from actioncenter.accounts.request import actor_of
 from actioncenter.actions.abilities import BUTTONS, to_type
@@ -18,20 +16,20 @@ from actioncenter.actions.forms import DecisionForm
 from actioncenter.actions.models import Action, Conflict, Invalid
 from actioncenter.actions.pane import pane_of
 from actioncenter.actions.permissions import NotVisible, Refused
-from actioncenter.actions.queries import Tab, Viewer, viewer_of
+from actioncenter.actions.queries import Viewer, viewer_of
 from actioncenter.actions.queries.details import details
 from actioncenter.actions.views.detail import page_url, pane_context, tag_beside, visible_action
+from actioncenter.actions.views.everywhere import everywhere, go_on, results_of
+from actioncenter.actions.views.lists import listed
 from actioncenter.actions.views.lost import conflicted, lost
-from actioncenter.actions.views.refusing import refused
-from actioncenter.actions.views.state import ListState
+from actioncenter.actions.views.refusing import denied, refused
+from actioncenter.actions.views.state import state_at
 from actioncenter.audit.actor import Actor
 from actioncenter.auditor.looking import shown
 from actioncenter.live.tag import action_tag
 from actioncenter.settings.access import within
 from actioncenter.web import htmx
-from actioncenter.web.keyset import BadToken
 from actioncenter.web.moments import when
-from actioncenter.web.refusing import because
 
 Sent = dict[str, Any]
 
@@ -140,6 +138,15 @@ VERBS: Final[dict[str, Callable[[Action, Actor, Sent], str]]] = {
 """Each returns what to tell the person."""
 
 
+def _begin(action: Action, verb: str, by: Actor, sent: Sent) -> Outcome:
+    try:
+        if verb == "undo" and sent["instances"]:
+            return everywhere(action, by, sent)
+        return {"said": VERBS[verb](action, by, sent)}
+    except Conflict as conflict:
+        raise Unchanged(lost(conflict, verb, revision=sent["revision"], plan=sent["plan"])) from conflict
+
+
 @require_POST
 def decide(request: HttpRequest, number: int, verb: str) -> HttpResponse:
     if verb not in BUTTONS:
@@ -149,22 +156,18 @@ def decide(request: HttpRequest, number: int, verb: str) -> HttpResponse:
     form = DecisionForm(request.POST)
     if not form.is_valid():
         return refused(request, 400, "Not understood", f"{form.complaint} Nothing was recorded.")
-    sent = form.cleaned_data
-
-    def effect() -> Outcome:
-        try:
-            return {"said": VERBS[verb](action, actor_of(request), sent)}
-        except Conflict as conflict:
-            raise Unchanged(lost(conflict, verb, revision=sent["revision"], plan=sent["plan"])) from conflict
+    sent, by = form.cleaned_data, actor_of(request)
 
     def answer(outcome: Outcome) -> HttpResponse:
         now = visible_action(viewer, number)
         if "conflict" in outcome:
             return conflicted(request, now, outcome)
-        return _done(request, viewer, now, sent, outcome["said"])
+        return _done(request, viewer, now, sent, outcome)
 
     try:
-        return once(request, effect, answer)
+        return once(
+            request, lambda: _begin(action, verb, by, sent), answer, lambda outcome: go_on(by, sent, outcome)
+        )
     except Refused as refusal:
         return denied(request, refusal, back=page_url(number), way=_instead(refusal, action))
     except Invalid as invalid:
@@ -182,25 +185,17 @@ def _instead(refusal: Refused, action: Action) -> tuple[str, str] | None:
     return "Hand to…", reverse("actions:assign", args=[action.pk])
 
 
-def denied(
-    request: HttpRequest, refusal: Refused, *, back: str, way: tuple[str, str] | None = None
-) -> HttpResponse:
-    """403, or the question for the password where that is all that is missing."""
-    if refusal.code == proof.CODE:
-        return proof.ask(request, back=back, why=str(refusal))
-    because(request, refusal.code)
-    return refused(request, 403, "Not allowed", f"{refusal} Nothing was recorded.", way=way)
-
-
-def _done(request: HttpRequest, viewer: Viewer, action: Action, sent: Sent, said: str) -> HttpResponse:
+def _done(request: HttpRequest, viewer: Viewer, action: Action, sent: Sent, outcome: Outcome) -> HttpResponse:
     """The pane of what was decided, or of the next one for who goes through a list."""
     back = htmx.local_path(request, sent["next"], reverse("actions:pending"))
+    results = results_of(request, outcome)
     if not htmx.fragment(request):
-        return redirect(back)
+        return _with_results(request, viewer, action, back, results) if results else redirect(back)
     following = within(Action.objects.all(), viewer.scope).filter(pk=sent["then"]).first()
     context = _pane(viewer, following or action, back)
+    context["results"] = results
+    context |= {"said": outcome["said"], "decided": action} if following and not results else {}
     if following:
-        context |= {"said": said, "decided": action}
         shown(request, f"action:{following.pk}")
     tag: str = context["action"]["ptag"]
     response = htmx.live(render(request, "actions/_decided.html", context), tag)
@@ -208,22 +203,21 @@ def _done(request: HttpRequest, viewer: Viewer, action: Action, sent: Sent, said
     return response
 
 
+def _with_results(
+    request: HttpRequest, viewer: Viewer, action: Action, back: str, results: Mapping[str, Any]
+) -> HttpResponse:
+    """The page that the form stands on, with what became of each."""
+    state = state_at(viewer, back)
+    if state is not None:
+        return listed(request, state.tab, query=state.query, results=results)
+    context = {**_pane(viewer, action, back), "fragment": "", "results": results}
+    return htmx.live(render(request, "actions/detail.html", context))
+
+
 def _pane(viewer: Viewer, action: Action, back: str) -> dict[str, Any]:
     """The pane in its new state, beside the list it was opened from."""
-    state = state_of(viewer, back)
+    state = state_at(viewer, back)
     if state is not None:
         return pane_context(state, action, tag_beside(state, action))
     tag = action_tag(viewer, action, page_url(action.pk))
     return {"action": pane_of(details(action, viewer), viewer, url=page_url, tag=tag), "fragment": "pane"}
-
-
-def state_of(viewer: Viewer, address: str) -> ListState | None:
-    """The list that an address of ours shows; None for any other page."""
-    parts = urlsplit(address)
-    tab = next((tab for tab in Tab if parts.path == reverse(f"actions:{tab}")), None)
-    if tab is None:
-        return None
-    try:
-        return ListState(tab=tab, query=QueryDict(parts.query), viewer=viewer)
-    except BadToken:
-        return ListState(tab=tab, query=QueryDict(), viewer=viewer)

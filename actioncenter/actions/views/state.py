@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from django.http import QueryDict
 from django.urls import reverse
@@ -11,7 +12,7 @@ from django.urls import reverse
 from actioncenter.actions.filters import LINKED, RANGE, ActionFilter
 from actioncenter.actions.queries import DEFAULT_SORT, PAGE_SIZE, Listing, Sort, Tab, Viewer, can_sort
 from actioncenter.actions.rows import EXTRA_COLUMNS
-from actioncenter.web.keyset import seal, unseal
+from actioncenter.web.keyset import BadToken, seal, unseal
 from actioncenter.web.load import LARGEST
 from actioncenter.web.narrowing import Address, at
 
@@ -153,6 +154,18 @@ class ListState(Address):
         if not text:
             return None
         return int(text) if NUMBER.fullmatch(text) and int(text) <= LARGEST else 0
+
+
+def state_at(viewer: Viewer, address: str) -> ListState | None:
+    """The list that an address of ours shows; None for any other page."""
+    parts = urlsplit(address)
+    tab = next((tab for tab in Tab if parts.path == reverse(f"actions:{tab}")), None)
+    if tab is None:
+        return None
+    try:
+        return ListState(tab=tab, query=QueryDict(parts.query), viewer=viewer)
+    except BadToken:
+        return ListState(tab=tab, query=QueryDict(), viewer=viewer)
 
 
 FIRST_DOWN: Final = frozenset({"ended", "action", "readback", "verdict", "created", "result"})
