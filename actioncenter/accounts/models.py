@@ -57,6 +57,8 @@ class User(AbstractUser):
     shortcuts_on = models.BooleanField(default=True, db_default=True)
     shortcuts = models.JSONField(default=dict, db_default={}, blank=True)
     """Keys by command, of those this person changed (see `shortcuts.SHORTCUTS`)."""
+    lists = models.JSONField(default=dict, db_default={}, blank=True)
+    """How they want Pending and History, where it isn't as usual (see `actions.columns.Layout`)."""
     theme = models.PositiveSmallIntegerField(
         choices=[(theme.value, theme.name.capitalize()) for theme in Theme], default=Theme.SYSTEM.value
     )
@@ -151,6 +153,10 @@ class User(AbstractUser):
     def choose_shortcuts(self, *, on: bool, own: Mapping[str, str] | None = None, by: Actor) -> None:
         """Whether single keys do anything for this person and, if given, which differ from the usual."""
         self._choose(by=by, shortcuts_on=on, **({} if own is None else {"shortcuts": dict(own)}))
+
+    def choose_lists(self, lists: Mapping[str, Any], *, by: Actor) -> None:
+        """Which columns Pending and History have, their order and widths, and how dense the rows are."""
+        self._choose(by=by, lists=dict(lists))
 
     def _choose(self, *, by: Actor, **wanted: Any) -> None:
         """Keep what somebody prefers. Whoever saves last is right: nobody else depends on it."""

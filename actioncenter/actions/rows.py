@@ -90,7 +90,7 @@ class Row(RowTimes):
     automation: bool
     source_label: str
     seal: str
-    extras: list[str]
+    extras: dict[str, str]
     simulated: bool
     can_decide: bool
     disabled_reason: str
@@ -118,7 +118,7 @@ def rows_of(
         blocked = _cannot_undo(raw, viewer) if history else _cannot_decide(raw, viewer)
         row["can_decide"], row["disabled_reason"] = not blocked, blocked
         row["seal"] = "" if unsealed is None else "waits" if raw.id in unsealed else "sealed"
-        row["extras"] = [_extra(raw, name, viewer) for name in extras]
+        row["extras"] = {name: _extra(raw, name, viewer) for name in extras}
         if waits and (obstacles := waits.get(raw.id)):
             row["waits"] = obstacles[0].short
             row["waits_for"] = " ".join(obstacle.sentence for obstacle in obstacles)
@@ -186,7 +186,7 @@ def _row(raw: RawRow, viewer: Viewer, url: Callable[[int], str], *, look: str) -
         "automation": automatic,
         "source_label": words.SOURCES[Source(raw.source)],
         "seal": "",
-        "extras": [],
+        "extras": {},
         "simulated": bool(raw.simulated) and raw.execution != Execution.NONE,
         "can_decide": False,
         "disabled_reason": "",

@@ -4,6 +4,7 @@ from actioncenter.actions.views import handover, reports, reviews, saved
 from actioncenter.actions.views.artefacts import artefact_file
 from actioncenter.actions.views.assigning import assign, comment, defer, give_back, hand_over, take
 from actioncenter.actions.views.bulk import bulk
+from actioncenter.actions.views.columns import arrange
 from actioncenter.actions.views.decide import decide
 from actioncenter.actions.views.detail import detail
 from actioncenter.actions.views.edit import edit
@@ -16,6 +17,7 @@ urlpatterns = [
     path("action-center/pending", pending, name="pending"),
     path("action-center/history", history, name="history"),
     path("action-center/<slug:tab>/export.<slug:form>", as_file, name="export"),
+    path("action-center/<slug:tab>/columns", arrange, name="columns"),
     path("action-center/actions/<int:number>", detail, name="detail"),
     path("action-center/actions/<int:number>/targets", targets, name="targets"),
     path("action-center/actions/<int:number>/targets.<slug:form>", targets_file, name="targets_file"),

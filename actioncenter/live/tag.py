@@ -89,7 +89,15 @@ def _person(viewer: Viewer) -> tuple[object, ...]:
     groups = "all" if scope.groups is None else sorted(scope.groups)
     minute = int(viewer.now.timestamp() // 60)
     user = viewer.user
-    return user.pk, user.time_zone, groups, sorted(scope.areas), sorted(viewer.rights.roles), minute
+    return (
+        user.pk,
+        user.time_zone,
+        user.lists,
+        groups,
+        sorted(scope.areas),
+        sorted(viewer.rights.roles),
+        minute,
+    )
 
 
 def _digest(*parts: object) -> str:

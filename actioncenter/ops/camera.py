@@ -97,6 +97,7 @@ STOPS: Final = (
     Stop("reports", "actions:reports", "/reports/"),
     Stop("reports-people", "actions:reports", "/reports/?by=person&since=year", who="noa"),
     Stop("reports-empty", "actions:reports", "/reports/?first=2001-01-01&last=2001-01-31"),
+    Stop("columns", "actions:columns", "/action-center/pending/columns"),
     Stop("saved-views", "actions:saved_views", "/action-center/views"),
     Stop("notices", "notices", "/notices"),
     Stop("preferences", "preferences", "/preferences"),

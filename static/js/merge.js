@@ -20,6 +20,10 @@ function newsLine(rows, fresh) {
   link.textContent = `${fresh} new, show ${fresh === 1 ? "it" : "them"}`;
 }
 
+function columns(root) {
+  return [...root.querySelectorAll("thead th")].map((head) => head.className).join();
+}
+
 function merged(old, incoming, staying, more) {
   const arriving = numbered(incoming);
   const known = numbered(old);
@@ -50,6 +54,8 @@ document.addEventListener("htmx:before:swap", (event) => {
   if (!old || !main) return;
   const staying = ctx.sourceElement.dataset.tab === "history";
   const incoming = main.fragment.querySelector("tbody");
+  // Where somebody has arranged the columns meanwhile, no old row fits any more.
+  if (incoming && columns(ctx.sourceElement) !== columns(main.fragment)) return;
   if (incoming) {
     const more = Boolean(main.fragment.querySelector("[data-next]"));
     incoming.replaceChildren(...merged(old, incoming, staying, more));

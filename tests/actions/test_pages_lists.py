@@ -246,7 +246,7 @@ def test_every_link_keeps_the_state_of_the_list(mira: Client) -> None:
     shown: Any = mira.get(f"{PENDING}?{state}").context
 
     row = shown["groups"][0]["rows"][0]
-    assert row["extras"] == ["File"]
+    assert row["extras"] == {"entity": "File"}
     assert row["url"] == f"{PENDING}?{state}&open={row['number']}"
     assert shown["page"]["next_url"].startswith(f"{PENDING}?{state}&page=")
     assert shown["sort_links"]["on"]["url"] == f"{PENDING}?verdict=malicious&columns=entity&size=25&sort=on"

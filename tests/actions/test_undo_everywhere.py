@@ -119,6 +119,7 @@ def test_exactly_these_are_undone_under_one_approval(mira: Client, run: Run) -> 
     assert answer.context["results"]["title"] == "3 of 3 being undone"
     assert [row["number"] for row in answer.context["results"]["rows"]] == [first.pk, second.pk, third.pk]
     assert {row["code"] for row in answer.context["results"]["rows"]} == {"done"}
+    assert answer.context["results"]["rows"][1]["target"] == f"svchost_update.exe on {second.on_name}"
     assert undone() == {first.pk, second.pk, third.pk}
     assert len({action.approval_id for action in Action.objects.filter(undo_of__isnull=False)}) == 1
     run(*Action.objects.filter(undo_of__isnull=False))

@@ -30,9 +30,9 @@ __all__ = ["estate", "run", "stop_file"]
 pytestmark = pytest.mark.django_db
 OWN: Final = {
     "sign_in", "sign_out", "confirm_identity", "theme", "read_notices", "read_notice", "notices_by_mail", "choose_keys",
-    "switch_keys", "actions:save_view", "actions:rename_view", "actions:remove_view",
+    "switch_keys", "actions:columns", "actions:save_view", "actions:rename_view", "actions:remove_view",
 }  # fmt: skip
-"""A person's own session, looks, keys, notices and names for lists."""
+"""A person's own session, looks, keys, columns, notices and names for lists."""
 ALLOWED: Final = {"auditor:verify"}
 """What an auditor may ask for; it changes nothing that is audited."""
 PER_ROW: Final = {"actions:bulk"}

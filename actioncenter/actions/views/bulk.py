@@ -144,10 +144,18 @@ def result_row(result: RowResult, sent: Mapping[str, Any]) -> dict[str, Any]:
         "number": result.number,
         "label": f"A-{result.number}",
         "url": page_url(result.number),
-        "target": shown_target(action.target_kind, action.target_name) if action else "",
+        "target": _target(action) if action else "",
         "code": "done" if result.ok else CODES.get(result.code, "failed"),
         "text": _lost(result, sent) or _said(result),
     }
+
+
+def _target(action: Action) -> str:
+    """With its device, as many may be about the same file."""
+    target = shown_target(action.target_kind, action.target_name)
+    return (
+        f"{target} on {action.on_name}" if action.device_id and action.on_name not in {"", target} else target
+    )
 
 
 def _lost(result: RowResult, sent: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from actioncenter.actions.queries import (
     viewer_of,
 )
 from actioncenter.actions.queries.connectors import Obstacle, told
-from actioncenter.actions.rows import EXTRA_COLUMNS, Row, rows_of
+from actioncenter.actions.rows import Row, rows_of
 from actioncenter.actions.views.detail import pane_context, pane_response, tag_beside, visible_action
 from actioncenter.actions.views.groups import grouped
 from actioncenter.actions.views.refusing import refused
@@ -36,10 +36,6 @@ from actioncenter.web import htmx
 from actioncenter.web.keyset import BadToken
 
 DECIDERS: Final = frozenset({Role.RESPONDER, Role.EMAIL_RESPONDER, Role.ADMIN})
-COLUMNS: Final[Mapping[Tab, Sequence[str]]] = {
-    Tab.PENDING: ("action", "target", "on", "why", "verdict", "group", "age", "expires"),
-    Tab.HISTORY: ("action", "target", "on", "result", "by", "source", "ended", "readback"),
-}
 CAPPED: Final = "10,000+"
 FILES: Final = {"csv": "CSV, for spreadsheets", "jsonl": "JSON lines, for programs"}
 
@@ -112,7 +108,7 @@ def rows_context(request: HttpRequest, state: ListState, tag: str) -> dict[str, 
     def shown(raws: Sequence[RawRow]) -> list[Row]:
         waits = _waits(raws, viewer)
         return rows_of(
-            raws, viewer, opener, history=history, extras=state.columns, waits=waits, unsealed=unsealed
+            raws, viewer, opener, history=history, extras=state.layout.extras, waits=waits, unsealed=unsealed
         )
 
     bands, rows = [shown(band) for band in found.bands], shown(found.rows)
@@ -123,13 +119,16 @@ def rows_context(request: HttpRequest, state: ListState, tag: str) -> dict[str, 
         "numbers": [row["number"] for group in groups for row in group["rows"]],
         "counts": {"pending": live.pending, "history": _shown(counts.history), "running": live.running},
         "sort": {"key": found.sort.key, "direction": "desc" if found.sort.down else "asc"},
-        "sort_links": state.sort_links([*COLUMNS[state.tab], *state.columns]),
+        "sort_links": state.sort_links(state.layout.columns),
         "page": _page_context(state, found, counts, bands),
         "selected": state.open,
         "ptag": tag,
         "can_decide_any": can_decide_any(viewer.rights),
         "list_url": state.here(),
-        "extra_columns": [{"key": key, "label": EXTRA_COLUMNS[key]} for key in state.columns],
+        "columns": state.layout.columns,
+        "heads": state.layout.heads(),
+        "spans": state.layout.spans(),
+        "table_css": state.layout.css(),
         "idempotency_key": uuid4().hex,
         "empty": _empty(state),
         "updated": f"{viewer.local(viewer.now):%H:%M:%S}",
@@ -159,17 +158,13 @@ def _bar_context(state: ListState) -> dict[str, Any]:
         "chips": state.chips(),
         "clear_url": state.clear_url,
         "hidden_state": state.filter_state(),
-        "hidden_columns": state.column_state(),
         "hidden_range": state.range_state(),
         "range": state.range(),
-        "column_choices": [
-            {"key": key, "label": EXTRA_COLUMNS[key], "on": key in state.columns}
-            for key in state.offered_columns
-        ],
+        "columns_url": state.columns_url,
         "views": [*_views(state), *views_beside(state)],
         "save": {
             "tab": state.tab.value,
-            "query": state.kept.urlencode(),
+            "query": state.laid_out,
             "roles": ROLES if _may_share(state) else [],
         },
         "files": [{"label": label, "url": state.file_url(form)} for form, label in FILES.items()],

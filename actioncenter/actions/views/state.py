@@ -4,25 +4,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from django.http import QueryDict
 from django.urls import reverse
 
+from actioncenter.actions.columns import Layout, unknown
 from actioncenter.actions.filters import LINKED, RANGE, ActionFilter
 from actioncenter.actions.queries import DEFAULT_SORT, PAGE_SIZE, Listing, Sort, Tab, Viewer, can_sort
-from actioncenter.actions.rows import EXTRA_COLUMNS
 from actioncenter.web.keyset import BadToken, seal, unseal
 from actioncenter.web.load import LARGEST
 from actioncenter.web.narrowing import Address, at
 
 NUMBER: Final = re.compile(r"[0-9]{1,19}")
 SIZES: Final = (25, 50, 100, 200)
-OWN_COLUMNS: Final[Mapping[Tab, frozenset[str]]] = {
-    Tab.PENDING: frozenset({"group", "verdict"}),
-    Tab.HISTORY: frozenset({"source"}),
-}
-"""Extra columns that a tab shows anyway."""
 
 
 @dataclass
@@ -41,15 +36,10 @@ class ListState(Address):
         self.sort = self._sort()
         self.size = self._size()
         self.open = self._open()
-        chosen = self.query.getlist("columns")
-        self.columns = [key for key in self.offered_columns if key in chosen]
+        self.layout, self.named = self._layout()
         self.kept = self._kept()
         token = self.query.get("page", "")
         self.position = unseal(token) if token else None
-
-    @property
-    def offered_columns(self) -> list[str]:
-        return [key for key in EXTRA_COLUMNS if key not in OWN_COLUMNS[self.tab]]
 
     @property
     def listing(self) -> Listing:
@@ -72,8 +62,8 @@ class ListState(Address):
             kept["zone"] = self.viewer.zone.key
         if self.sort != DEFAULT_SORT[self.tab]:
             kept["sort"] = str(self.sort)
-        if self.columns:
-            kept.setlist("columns", self.columns)
+        if self.named:
+            kept.setlist("columns", self.named)
         if self.size != PAGE_SIZE:
             kept["size"] = str(self.size)
         return kept
@@ -116,8 +106,18 @@ class ListState(Address):
         zone = self.viewer.zone.key
         return {name: self.kept.get(name, zone if name == "zone" else "") for name in RANGE}
 
-    def column_state(self) -> list[tuple[str, str]]:
-        return self.hidden(*(name for name in self.kept if name != "columns"))
+    @property
+    def columns_url(self) -> str:
+        """Where its columns are chosen, and the way back to it."""
+        back = urlencode({"next": self.url(without=["columns"])})
+        return f"{reverse('actions:columns', args=[self.tab.value])}?{back}"
+
+    @property
+    def laid_out(self) -> str:
+        """This list as it is kept under a name: with the extra columns that are shown."""
+        query = self.kept.copy()
+        query.setlist("columns", self.layout.extras)
+        return query.urlencode()
 
     def sort_links(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
         links = {}
@@ -128,6 +128,14 @@ class ListState(Address):
                 url = self.url(without=["sort"], sort=Sort(key, down=down))
                 links[key] = {"url": url, "active": active, "direction": "desc" if self.sort.down else "asc"}
         return links
+
+    def _layout(self) -> tuple[Layout, list[str]]:
+        """As the person wants it; an address may name other extra columns, which it then carries on."""
+        layout, wanted = Layout.of(self.tab, self.viewer.user.lists), self.query.getlist("columns")
+        if strange := unknown(self.tab, wanted):
+            self.complaints.append(f"This list has no column “{strange[0][:40]}”; it was left out.")
+        named = [key for key in layout.offered if key in wanted]
+        return (layout.with_extras(named), named) if named else (layout, [])
 
     def _sort(self) -> Sort:
         text = self.query.get("sort", "")

@@ -35,14 +35,18 @@ def kept(name: str, row: Mapping[str, Any], **more: Any) -> SafeString:
 
 
 def _typed(values: Mapping[str, Any]) -> Items:
-    return tuple(
-        (key, type(value), tuple(value) if isinstance(value, list) else value)
-        for key, value in values.items()
-    )
+    return tuple((key, type(value), _fixed(value)) for key, value in values.items())
+
+
+def _fixed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple(value.items())
+    return tuple(value) if isinstance(value, list) else value
 
 
 @lru_cache(maxsize=KEPT)
 def _draw(name: str, row: Items, more: Items) -> SafeString:
-    context = {"row": {key: value for key, _, value in row}, **{key: value for key, _, value in more}}
+    fields = {key: dict(value) if kind is dict else value for key, kind, value in row}
+    context = {"row": fields, **{key: value for key, _, value in more}}
     drawn: SafeString = get_template(name).render(context)  # type: ignore[assignment]
     return drawn
