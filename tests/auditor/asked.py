@@ -388,9 +388,7 @@ OTHERS: Final[Mapping[str, Asked]] = {
     ),
     "feeds:revoke": asked("noa", _consumer, Kind.TOKEN_REVOKED),
     "choose_keys": asked("ivo", at("/preferences/keys", bindings({})), Kind.USER_CHANGED),
-    "actions:columns": asked(
-        "ivo", at("/action-center/pending/columns", {"density": "compact"}), Kind.USER_CHANGED
-    ),
+    "actions:columns": asked("ivo", at("/action-center/pending/columns", {"shown": "on"}), Kind.USER_CHANGED),
     "switch_keys": asked("ivo", at("/preferences/keys/switch"), Kind.USER_CHANGED),
 }
 """The first word is the name of the address."""

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client
 from playwright.sync_api import Page, expect
 
 from actioncenter.actions.enums import ActionType
@@ -42,30 +41,27 @@ def check(page: Page, options: dict[str, Any]) -> None:
     assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 
-@LOOKS
-def test_columns_are_arranged_with_keys(sign_in: SignIn, options: dict[str, Any], tmp_path: Path) -> None:
-    factories.waiting_actions(3)
-    phone = options["viewport"] == PHONE
-    page = sign_in("mira", **options)
-    page.goto(f"{PENDING}?verdict=malicious")
-    if phone:
-        page.goto("/action-center/pending/columns")
-    else:
-        page.get_by_role("link", name="Columns", exact=True).click()
-
-    button = page.get_by_role("button", name="Move Verdict left")
-    button.focus()
+def arrange(page: Page) -> None:
+    """Verdict first, by keys alone; On wider, Age away, rows closer."""
+    page.get_by_role("button", name="Move Verdict left").focus()
     for place in (3, 2, 1, 0):
         page.keyboard.press("Enter")
-        row = page.locator(".arrange-l li").nth(place)
-        expect(row).to_contain_text("Verdict")
-        expect(row.get_by_role("button", name="Move Verdict")).to_have_count(2)
-        expect(page.locator("button:focus")).to_have_accessible_name(
-            f"Move Verdict {'left' if place else 'right'}"
-        )
+        expect(page.locator(".arrange-l li").nth(place)).to_contain_text("Verdict")
+        side = "left" if place else "right"
+        expect(page.locator("button:focus")).to_have_accessible_name(f"Move Verdict {side}")
     page.get_by_label("Width of On").select_option("wide")
     page.get_by_label("Age", exact=True).uncheck()
     page.get_by_label("Compact").check()
+
+
+@LOOKS
+def test_columns_are_arranged_with_keys(sign_in: SignIn, options: dict[str, Any], tmp_path: Path) -> None:
+    factories.waiting_actions(3)
+    page, phone = sign_in("mira", **options), options["viewport"] == PHONE
+    page.goto("/preferences" if phone else f"{PENDING}?verdict=malicious")
+    page.locator("main").get_by_role("link", name="Pending" if phone else "Columns", exact=True).click()
+
+    arrange(page)
     page.screenshot(path=tmp_path / "columns.png", full_page=True)
     check(page, options)
     page.get_by_role("button", name="Save", exact=True).click()
@@ -104,7 +100,7 @@ def quarantined(number: int) -> list[Action]:
 
 @LOOKS
 def test_an_undo_goes_to_every_instance(
-    sign_in: SignIn, runner: Runner, options: dict[str, Any], tmp_path: Path, client: Client
+    sign_in: SignIn, runner: Runner, options: dict[str, Any], tmp_path: Path
 ) -> None:
     first, second, third = quarantined(3)
     page = sign_in("mira", **options)
