@@ -57,6 +57,26 @@ class Target:
     before: Mapping[str, Any] = field(default_factory=dict)
 
 
+def is_left_out(facts: Mapping[str, Any], cluster: Target) -> bool:
+    """Whether a message of a cluster is one that people have taken out of it.
+
+    `left_out` names them by any of their facts. Only letters and digits are compared, because what people were
+    shown had been cleaned: rather one message too few than one that they wanted left alone.
+    """
+    wanted = cluster.facts.get("left_out") or ()
+    return any(
+        bool(each) and all(_letters(facts.get(name)) == _letters(value) for name, value in each.items())
+        for each in wanted
+    )
+
+
+def _letters(value: object) -> str:
+    return "".join(char for char in str(value or "")[:COMPARED] if char.isalnum()).casefold()
+
+
+COMPARED = 200
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """`id` is a UUID and stays the same over every retry of the same attempt.

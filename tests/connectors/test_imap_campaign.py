@@ -139,6 +139,9 @@ FIRST = "<0.invoice@pay-halden.example>"
         ({"subject": campaign.SUBJECT[:10]}, 0),
         ({"url": campaign.URL}, 1),
         ({"criteria": {"attachment_sha256": TOOL, "since": campaign.START - 60}}, 0.25),
+        ({"criteria": {"attachment_name": "Invoice.EXE", "sender": campaign.SENDER}}, 0.25),
+        ({"criteria": {"subject_part": campaign.SUBJECT[3:12].upper()}}, 1),
+        ({"criteria": {"sender": campaign.SENDER}, "left_out": [{"message_id": FIRST}]}, 0.95),
         ({"messages": [FIRST, {"message_id": "<1.invoice@pay-halden.example>"}]}, 0.1),
         ({"sender": campaign.SENDER, "since": campaign.START + 600}, 0.5),
         ({"sender": campaign.SENDER, "until": campaign.START + 570}, 0.5),
@@ -162,6 +165,8 @@ def test_a_search_pages_through_mailboxes_and_says_where_it_could_not_look(reada
     assert (len(page.references), page.complete, page.cursor) == (readable.total, True, None)
     gone = [*readable.boxes, "nobody@halden.example"]
     assert not readable.connector.search({"sender": campaign.SENDER, "mailboxes": gone}, None).complete
+    only = {"sender": campaign.SENDER, "mailbox": [readable.boxes[1].upper()]}
+    assert {hit["mailbox"] for hit in readable.connector.search(only, None).references} == {readable.boxes[1]}
     with pytest.raises(Permanent, match="not by colour"):
         readable.connector.search({"colour": "red"}, None)
 

@@ -26,6 +26,7 @@ def soft_delete(*targets: Target) -> Request:
         {"url": "https://evil.example/pay"},
         {"attachment_sha256": "A" * 64},
         {"criteria": {"sender": ["mallory@evil.example", "other@evil.example"], "folder": "Inbox"}},
+        {"criteria": {"subject_part": "BILL", "since": 1.0, "until": 2.0e9}},
         {"messages": ["<0@evil.example>", "<1@evil.example>", "<2@evil.example>"]},
         {
             "messages": [
@@ -48,6 +49,35 @@ def test_a_cluster_resolves_to_its_messages(
     assert all(target.kind is TargetKind.MESSAGE for target in plan.targets)
     assert all(target.facts["stable_id"] == target.key for target in plan.targets)
     assert plan.observed == {"messages": 12, "mailboxes": 4, "folders": {"Inbox": 12}}
+
+
+@pytest.mark.parametrize(
+    ("left_out", "left"),
+    [
+        ([], 12),
+        ([{}], 12),
+        ([{"mailbox": "person0@corp.example", "stable_id": "m-0-1"}], 11),
+        ([{"message_id": "<0@evil.example>"}, {"mailbox": "person3@corp.example"}], 6),
+        ([{"sender": "mallory@evil.example", "subject": "Your\N{SYMBOL FOR NULL} bill"}], 0),
+        ([{"sender": "mallory@evil.example", "subject": "Another bill"}], 12),
+    ],
+)
+def test_what_people_left_out_is_not_hit(
+    simulated: SimulatorHarness, phish: Cluster, left_out: list[dict[str, str]], left: int
+) -> None:
+    facts = {"criteria": {"sender": "mallory@evil.example"}, "left_out": left_out}
+    plan = simulated.connector.preview(soft_delete(phish(**facts)))
+    assert plan.targets is not None
+    assert len(plan.targets) == left
+
+
+def test_what_was_searched_for_and_is_not_there_is_not_made_up(
+    simulated: SimulatorHarness, phish: Cluster
+) -> None:
+    plan = simulated.connector.preview(
+        soft_delete(phish(criteria={"sender": "nobody@evil.example"}, count=5))
+    )
+    assert plan.targets == []
 
 
 def test_a_plan_says_who_is_hit(simulated: SimulatorHarness, phish: Cluster) -> None:

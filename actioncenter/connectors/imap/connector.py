@@ -136,7 +136,7 @@ class Imap:
             named = criteria.get("mailboxes")
             known = Directory(tuple(sorted(named)), ()) if named else directory.read(self.settings)
             after = (cursor or {}).get("after", "")
-            ahead = [address for address in known.addresses if address > after]
+            ahead = [address for address in wanted.among(known.addresses) if address > after]
             hits = finding.find(self._door, wanted, ahead[:BOXES_A_PAGE])
             following = {"after": ahead[BOXES_A_PAGE - 1]} if len(ahead) > BOXES_A_PAGE else None
             found = [{"kind": "message", **plans.reference(each)} for each in hits.found]

@@ -21,14 +21,17 @@ from actioncenter.connectors.imap.mailbox import Copy, Mailbox
 from actioncenter.connectors.imap.session import Away, Door, NoMailbox
 from actioncenter.connectors.imap.wire import Lost, Part, text
 
-KNOWN: Final = ("message_id", "sender", "sender_domain", "subject", "url", "attachment_sha256", "body_sha256")
+KNOWN: Final = (
+    "message_id", "sender", "sender_domain", "subject", "subject_part", "mailbox", "url", "attachment_name",
+    "attachment_sha256", "body_sha256",
+)  # fmt: skip
 WINDOW: Final = ("since", "until")
 HEADERS: Final = "BODY.PEEK[HEADER.FIELDS (FROM SUBJECT)]"
 _KEY: Final = "BODY[HEADER.FIELDS (FROM SUBJECT)]"
 AT_ONCE: Final = 20
 """Messages whose content is held at the same time."""
 _SPACE: Final = re.compile(r"\s+")
-_CONTENT: Final = frozenset({"url", "attachment_sha256", "body_sha256"})
+_CONTENT: Final = frozenset({"url", "attachment_name", "attachment_sha256", "body_sha256"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Criteria:
         """For SEARCH. A hash can't be asked for: then the window and the other criteria have to narrow it."""
         terms: list[Part] = []
         for name, key in (("message_id", "HEADER Message-ID"), ("sender", "FROM"), ("sender_domain", "FROM"),
-                          ("subject", "SUBJECT"), ("url", "BODY")):  # fmt: skip
+                          ("subject", "SUBJECT"), ("subject_part", "SUBJECT"), ("url", "BODY")):  # fmt: skip
             values = self.values.get(name, ())
             terms += ["OR"] * (len(values) - 1)
             for value in values:
@@ -91,9 +94,16 @@ class Criteria:
             return False
         domain = sender.rpartition("@")[2]
         said = {"message_id": copy.message_id, "sender": sender, "sender_domain": domain, "subject": subject}
-        return all(
+        parts = self.values.get("subject_part")
+        return (parts is None or any(_plain(part) in _plain(subject) for part in parts)) and all(
             _plain(said[name]) in map(_plain, values) for name, values in self.values.items() if name in said
         )
+
+    def among(self, mailboxes: Sequence[str]) -> Sequence[str]:
+        """Those of the mailboxes in which it may lie."""
+        named = self.values.get("mailbox")
+        wanted = {_plain(each) for each in named or ()}
+        return [each for each in mailboxes if each in wanted] if named else mailboxes
 
     @property
     def needs_content(self) -> bool:
@@ -101,7 +111,12 @@ class Criteria:
 
     def meets_content(self, raw: bytes) -> bool:
         message = message_from_bytes(raw)
-        checks = {"url": _has_url, "attachment_sha256": _has_attachment, "body_sha256": _has_body}
+        checks = {
+            "url": _has_url,
+            "attachment_name": _has_name,
+            "attachment_sha256": _has_attachment,
+            "body_sha256": _has_body,
+        }
         return all(
             any(checks[name](message, value) for value in self.values[name])
             for name in _CONTENT & self.values.keys()
@@ -112,7 +127,7 @@ def find(door: Door, criteria: Criteria, mailboxes: Sequence[str]) -> Hits:
     """Raises Transient and Permanent, which speak of the whole server."""
     hits = Hits()
     with ThreadPoolExecutor(door.settings.connections) as pool:
-        for part in pool.map(lambda address: _in_one(door, criteria, address), mailboxes):
+        for part in pool.map(lambda address: _in_one(door, criteria, address), criteria.among(mailboxes)):
             hits.found += part.found
             hits.gaps += part.gaps
     return hits
@@ -184,6 +199,10 @@ def _has_url(message: Message, url: str) -> bool:
 def _has_attachment(message: Message, sha256: str) -> bool:
     leaves = (part for part in message.walk() if not part.is_multipart())
     return any(hashlib.sha256(_payload(part)).hexdigest() == sha256.lower() for part in leaves)
+
+
+def _has_name(message: Message, name: str) -> bool:
+    return any(_plain(_decoded(part.get_filename())) == _plain(name) for part in message.walk())
 
 
 def _has_body(message: Message, sha256: str) -> bool:

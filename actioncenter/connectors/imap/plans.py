@@ -8,7 +8,16 @@ from typing import Any, Final
 
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import TargetKind
-from actioncenter.connectors.base import Json, Observed, Outcome, Plan, Request, Target, Transient
+from actioncenter.connectors.base import (
+    Json,
+    Observed,
+    Outcome,
+    Plan,
+    Request,
+    Target,
+    Transient,
+    is_left_out,
+)
 from actioncenter.connectors.imap import attachment_plans, attachments, directory, forwarding, script_plans
 from actioncenter.connectors.imap.finding import Criteria, Found, Hits, find
 from actioncenter.connectors.imap.forwarding import ScriptWork
@@ -68,7 +77,7 @@ def _members(door: Door, cluster: Target) -> tuple[list[Target], list[str]]:
         gaps.insert(0, "Incomplete: the message that it began with was not found.")
     elif not hits.found:
         gaps.insert(0, "Incomplete: not one message was found.")
-    return list(frozen(hits)), gaps
+    return [each for each in frozen(hits) if not is_left_out(each.facts, cluster)], gaps
 
 
 def criteria_of(cluster: Target) -> Criteria:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from actioncenter.actions.enums import TargetKind
-from actioncenter.connectors.base import Json, Page, Permanent, Target
+from actioncenter.connectors.base import Json, Page, Permanent, Target, is_left_out
 from actioncenter.connectors.simulator.faults import Behaviour, Faults
 from actioncenter.connectors.simulator.mail import assumed_id
 from actioncenter.connectors.simulator.scene import DEVICE, FILE, MAILBOX, MESSAGE, PROCESS, Ref, Scene, State
@@ -23,11 +23,16 @@ _SEARCHABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "sender": "json_extract(state, '$.sender') = lower({})",
         "sender_domain": "json_extract(state, '$.sender') LIKE '%@' || {}",
         "subject": "json_extract(state, '$.subject') = {}",
+        "subject_part": "instr(lower(json_extract(state, '$.subject')), lower({})) > 0",
         "message_id": "json_extract(state, '$.message_id') = {}",
         "mailbox": "json_extract(state, '$.mailbox') = lower({})",
         "folder": "json_extract(state, '$.folder') = {}",
         "cluster": "json_extract(state, '$.cluster') = {}",
         "url": "EXISTS (SELECT 1 FROM json_each(state, '$.urls') WHERE value = {})",
+        "since": "COALESCE(json_extract(state, '$.received'), 9e99) >= CAST({} AS REAL)",
+        "until": "COALESCE(json_extract(state, '$.received'), 0) <= CAST({} AS REAL)",
+        "attachment_name": "EXISTS (SELECT 1 FROM json_each(state, '$.attachments')"
+        " WHERE lower(json_extract(value, '$.name')) = lower({}))",
         "attachment_sha256": "EXISTS (SELECT 1 FROM json_each(state, '$.attachments')"
         " WHERE json_extract(value, '$.sha256') = lower({}))",
     },
@@ -49,6 +54,9 @@ def members(scene: Scene, cluster: Target) -> list[Target]:
         found = [target for place, each in enumerate(named) for target in _named(scene, cluster, each, place)]
     else:
         found = [_frozen(ref, state) for ref, state in _matching(scene, _criteria(cluster.facts))]
+    if isinstance(cluster.facts.get("criteria"), Mapping):
+        # Somebody searched for it, so there is nothing else to be assumed.
+        return [target for target in found if not is_left_out(target.facts, cluster)]
     return found or _assumed(cluster)
 
 
@@ -134,6 +142,8 @@ def search(scene: Scene, criteria: Mapping[str, Any], cursor: Json | None) -> Pa
     conditions, values = _conditions(
         kind, {name: wanted for name, wanted in criteria.items() if name != "kind"}
     )
+    if kind == MESSAGE:
+        conditions.append("json_extract(state, '$.folder') <> ''")
     after = cursor or {"owner": "", "name": ""}
     conditions.append("(owner, name) > (:after_owner, :after_name)")
     values |= {"after_owner": after["owner"], "after_name": after["name"]}
