@@ -99,6 +99,7 @@ POLICY: Mapping[str, Reason] = {
 PLANNING: Mapping[str, Reason] = {
     "proposed_by": Reason("Proposed by a person", "Waiting because {by} proposed it and another person decides."),
     "second_person": Reason("Needs a second person", "Waiting because this needs the approval of a second person."),
+    "plan_first": Reason("Being looked up", "Waiting until it is read what this would touch. Who asked for it may approve it then."),
     "by_person": Reason("Taken by a person", "{by} took this action directly."),
     "done_again": Reason("No longer in force", "Proposed again by {by}, because what {other} did is no longer in force."),
     "undo": Reason("Undo", "Takes back {action_name}, asked for by {by}."),

@@ -62,6 +62,7 @@ class Kind(StrEnum):
     JOB_REQUESTED = "job.requested"
     JOB_FINISHED = "job.finished"
     JOB_FAILED = "job.failed"
+    SEARCH_ASKED = "search.asked"
     # what was found
     INGEST_RECEIVED = "ingest.received"
     INGEST_REJECTED = "ingest.rejected"

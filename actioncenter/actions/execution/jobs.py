@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from actioncenter import logs
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Decision, JobKind, JobState, TargetKind
-from actioncenter.actions.execution import drifting, faring, outside
+from actioncenter.actions.execution import drifting, faring, outside, searching
 from actioncenter.actions.models import (
     Action,
     ActionTarget,
@@ -249,7 +249,9 @@ def _verify(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str
 
 def _search(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str, Any]:
     page = connector.search(job.request.get("criteria", {}), job.request.get("cursor"))
-    return {"references": list(page.references), "complete": page.complete, "cursor": page.cursor}
+    with transaction.atomic():
+        _hold(job)
+        return searching.keep(job, page)
 
 
 HANDLERS: Mapping[JobKind, Callable[[ConnectorJob, base.Connector, Actor], dict[str, Any]]] = {

@@ -10,6 +10,7 @@ from actioncenter.actions.models.pacing import ConnectorState
 from actioncenter.actions.models.plan import Plan, Vote
 from actioncenter.actions.models.proposal import Proposal, TargetDraft
 from actioncenter.actions.models.saved import SavedView
+from actioncenter.actions.models.searching import MailHit, MailSearch
 from actioncenter.actions.models.surprise import Surprise
 from actioncenter.actions.models.target import ActionTarget, Attempt, TargetResult
 
@@ -26,6 +27,8 @@ __all__ = [
     "Handover",
     "Invalid",
     "LeaseLost",
+    "MailHit",
+    "MailSearch",
     "Plan",
     "Proposal",
     "Review",

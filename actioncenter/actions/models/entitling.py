@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from actioncenter.actions.catalogue import risk_of
-from actioncenter.actions.enums import Decision, Risk
+from actioncenter.actions.enums import Decision, Risk, TargetKind
 from actioncenter.actions.models.conflicts import Invalid
 from actioncenter.actions.models.proposal import Proposal
 from actioncenter.actions.models.voting import BEHIND
@@ -50,6 +50,9 @@ def entitled(proposal: Proposal, *, by: Actor) -> tuple[Proposal, dict[str, Any]
     if rule["second_person"] or rule["four_eyes"] or rule["quorum"] > 1:
         return _waiting(proposal, "second_person", by), _rule(proposal, two_step=True)
     require_proof(rule, by)
+    if any(target.kind == TargetKind.CLUSTER for target in proposal.targets):
+        # What it stands for isn't known yet; whoever may act alone approves it once there is a plan.
+        return _waiting(proposal, "plan_first", by), rule
     return proposal, rule
 
 

@@ -22,6 +22,7 @@ class ConnectorJob(models.Model):
     kind = models.PositiveSmallIntegerField()
     instance = models.ForeignKey(ConnectorInstance, on_delete=models.CASCADE, related_name="jobs")
     action = models.ForeignKey("actions.Action", null=True, on_delete=models.CASCADE, related_name="jobs")
+    search = models.ForeignKey("actions.MailSearch", null=True, on_delete=models.CASCADE, related_name="jobs")
     request = models.JSONField(default=dict)
     result = models.JSONField(default=dict)
     state = models.PositiveSmallIntegerField(default=JobState.QUEUED)
