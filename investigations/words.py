@@ -119,5 +119,11 @@ EFFECTS: Final[Mapping[ActionType, str]] = {
     ActionType.OFFBOARD_DEVICE: "The device is managed no longer: no further action reaches it, and what waits for it is withdrawn.",
     ActionType.QUARANTINE_FILE: "The file is moved to a locked place on its device, and processes that run it are stopped.",
     ActionType.RELEASE_FILE: "The file returns to where it was. Processes that were stopped don't.",
+    ActionType.SOFT_DELETE_EMAIL: "The messages leave their mailboxes, and only administrators can restore them.",
+    ActionType.QUARANTINE_EMAIL: "The messages are moved to where their owners can't reach them.",
+    ActionType.MOVE_TO_JUNK: "The messages are moved to Junk, where their owners still see them.",
+    ActionType.MOVE_TO_DELETED: "The messages are moved to Deleted Items, where their owners still see them.",
+    ActionType.MOVE_TO_INBOX: "The messages are moved to the Inbox.",
+    ActionType.HARD_DELETE_EMAIL: "The messages are deleted for good. Nobody can bring them back.",
 }  # fmt: skip
 """What stops, or doesn't, for what is done by hand."""

@@ -113,3 +113,64 @@ class SelectionField(forms.Field):
 class BulkForm(DecisionForm):
     verb = forms.ChoiceField(choices=[(verb.value, verb.value) for verb in BULK_VERBS])
     selected = SelectionField(widget=forms.MultipleHiddenInput)
+
+
+class MailSearchForm(forms.Form):
+    """What to look for in mail; `criteria` is what a search takes."""
+
+    sender = forms.CharField(
+        label="Sender",
+        required=False,
+        max_length=320,
+        help_text="An address, or a domain for everybody there.",
+    )
+    mailbox = forms.CharField(label="Recipient's mailbox", required=False, max_length=320)
+    subject_part = forms.CharField(label="Part of the subject", required=False, max_length=500)
+    message_id = forms.CharField(label="Message-ID", required=False, max_length=900)
+    url = forms.CharField(label="Link in the text", required=False, max_length=2000)
+    attachment_name = forms.CharField(label="Name of an attachment", required=False, max_length=255)
+    attachment_sha256 = forms.RegexField(
+        label="SHA-256 of an attachment", required=False, regex=r"\A[0-9A-Fa-f]{64}\Z",
+        error_messages={"invalid": "A SHA-256 has 64 hexadecimal digits."},
+    )  # fmt: skip
+    since = forms.DateTimeField(label="Received since", required=False)
+    until = forms.DateTimeField(label="Received until", required=False)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name, field in self.fields.items():
+            field.widget.attrs["class"] = "text"
+            if name in WINDOW:
+                field.widget = forms.DateTimeInput(
+                    attrs={"class": "text", "type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
+                )
+
+    @property
+    def criteria(self) -> dict[str, Any]:
+        told = {name: value for name, value in self.cleaned_data.items() if value}
+        sender = told.pop("sender", "")
+        if sender:
+            told["sender" if "@" in sender.removeprefix("@") else "sender_domain"] = sender.removeprefix("@")
+        if "message_id" in told:
+            told["message_id"] = f"<{told['message_id'].strip('<>')}>"
+        moments = {name: int(told.pop(name).timestamp()) for name in WINDOW if name in told}
+        return {name: [value] for name, value in told.items()} | moments
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        given = {name for name, value in cleaned.items() if value}
+        if self.errors:
+            return cleaned
+        if not given - set(WINDOW):
+            raise ValidationError("Say what to look for: fill in at least one field besides the time.")
+        if given <= OF_ATTACHMENTS:
+            raise ValidationError(
+                "Every message would have to be opened. Give a time, a sender or a mailbox as well."
+            )
+        if given >= set(WINDOW) and cleaned["since"] > cleaned["until"]:
+            raise ValidationError("“Since” has to come before “until”.")
+        return cleaned
+
+
+WINDOW: Final = ("since", "until")
+OF_ATTACHMENTS: Final = frozenset({"attachment_name", "attachment_sha256"})

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from actioncenter.actions.views import handover, reports, reviews, saved
+from actioncenter.actions.views.act_on_mail import act_on_mail
 from actioncenter.actions.views.artefacts import artefact_file
 from actioncenter.actions.views.assigning import assign, comment, defer, give_back, hand_over, take
 from actioncenter.actions.views.bulk import bulk
@@ -8,6 +9,7 @@ from actioncenter.actions.views.columns import arrange
 from actioncenter.actions.views.decide import decide
 from actioncenter.actions.views.detail import detail
 from actioncenter.actions.views.edit import edit
+from actioncenter.actions.views.explorer import explorer, mail_search
 from actioncenter.actions.views.files import as_file
 from actioncenter.actions.views.lists import history, pending
 from actioncenter.actions.views.targets import targets, targets_file
@@ -42,6 +44,9 @@ urlpatterns = [
     path("action-center/views/<int:pk>/remove", saved.remove, name="remove_view"),
     path("reports/", reports.reports, name="reports"),
     path("reports/figures.csv", reports.reports_file, name="reports_file"),
+    path("email/explorer", explorer, name="explorer"),
+    path("email/explorer/<int:pk>", mail_search, name="mail_search"),
+    path("email/explorer/<int:pk>/act", act_on_mail, name="act_on_mail"),
     path("action-center/reviews", reviews.reviews, name="reviews"),
     path("action-center/reviews/<int:pk>", reviews.judge, name="judge"),
 ]

@@ -41,6 +41,8 @@ SUBJECTS: Final[Mapping[str, tuple[str, str]]] = {
     "auditor:story": ("action", "number"),
     "auditor:event": ("event", "number"),
     "actions:handover": ("handover", "pk"),
+    "actions:mail_search": ("search", "pk"),
+    "actions:act_on_mail": ("search", "pk"),
     "settings:group": ("group", "pk"),
     "settings:rule": ("rule", "pk"),
     "actions:pending": ("action", "open"),

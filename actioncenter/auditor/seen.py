@@ -22,6 +22,7 @@ PAGES: Final[Mapping[str, Q]] = {
             "actions:history",
             "investigations:list",
             "investigations:devices",
+            "actions:explorer",
         ],
     ),
     "settings": Q(page__startswith="settings:") | Q(page__startswith="ops:"),

@@ -53,6 +53,8 @@ VIEWS: Final = (
 PENDING: Final = "/action-center/pending"
 HISTORY: Final = "/action-center/history"
 INVESTIGATIONS: Final = "/investigations/"
+EXPLORER: Final = "/email/explorer"
+FOUND: Final = "a[href^='/email/explorer/']"
 GROUPS: Final = "/settings/groups"
 HANDOVERS: Final = "/action-center/handover"
 RULES: Final = "/settings/rules"
@@ -89,6 +91,10 @@ STOPS: Final = (
     Stop("act", "investigations:act", INVESTIGATIONS, [*DEVICE, "a[href$='/isolate']"]),
     Stop("file", "investigations:file", INVESTIGATIONS, FILE),
     Stop("act-on-file", "investigations:act_on_file", INVESTIGATIONS, [*FILE, "a[href*='quarantine_file?all=']"]),
+    Stop("explorer", "actions:explorer", EXPLORER),
+    Stop("mail-search", "actions:mail_search", EXPLORER, [FOUND]),
+    Stop("mail-cluster", "actions:mail_search", EXPLORER, [FOUND, ROW]),
+    Stop("act-on-mail", "actions:act_on_mail", EXPLORER, [FOUND, ROW, "a[href*='/act?do=']"]),
     Stop("assign", "actions:assign", PENDING, [WAITS, AS_PAGE, "a[href$='/assign']"]),
     Stop("edit", "actions:edit", PENDING, [ROW, AS_PAGE, "a[href$='/edit']"], who="mira"),
     Stop("handovers", "actions:handovers", HANDOVERS),

@@ -11,12 +11,13 @@ from django.db.models.functions import Now
 from actioncenter.actions import escalation
 from actioncenter.actions.enums import ActionType, Decision, Execution, Source, TargetState
 from actioncenter.actions.execution import asking, claiming, loop, timers
-from actioncenter.actions.models import Action, attempting, settling
+from actioncenter.actions.models import Action, MailSearch, attempting, settling
 from actioncenter.audit.actor import Actor
 from actioncenter.auditor.verification import differences
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.enums import AutomationLevel
-from actioncenter.settings.models import ApprovalRule
+from actioncenter.settings.models import ApprovalRule, ConnectorInstance
+from investigations.queries import bind_to_simulator
 from tests import factories
 from tests.actions.conftest import RUNNER
 from tests.actions.directly import taken
@@ -241,3 +242,19 @@ TURNS: Final = (
     taken_back_before_its_end, drifted, put_off_and_handed_over, stopped_and_asked_again, asked_again_in_its_name,
     group_deleted,
 )  # fmt: skip
+
+
+# Mail that somebody looks for, as forms: address and fields
+
+
+def mail_search(run: Run, estate: Estate) -> tuple[str, Mapping[str, str]]:
+    bind_to_simulator([])
+    return "/email/explorer", {"sender": "mallory@evil.example"}
+
+
+def mail_by_hand(run: Run, estate: Estate) -> tuple[str, Mapping[str, str]]:
+    bind_to_simulator([])
+    search = MailSearch.ask({"sender": ["mallory@evil.example"]}, by=by("aiko"))
+    hit = {"mailbox": "bo@corp.example", "stable_id": "m-1", "sender": "mallory@evil.example"}
+    search.hits.create(instance=ConnectorInstance.objects.get(), **hit)
+    return f"/email/explorer/{search.pk}/act", {"do": "soft_delete", "comment": "It phishes."}

@@ -15,7 +15,7 @@ TAKEN_AWAY: Final = frozenset({
 """Addresses that only answer, and what they answer leaves the house."""
 READ_ONLY: Final = frozenset({
     "home", "notices", "live:counts", "investigations:list", "investigations:detail", "investigations:devices", "investigations:device", "investigations:file",
-    "actions:pending", "actions:history", "actions:detail", "actions:targets", "actions:assign", "actions:handovers", "actions:handover",
+    "actions:pending", "actions:history", "actions:detail", "actions:targets", "actions:mail_search", "actions:assign", "actions:handovers", "actions:handover",
     "actions:reviews", "actions:reports", "actions:saved_views", "ops:metrics", "ops:health",
     "auditor:events", "auditor:event", "auditor:story", "auditor:verification", "auditor:looks", "auditor:reports",
     "auditor:report", "feeds:click", "feeds:clicks", "feeds:overview", "feeds:pull", "feeds:pull_by_address", "preferences", "settings:authority", "auditor:retention", "settings:connector", "settings:connectors", "settings:streams", "settings:groups", "settings:group", "settings:rules", "settings:stops",

@@ -60,6 +60,7 @@ def load(drain: Drain, say: Callable[[str], None]) -> None:
         story.tell(lambda: _run(drain), simulated)
         _settle_unknown(drain)
     story.resume()
+    story.search_mail()
     housekeeping.tidy(by=story.HOUSEKEEPING)
     _run(drain)
     with transaction.atomic():

@@ -12,7 +12,15 @@ from actioncenter.accounts.models import User
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType as T
 from actioncenter.actions.enums import Decision, Execution, Source, TargetKind
-from actioncenter.actions.models import Action, Handover, Proposal, SavedView, Surprise, TargetDraft
+from actioncenter.actions.models import (
+    Action,
+    Handover,
+    MailSearch,
+    Proposal,
+    SavedView,
+    Surprise,
+    TargetDraft,
+)
 from actioncenter.audit.actor import Actor
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.connectors.simulator.faults import Behaviour
@@ -120,6 +128,12 @@ def name_lists() -> None:
     if not SavedView.objects.exists():
         for who, name, tab, query, role in VIEWS:
             SavedView.keep(name, tab=tab, query=query, shared_with=role, by=actor(who))
+
+
+def search_mail() -> None:
+    """Once: what was found is forgotten after a week, and then the demo has a search no longer."""
+    if not MailSearch.objects.exists():
+        MailSearch.ask({"subject_part": ["invoice"]}, by=actor("sam"))
 
 
 def actor(username: str) -> Actor:
