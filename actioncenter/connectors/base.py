@@ -7,7 +7,7 @@ records what comes back. A request's id is the idempotency key of the outside ca
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from actioncenter.actions.enums import ActionType, TargetKind
 
@@ -197,6 +197,18 @@ class Page:
     cursor: Json | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One message as text: nothing of it runs or is fetched. `attachments` have name, type, size and sha256."""
+
+    headers: Sequence[tuple[str, str]]
+    text: str
+    links: Sequence[str] = ()
+    attachments: Sequence[Json] = ()
+    cut: bool = False
+    """Whether there was more than is told."""
+
+
 class ConnectorError(Exception):
     """Base of what a connector may raise; the message is safe to show."""
 
@@ -289,6 +301,13 @@ class Connector(Protocol):
         """After a lost answer: what became of `request.id`; None if the far side never saw it."""
 
     def search(self, criteria: Mapping[str, Any], cursor: Json | None) -> Page: ...
+
+
+@runtime_checkable
+class ReadsMail(Protocol):
+    """A connector that can also bring one message to be looked at. The message stays as it was, unread if it was."""
+
+    def read(self, mailbox: str, stable_id: str, message_id: str) -> Reading: ...
 
 
 class Kind(Protocol):

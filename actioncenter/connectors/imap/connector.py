@@ -18,18 +18,19 @@ from actioncenter.connectors.base import (
     Page,
     Permanent,
     Plan,
+    Reading,
     Request,
     Transient,
     Unsupported,
 )
-from actioncenter.connectors.imap import directory, finding, plans
+from actioncenter.connectors.imap import directory, finding, plans, reading
 from actioncenter.connectors.imap.capabilities import VERBS, capability, why_not
 from actioncenter.connectors.imap.directory import Directory
 from actioncenter.connectors.imap.ledger import Ledger
-from actioncenter.connectors.imap.mailbox import Mailbox
+from actioncenter.connectors.imap.mailbox import Mailbox, Wanted
 from actioncenter.connectors.imap.running import AnyVerb, Place, Run, judged, unfinished
 from actioncenter.connectors.imap.schema import Settings
-from actioncenter.connectors.imap.session import Door, Session
+from actioncenter.connectors.imap.session import Away, Door, NoMailbox, Session
 from actioncenter.connectors.imap.sieve_line import SieveLine
 from actioncenter.connectors.imap.wire import Lost
 
@@ -141,6 +142,17 @@ class Imap:
             following = {"after": ahead[BOXES_A_PAGE - 1]} if len(ahead) > BOXES_A_PAGE else None
             found = [{"kind": "message", **plans.reference(each)} for each in hits.found]
             return Page(found, not hits.gaps and not known.odd, following)
+
+    def read(self, mailbox: str, stable_id: str, message_id: str) -> Reading:
+        with self._admitted():
+            try:
+                box = Mailbox(self._door.enter(mailbox), self.settings)
+            except (Away, NoMailbox) as error:
+                raise Permanent("no_mailbox", f"The mailbox can't be opened. {error}") from error
+            try:
+                return reading.read(box, Wanted(stable_id, message_id))
+            finally:
+                box.close()
 
     def _verb(self, request: Request) -> AnyVerb:
         if reason := why_not(request.type, self.settings):

@@ -150,7 +150,7 @@ def _matching(box: Mailbox, address: str, criteria: Criteria) -> Iterator[Found]
     candidates: list[Found] = []
     for copy, items in box.described(box.matching(criteria.terms()), HEADERS):
         head = message_from_bytes(items[_KEY] or b"")
-        sender, subject = _sender(head), _SPACE.sub(" ", _decoded(head["Subject"])).strip()
+        sender, subject = _sender(head), _SPACE.sub(" ", decoded(head["Subject"])).strip()
         if criteria.meets_head(copy, sender, subject):
             candidates.append(Found(address, copy, sender, subject))
     if not criteria.needs_content:
@@ -165,11 +165,11 @@ def _matching(box: Mailbox, address: str, criteria: Criteria) -> Iterator[Found]
 
 
 def _sender(head: Message) -> str:
-    found = getaddresses([_decoded(head["From"])])
+    found = getaddresses([decoded(head["From"])])
     return found[0][1].lower() if found else ""
 
 
-def _decoded(header: Any) -> str:
+def decoded(header: Any) -> str:
     """A header as people read it; one that is made up to be unreadable stays as it is."""
     raw = str(header or "")
     try:
@@ -178,31 +178,31 @@ def _decoded(header: Any) -> str:
         return raw
 
 
-def _said(part: Message) -> str:
+def said_in(part: Message) -> str:
     """The text of a part. Whatever it claims to be written in, it is never refused."""
-    raw = _payload(part)
+    raw = payload(part)
     try:
         return raw.decode(part.get_content_charset() or "utf-8", "replace")
     except LookupError:
         return raw.decode("utf-8", "replace")
 
 
-def _payload(part: Message) -> bytes:
+def payload(part: Message) -> bytes:
     raw = part.get_payload(decode=True)
     return raw if isinstance(raw, bytes) else b""
 
 
 def _has_url(message: Message, url: str) -> bool:
-    return any(url in _said(part) for part in message.walk() if part.get_content_maintype() == "text")
+    return any(url in said_in(part) for part in message.walk() if part.get_content_maintype() == "text")
 
 
 def _has_attachment(message: Message, sha256: str) -> bool:
     leaves = (part for part in message.walk() if not part.is_multipart())
-    return any(hashlib.sha256(_payload(part)).hexdigest() == sha256.lower() for part in leaves)
+    return any(hashlib.sha256(payload(part)).hexdigest() == sha256.lower() for part in leaves)
 
 
 def _has_name(message: Message, name: str) -> bool:
-    return any(_plain(_decoded(part.get_filename())) == _plain(name) for part in message.walk())
+    return any(_plain(decoded(part.get_filename())) == _plain(name) for part in message.walk())
 
 
 def _has_body(message: Message, sha256: str) -> bool:
@@ -213,7 +213,7 @@ def body_sha256(message: Message) -> str:
     """Of the text as people read it: lines and spaces differ from copy to copy, headers always do."""
     texts = [part for part in message.walk() if part.get_content_type() in {"text/plain", "text/html"}]
     bodies = [part for part in texts if part.get_content_disposition() != "attachment"]
-    said = _SPACE.sub(" ", _said(bodies[0])).strip() if bodies else ""
+    said = _SPACE.sub(" ", said_in(bodies[0])).strip() if bodies else ""
     return hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()
 
 

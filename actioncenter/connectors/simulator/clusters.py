@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from actioncenter.actions.enums import TargetKind
-from actioncenter.connectors.base import Json, Page, Permanent, Target, is_left_out
+from actioncenter.connectors.base import Json, Page, Permanent, Reading, Target, is_left_out
 from actioncenter.connectors.simulator.faults import Behaviour, Faults
 from actioncenter.connectors.simulator.mail import assumed_id
 from actioncenter.connectors.simulator.scene import DEVICE, FILE, MAILBOX, MESSAGE, PROCESS, Ref, Scene, State
@@ -143,7 +143,7 @@ def search(scene: Scene, criteria: Mapping[str, Any], cursor: Json | None) -> Pa
         kind, {name: wanted for name, wanted in criteria.items() if name != "kind"}
     )
     if kind == MESSAGE:
-        conditions.append("json_extract(state, '$.folder') <> ''")
+        conditions.append("json_extract(state, '$.folder') <> '' AND json_extract(state, '$.gone') IS NULL")
     after = cursor or {"owner": "", "name": ""}
     conditions.append("(owner, name) > (:after_owner, :after_name)")
     values |= {"after_owner": after["owner"], "after_name": after["name"]}
@@ -168,3 +168,22 @@ def _reference(ref: Ref, state: State) -> Json:
     shown = ("message_id", "folder", "sender", "subject", "path", "sha256", "sha1", "pid", "status")
     facts = {name: state[name] for name in shown if name in state}
     return {"kind": ref.kind, "stable_id": ref.name, **owner, **facts}
+
+
+def read(scene: Scene, stable_id: str) -> Reading:
+    """Raises Permanent."""
+    state = scene.get(Ref(MESSAGE, "", stable_id))
+    if state is None or not state["folder"] or state.get("gone"):
+        raise Permanent("gone", "The message is no longer there.")
+    shown = (("From", "sender"), ("To", "mailbox"), ("Subject", "subject"), ("Message-ID", "message_id"))
+    headers = [(name, str(state.get(of, ""))) for name, of in shown]
+    attachments = [
+        {
+            "name": str(each.get("name", "")),
+            "type": "application/octet-stream",
+            "size": each.get("size", 0),
+            "sha256": str(each.get("sha256", "")),
+        }
+        for each in state.get("attachments") or []
+    ]
+    return Reading(headers, str(state.get("text", "")), list(state.get("urls") or []), attachments)

@@ -21,6 +21,7 @@ from actioncenter.connectors.base import (
     Page,
     Permanent,
     Plan,
+    Reading,
     Request,
     Transient,
     Unsupported,
@@ -134,6 +135,10 @@ class Simulator:
     def search(self, criteria: Mapping[str, Any], cursor: Json | None) -> Page:
         with self._admitted() as scene:
             return clusters.search(scene, criteria, cursor)
+
+    def read(self, mailbox: str, stable_id: str, message_id: str) -> Reading:
+        with self._admitted() as scene:
+            return clusters.read(scene, stable_id)
 
     @contextlib.contextmanager
     def _admitted(self, *, write: bool = False) -> Iterator[Scene]:
