@@ -167,6 +167,8 @@ class JobKind(IntEnum):
     PREVIEW = 3
     VERIFY = 4
     SEARCH = 5
+    MESSAGE = 6
+    """One message, to be looked at."""
 
 
 class JobState(IntEnum):

@@ -29,6 +29,7 @@ from actioncenter.actions.models import (
     TargetDraft,
     entitling,
 )
+from actioncenter.actions.models.searching import OfMail
 from actioncenter.actions.permissions import Refused, Verb, fresh_rights
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.models import ConnectorInstance
@@ -197,10 +198,10 @@ def take(
     """
     with fence.decider():
         rights, figures = fresh_rights(by), figures_of(choice)
-        rights.require(Verb.PROPOSE, Subject(kind))
+        rights.require(Verb.PROPOSE, OfMail(kind))
         reason = why_not(choice, figures) or unsupported(kind, figures.instances)
         wished = Decision.PENDING if propose else Decision.NOT_REQUIRED
-        if not propose and not rights.refusal(Verb.RUN, Subject(kind)):
+        if not propose and not rights.refusal(Verb.RUN, OfMail(kind)):
             reason = reason or throttled()
         if reason:
             raise Limit(reason)
@@ -211,15 +212,6 @@ def take(
                 raise Conflict(action, "key_used", KEY_USED)
             made.append(action)
     return made
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What rights depend on: mail lies in no device group."""
-
-    type: int
-    area: int = Area.EMAIL
-    group_id: int | None = None
 
 
 def _proposals(

@@ -12,6 +12,7 @@ from actioncenter.actions.views.edit import edit
 from actioncenter.actions.views.explorer import explorer, mail_search
 from actioncenter.actions.views.files import as_file
 from actioncenter.actions.views.lists import history, pending
+from actioncenter.actions.views.mail_message import mail_message
 from actioncenter.actions.views.targets import targets, targets_file
 
 app_name = "actions"
@@ -47,6 +48,7 @@ urlpatterns = [
     path("email/explorer", explorer, name="explorer"),
     path("email/explorer/<int:pk>", mail_search, name="mail_search"),
     path("email/explorer/<int:pk>/act", act_on_mail, name="act_on_mail"),
+    path("email/explorer/<int:pk>/messages/<int:hit>", mail_message, name="mail_message"),
     path("action-center/reviews", reviews.reviews, name="reviews"),
     path("action-center/reviews/<int:pk>", reviews.judge, name="judge"),
 ]

@@ -63,6 +63,7 @@ class Kind(StrEnum):
     JOB_FINISHED = "job.finished"
     JOB_FAILED = "job.failed"
     SEARCH_ASKED = "search.asked"
+    SEARCH_MESSAGE_OPENED = "search.message_opened"
     # what was found
     INGEST_RECEIVED = "ingest.received"
     INGEST_REJECTED = "ingest.rejected"

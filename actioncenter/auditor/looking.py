@@ -43,6 +43,7 @@ SUBJECTS: Final[Mapping[str, tuple[str, str]]] = {
     "actions:handover": ("handover", "pk"),
     "actions:mail_search": ("search", "pk"),
     "actions:act_on_mail": ("search", "pk"),
+    "actions:mail_message": ("search", "pk"),
     "settings:group": ("group", "pk"),
     "settings:rule": ("rule", "pk"),
     "actions:pending": ("action", "open"),

@@ -94,6 +94,7 @@ STOPS: Final = (
     Stop("explorer", "actions:explorer", EXPLORER),
     Stop("mail-search", "actions:mail_search", EXPLORER, [FOUND]),
     Stop("mail-cluster", "actions:mail_search", EXPLORER, [FOUND, ROW]),
+    Stop("mail-message", "actions:mail_message", EXPLORER, [FOUND, ROW, "a[href*='/messages/']"]),
     Stop("act-on-mail", "actions:act_on_mail", EXPLORER, [FOUND, ROW, "a[href*='/act?do=']"]),
     Stop("assign", "actions:assign", PENDING, [WAITS, AS_PAGE, "a[href$='/assign']"]),
     Stop("edit", "actions:edit", PENDING, [ROW, AS_PAGE, "a[href$='/edit']"], who="mira"),

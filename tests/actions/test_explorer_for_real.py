@@ -1,11 +1,14 @@
 """A search by a person, and what is taken of it, on a real mail server."""
 
+import hashlib
+
 import pytest
 
 from actioncenter.actions import exploring
 from actioncenter.actions.enums import ActionType, Decision, Execution
 from actioncenter.actions.exploring import Choice, figures_of
 from actioncenter.actions.models import MailSearch
+from actioncenter.actions.models.searching import contents
 from actioncenter.audit.verify import first_bad_row
 from actioncenter.estate.mail import campaign
 from tests import factories
@@ -56,3 +59,20 @@ def test_of_one_mailbox_what_was_picked_goes_at_once(phish: Campaign) -> None:
     run(action)
     assert (action.execution, action.succeeded_count) == (Execution.SUCCEEDED, 3)
     assert phish.seen().total() == before.total() - 3
+
+
+def test_a_message_is_looked_at_and_stays_unread(phish: Campaign) -> None:
+    before, aiko = phish.seen(), factories.person("aiko").actor()
+    search = searched(message_id=[FIRST], mailbox=[phish.boxes[0]])
+    hit = search.hits.get()
+    job = hit.open(by=aiko)
+    run()
+    job.refresh_from_db()
+    found = contents(job)
+    assert found is not None
+    assert campaign.URL in found["text"]
+    assert any(campaign.URL in link for link in found["links"])
+    assert ["Subject", campaign.SUBJECT] in found["headers"]
+    tool = {"name": "invoice.exe", "size": len(campaign.TOOL), "type": "application/octet-stream"}
+    assert found["attachments"] == [{**tool, "sha256": hashlib.sha256(campaign.TOOL).hexdigest()}]
+    assert phish.seen() == before

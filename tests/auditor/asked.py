@@ -318,8 +318,7 @@ OTHERS: Final[Mapping[str, Asked]] = {
         "mira", _taken_back_by_hand, Kind.ACTION_PROPOSED, Kind.ACTION_UNDONE
     ),
     "investigations:act_on_file": asked("mira", _file_by_hand, Kind.ACTION_PROPOSED),
-    "actions:explorer": asked("aiko", lives.mail_search, Kind.SEARCH_ASKED),
-    "actions:act_on_mail": asked("aiko", lives.mail_by_hand, Kind.ACTION_PROPOSED),
+    **{name: asked("aiko", *each) for name, each in lives.MAIL.items()},
     "actions:defer": asked("mira", verb("defer", waiting, hours=2), Kind.ACTION_DEFERRED),
     "actions:hand_over": asked("mira", _hand_over, Kind.ACTION_HANDED_OVER),
     "actions:take": asked("mira", verb("take", waiting), Kind.ACTION_TAKEN),

@@ -11,8 +11,9 @@ from django.db.models.functions import Now
 from actioncenter.actions import escalation
 from actioncenter.actions.enums import ActionType, Decision, Execution, Source, TargetState
 from actioncenter.actions.execution import asking, claiming, loop, timers
-from actioncenter.actions.models import Action, MailSearch, attempting, settling
+from actioncenter.actions.models import Action, MailHit, MailSearch, attempting, settling
 from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
 from actioncenter.auditor.verification import differences
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.enums import AutomationLevel
@@ -253,8 +254,23 @@ def mail_search(run: Run, estate: Estate) -> tuple[str, Mapping[str, str]]:
 
 
 def mail_by_hand(run: Run, estate: Estate) -> tuple[str, Mapping[str, str]]:
+    return f"/email/explorer/{_hit().search_id}/act", {"do": "soft_delete", "comment": "It phishes."}
+
+
+def mail_opened(run: Run, estate: Estate) -> tuple[str, Mapping[str, str]]:
+    hit = _hit()
+    return f"/email/explorer/{hit.search_id}/messages/{hit.pk}", {}
+
+
+def _hit() -> MailHit:
     bind_to_simulator([])
     search = MailSearch.ask({"sender": ["mallory@evil.example"]}, by=by("aiko"))
     hit = {"mailbox": "bo@corp.example", "stable_id": "m-1", "sender": "mallory@evil.example"}
-    search.hits.create(instance=ConnectorInstance.objects.get(), **hit)
-    return f"/email/explorer/{search.pk}/act", {"do": "soft_delete", "comment": "It phishes."}
+    return search.hits.create(instance=ConnectorInstance.objects.get(), **hit)
+
+
+MAIL: Final = {
+    "actions:explorer": (mail_search, Kind.SEARCH_ASKED),
+    "actions:act_on_mail": (mail_by_hand, Kind.ACTION_PROPOSED),
+    "actions:mail_message": (mail_opened, Kind.SEARCH_MESSAGE_OPENED),
+}

@@ -46,7 +46,7 @@ NEITHER: Final[Mapping[Kind, str]] = {
     **dict.fromkeys(
         (
             Kind.ACTION_COMMENTED, Kind.AUDIT_VERIFICATION_REQUESTED, Kind.EXPORT_MADE, Kind.INGEST_RECEIVED,
-            Kind.JOB_REQUESTED, Kind.SEARCH_ASKED,
+            Kind.JOB_REQUESTED, Kind.SEARCH_ASKED, Kind.SEARCH_MESSAGE_OPENED,
         ),
         NO_CHANGE,
     ),

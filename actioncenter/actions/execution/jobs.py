@@ -254,10 +254,15 @@ def _search(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str
         return searching.keep(job, page)
 
 
+def _message(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str, Any]:
+    return searching.read(job, connector)
+
+
 HANDLERS: Mapping[JobKind, Callable[[ConnectorJob, base.Connector, Actor], dict[str, Any]]] = {
     JobKind.PREVIEW: _preview,
     JobKind.CAPABILITIES: _capabilities,
     JobKind.CHECK: _check,
     JobKind.VERIFY: _verify,
     JobKind.SEARCH: _search,
+    JobKind.MESSAGE: _message,
 }

@@ -1,9 +1,11 @@
 """What a connector found of a search, written down; the next page is another job."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from actioncenter import vault
 from actioncenter.actions.execution import outside
 from actioncenter.actions.models import ConnectorJob, MailHit
 from actioncenter.actions.models.searching import MOST_HITS
@@ -63,3 +65,15 @@ def _moment(value: Any) -> datetime | None:
         return found if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def read(job: ConnectorJob, connector: base.Connector) -> dict[str, Any]:
+    """What one message says, sealed: whoever reads the tables doesn't read people's mail."""
+    hit = MailHit.objects.filter(pk=job.request.get("hit"), search=job.search).first()
+    if hit is None:
+        return {"skipped": "forgotten"}
+    if not isinstance(connector, base.ReadsMail):
+        raise base.Unsupported("This connector can't show what a message says.")
+    found = connector.read(hit.mailbox, hit.stable_id, hit.message_id)
+    told = outside.cleaned(asdict(found))
+    return {"sealed": vault.seal(told).decode()}

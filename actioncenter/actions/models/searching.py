@@ -1,6 +1,7 @@
 """Searches of mail: a person asks, a runner answers, and what was found is kept for a while."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
@@ -8,12 +9,13 @@ from django.conf import settings
 from django.db import models, transaction
 from django.db.models.functions import Now
 
+from actioncenter import vault
 from actioncenter.actions import dispatch
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Area, JobKind, JobState
 from actioncenter.actions.models.conflicts import Invalid
 from actioncenter.actions.models.jobs import ConnectorJob
-from actioncenter.actions.permissions import PROPOSERS, NotVisible, Refused, fresh_rights
+from actioncenter.actions.permissions import PROPOSERS, NotVisible, Refused, Verb, fresh_rights
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
@@ -86,7 +88,7 @@ class MailSearch(models.Model):
 
     @classmethod
     def unanswered(cls) -> "models.QuerySet[MailSearch]":
-        return cls.objects.filter(jobs__state__lte=JobState.RUNNING).distinct()
+        return cls.objects.filter(jobs__kind=JobKind.SEARCH, jobs__state__lte=JobState.RUNNING).distinct()
 
     @classmethod
     def past_keeping(cls) -> "models.QuerySet[MailSearch]":
@@ -140,3 +142,53 @@ class MailHit(models.Model):
 
     def __str__(self) -> str:
         return self.subject
+
+    def open(self, *, by: Actor) -> ConnectorJob:
+        """Have the runner bring it to this person, whoever has seen it before. Raises NotVisible, Refused.
+
+        What a message says is shown to those who may take action on mail, each on asking for it.
+        """
+        with transaction.atomic():
+            rights = fresh_rights(by)
+            rights.require(Verb.RUN, OfMail(ActionType.QUARANTINE_EMAIL))
+            # Who asks twice at once waits here for the first.
+            MailSearch.objects.select_for_update(no_key=True).get(pk=self.search_id)
+            before = self.opened_by(by.user_id).filter(state__lte=JobState.DONE).first()
+            if before is not None:
+                return before
+            made = ConnectorJob.objects.create(
+                kind=JobKind.MESSAGE,
+                instance_id=self.instance_id,
+                search_id=self.search_id,
+                request={"hit": self.pk, "by": by.user_id},
+                requested_by_name=by.name,
+                area=Area.EMAIL,
+            )
+            detail = {"mailbox": self.mailbox, "message_id": self.message_id, "stable_id": self.stable_id}
+            log.record(
+                Kind.SEARCH_MESSAGE_OPENED, by=by, subject=f"search:{self.search_id}",
+                subject_name=f"search {self.search_id}", area=Area.EMAIL, detail=detail,
+            )  # fmt: skip
+            transaction.on_commit(dispatch.wake, robust=True)
+        return made
+
+    def opened_by(self, user_id: int | None) -> "models.QuerySet[ConnectorJob]":
+        """The newest first."""
+        rows = ConnectorJob.objects.filter(kind=JobKind.MESSAGE, search=self.search_id)
+        return rows.filter(request__hit=self.pk, request__by=user_id).order_by("-pk")
+
+
+@dataclass(frozen=True, slots=True)
+class OfMail:
+    """What rights depend on: mail lies in no device group."""
+
+    type: int
+    area: int = Area.EMAIL
+    group_id: int | None = None
+
+
+def contents(job: ConnectorJob) -> dict[str, Any] | None:
+    """What a message says, once a runner has brought it; None before."""
+    sealed = job.result.get("sealed")
+    found: dict[str, Any] | None = vault.unseal(sealed.encode()) if sealed else None
+    return found

@@ -17,6 +17,7 @@ from actioncenter.actions.enums import ActionType, Decision
 from actioncenter.actions.exploring import Choice, Figures
 from actioncenter.actions.models import Action, Conflict, Invalid
 from actioncenter.actions.models.deciding import COMMENT_LIMIT
+from actioncenter.actions.models.searching import OfMail
 from actioncenter.actions.permissions import NotVisible, Refused, Verb
 from actioncenter.actions.queries import Viewer, viewer_of
 from actioncenter.actions.views.decide import denied
@@ -69,7 +70,7 @@ def _numbers(texts: Sequence[str]) -> tuple[int, ...]:
 
 def _do(request: Request, viewer: Viewer, kind: ActionType, choice: Choice, sent: QueryDict) -> HttpResponse:
     back = f"{request.path}?{_kept(sent).urlencode()}"
-    if refusal := viewer.rights.refusal(Verb.PROPOSE, exploring.Subject(kind)):
+    if refusal := viewer.rights.refusal(Verb.PROPOSE, OfMail(kind)):
         return denied(request, refusal, back=back)
 
     def effect() -> Outcome:
@@ -121,13 +122,13 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:  # fmt: skip
     entry, figures = CATALOGUE[kind], exploring.figures_of(choice)
-    refusal = viewer.rights.refusal(Verb.PROPOSE, exploring.Subject(kind))
+    refusal = viewer.rights.refusal(Verb.PROPOSE, OfMail(kind))
     reason = (
         str(refusal or "")
         or exploring.why_not(choice, figures)
         or exploring.unsupported(kind, figures.instances)
     )
-    alone = viewer.rights.refusal(Verb.RUN, exploring.Subject(kind)) is None
+    alone = viewer.rights.refusal(Verb.RUN, OfMail(kind)) is None
     context: Shown = {
         "pk": choice.search.pk,
         "text": exploring.in_words(choice.search.criteria),

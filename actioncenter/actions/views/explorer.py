@@ -16,7 +16,7 @@ from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import Request, actor_of
 from actioncenter.actions import exploring
 from actioncenter.actions.catalogue import CATALOGUE
-from actioncenter.actions.enums import Area, JobState
+from actioncenter.actions.enums import Area, JobKind, JobState
 from actioncenter.actions.exploring import GROUPINGS, Choice
 from actioncenter.actions.forms import MailSearchForm
 from actioncenter.actions.models import Invalid, MailHit, MailSearch
@@ -146,7 +146,7 @@ def _address(search: MailSearch) -> str:
 
 def _progress(search: MailSearch) -> Shown:
     """How far the answer has come, and where it could not be looked."""
-    jobs = list(search.jobs.select_related("instance").order_by("pk"))
+    jobs = list(search.jobs.filter(kind=JobKind.SEARCH).select_related("instance").order_by("pk"))
     gaps = [f"{job.instance.name}: {job.error}" for job in jobs if job.state == JobState.FAILED]
     done = [job for job in jobs if job.state == JobState.DONE]
     gaps += [
@@ -213,6 +213,7 @@ def _rows(hits: Sequence[MailHit], viewer: Viewer) -> list[Shown]:
     return [
         {
             "pk": hit.pk,
+            "url": reverse("actions:mail_message", args=[hit.search_id, hit.pk]),
             "mailbox": hit.mailbox,
             "sender": hit.sender,
             "subject": hit.subject or "(no subject)",
