@@ -20,9 +20,9 @@ from actioncenter.actions.models.deciding import COMMENT_LIMIT
 from actioncenter.actions.models.searching import OfMail
 from actioncenter.actions.permissions import NotVisible, Refused, Verb
 from actioncenter.actions.queries import Viewer, viewer_of
-from actioncenter.actions.views.decide import denied
 from actioncenter.actions.views.detail import page_url
 from actioncenter.actions.views.explorer import grouping_of, number_of, visible_search
+from actioncenter.actions.views.refusing import denied
 from actioncenter.web import htmx
 from actioncenter.web.refusing import because
 from investigations import words

@@ -22,7 +22,7 @@ from actioncenter.actions.forms import MailSearchForm
 from actioncenter.actions.models import Invalid, MailHit, MailSearch
 from actioncenter.actions.permissions import PROPOSERS, NotVisible, Refused
 from actioncenter.actions.queries import Viewer, runners, viewer_of
-from actioncenter.actions.views.decide import denied
+from actioncenter.actions.views.refusing import denied
 from actioncenter.settings.access import within
 from actioncenter.web import htmx
 from actioncenter.web.load import LARGEST, load

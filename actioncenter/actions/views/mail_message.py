@@ -16,8 +16,8 @@ from actioncenter.actions.models import MailHit
 from actioncenter.actions.models.searching import OfMail, contents
 from actioncenter.actions.permissions import Refused, Verb
 from actioncenter.actions.queries import Viewer, runners, viewer_of
-from actioncenter.actions.views.decide import denied
 from actioncenter.actions.views.explorer import visible_search
+from actioncenter.actions.views.refusing import denied
 from actioncenter.web import htmx
 from actioncenter.web.load import load
 from actioncenter.web.moments import iso, when
