@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from actioncenter.accounts.enums import Severity
 from actioncenter.actions.catalogue import CATALOGUE
-from actioncenter.actions.enums import ActionType, Decision, Execution, Risk
+from actioncenter.actions.enums import ActionType, Decision, Execution, Risk, TargetKind
 from actioncenter.actions.execution import loop
 from actioncenter.actions.models import Action, Conflict, Invalid
 from actioncenter.actions.models.deciding import BULK_LIMIT
@@ -262,6 +262,10 @@ def test_what_a_person_with_the_right_wants_runs_at_once_unless_it_takes_two(kin
         assert (action.decision, action.reason_code) == (Decision.PENDING, "second_person")
         assert action.approval_rule["four_eyes"]
         assert action.proposers == [factories.person("noa").ref]
+    elif CATALOGUE[kind].kind == TargetKind.CLUSTER:
+        # What it stands for has to be read first; then nobody else is needed.
+        assert (action.decision, action.reason_code) == (Decision.PENDING, "plan_first")
+        assert not action.approval_rule["four_eyes"]
     else:
         assert (action.decision, action.execution) == (Decision.NOT_REQUIRED, Execution.QUEUED)
 
