@@ -113,6 +113,7 @@ def _targets(run: Run, estate: Estate) -> str:
 FILES: Final[Mapping[str, tuple[Kind, Callable[[Run, Estate], str]]]] = {
     "settings:authority_file": (Kind.EXPORT_MADE, lambda run, estate: "/settings/authority.csv"),
     "auditor:report_file": (Kind.EXPORT_MADE, lambda run, estate: f"/audit/reports/{MONTH}.csv"),
+    "actions:reports_file": (Kind.EXPORT_MADE, lambda run, estate: "/reports/figures.csv"),
     "actions:export": (Kind.EXPORT_MADE, _list),
     "actions:targets_file": (Kind.EXPORT_MADE, _targets),
     "actions:artefact_file": (Kind.ARTEFACT_DOWNLOADED, _package),

@@ -21,7 +21,7 @@ from actioncenter.accounts.models import Answer, Notice, User
 from actioncenter.accounts.notices import notify
 from actioncenter.actions.enums import ActionType
 from actioncenter.actions.execution import auditing, claiming, loop, snapshots
-from actioncenter.actions.models import Action, Artefact, ConnectorJob, Duty, Review, RunnerBeat
+from actioncenter.actions.models import Action, Artefact, ConnectorJob, Duty, MailSearch, Review, RunnerBeat
 from actioncenter.audit import sealing, triggers
 from actioncenter.audit.models import Event
 from actioncenter.auditor.models import PageView
@@ -97,6 +97,16 @@ def timer_over() -> None:
 def not_read_back() -> None:
     isolated()
     time_passes(24 * 4)
+
+
+def without_targets() -> None:
+    factories.waiting_action().approve(by=factories.person("mira").actor()).targets.all().delete()
+
+
+def old_search() -> None:
+    MailSearch.objects.create(
+        criteria={"sender": ["a@b.example"]}, asked_by_name="Aiko", asked_at=Now() - 8 * DAY
+    )
 
 
 def past_expiry() -> None:
@@ -233,6 +243,8 @@ WORK: Final[dict[str, Callable[[], Any]]] = {
     "stops": pause_over,
     "stops: forgotten": forgotten_stop,
     "stops: loud": pause_that_stays_loud,
+    "emptied": without_targets,
+    "searches": old_search,
     "silent_runners": silent_runner,
     "escalate": late,
     "left": left_by_somebody,
