@@ -179,7 +179,11 @@ def foresee(intent: Intent, routes: Routes, *, by: Actor) -> Foreseen:
 
     Raises Refused and NotVisible, as proposing would.
     """
-    wanted = _undo_of(intent, fresh_rights(by)) or proposal(intent, routes, comment=ASKING)
+    return foreseen(_undo_of(intent, fresh_rights(by)) or proposal(intent, routes, comment=ASKING), by=by)
+
+
+def foreseen(wanted: Proposal, *, by: Actor) -> Foreseen:
+    """What would become of a proposal. Raises as `foresee`."""
     try:
         entitled, rule = entitling.entitled(wanted, by=by)
     except Refused as refusal:

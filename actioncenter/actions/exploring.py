@@ -16,8 +16,7 @@ from django.db.models import Count, Max, QuerySet
 
 from actioncenter.accounts import fence
 from actioncenter.accounts.answers import key_of_form
-from actioncenter.accounts.proof import CODE
-from actioncenter.actions.by_hand import ASKING, KEY_USED, REASON, Foreseen
+from actioncenter.actions.by_hand import ASKING, KEY_USED, REASON, Foreseen, foreseen
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Area, Decision, Source, TargetKind
 from actioncenter.actions.models import (
@@ -27,7 +26,6 @@ from actioncenter.actions.models import (
     MailSearch,
     Proposal,
     TargetDraft,
-    entitling,
 )
 from actioncenter.actions.models.searching import OfMail
 from actioncenter.actions.permissions import Refused, Verb, fresh_rights
@@ -174,15 +172,7 @@ def unsupported(kind: ActionType, instances: Sequence[int]) -> str:
 
 def foresee(choice: Choice, kind: ActionType, figures: Figures, *, by: Actor) -> Foreseen:
     """Asked of the same rules as the proposal itself; nothing is recorded. Raises Refused and NotVisible."""
-    wanted = _proposals(choice, kind, figures, Decision.NOT_REQUIRED, ASKING)[0]
-    try:
-        entitled, rule = entitling.entitled(wanted, by=by)
-    except Refused as refusal:
-        if refusal.code != CODE:
-            raise
-        return Foreseen("", password=True, people=1)
-    waits = entitled.reason_code if entitled.decision == Decision.PENDING else ""
-    return Foreseen(waits, password=False, people=max(1, rule["quorum"]))
+    return foreseen(_proposals(choice, kind, figures, Decision.NOT_REQUIRED, ASKING)[0], by=by)
 
 
 # Asking for it
