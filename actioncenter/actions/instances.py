@@ -60,14 +60,11 @@ def undoable_beside(action: Action, sha256: str, scope: Scope) -> QuerySet[Actio
     if ENTRY.undo_days:
         earliest = timezone.now() - timedelta(days=ENTRY.undo_days)
         found = found.filter(Q(finished_at=None) | Q(finished_at__gte=earliest))
-    newer = ActionTarget.objects.filter(
-        lane=OuterRef("lane"),
-        action_id__gt=OuterRef("action_id"),
-        state__lte=TargetState.UNKNOWN,
-        action__execution__in=sorted(RUNNING),
-    )
+    running = ActionTarget.objects.filter(
+        lane=OuterRef("lane"), state__lte=TargetState.UNKNOWN, action__execution__in=sorted(RUNNING)
+    ).exclude(action=OuterRef("action"))
     done = ActionTarget.objects.filter(action=OuterRef("pk"), state=TargetState.SUCCEEDED)
-    held = done.filter(~Exists(newer), in_force=True, entity=sha256)
+    held = done.filter(~Exists(running), in_force=True, entity=sha256)
     found = found.filter(Exists(held), ~Exists(done.exclude(entity=sha256)))
     found = found.exclude(pk=action.pk).exclude(source=Source.MANUAL_LIVE_RESPONSE)
     return within(found, scope).order_by("pk")
