@@ -12,6 +12,8 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from actioncenter import turns
+
 KEY: Final = 0x0AC7_10CE_47E2_FE4C
 
 
@@ -22,6 +24,7 @@ IDLE: Final = "10s"
 @contextmanager
 def decider() -> Iterator[None]:
     """A transaction that may run beside other deciders, but beside no change. At most 500 rows."""
+    turns.give_way()
     with transaction.atomic():
         _lock("pg_advisory_xact_lock_shared")
         yield
@@ -30,13 +33,14 @@ def decider() -> Iterator[None]:
 @contextmanager
 def exclusive() -> Iterator[None]:
     """A transaction that begins when the running deciders are through and holds up later ones."""
-    with transaction.atomic():
+    with turns.ahead(), turns.soon():
         _lock("pg_advisory_xact_lock")
         yield
 
 
 def _lock(function: str) -> None:
-    # SQLite has one writer at a time: a transaction begins (IMMEDIATE) only when it alone may write.
+    # SQLite has one writer at a time: a transaction begins (IMMEDIATE) only when it alone may write, and
+    # `turns` sees to it that whoever changes policy is next.
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(

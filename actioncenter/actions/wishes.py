@@ -46,15 +46,16 @@ class Rules:
 
     @classmethod
     def read(cls, evidence: Sequence[Evidence]) -> Self:
+        figures = Safeguards.current()
         return cls(
             folders=settings_facts.folder_rules(),
-            exclusions=settings_facts.exclusions(),
-            indicators=settings_facts.indicators(_entity_facts(item) for item in evidence),
+            exclusions=settings_facts.exclusions(figures),
+            indicators=settings_facts.indicators((_entity_facts(item) for item in evidence), figures),
             routes=routes_for(
                 [item.device for item in evidence if item.device],
                 [item.mailbox for item in evidence if item.mailbox],
             ),
-            confidence_floor=Safeguards.current().confidence_floor,
+            confidence_floor=figures.confidence_floor,
             spreading=_on_many_devices(evidence),
             now=timezone.now(),
         )

@@ -7,24 +7,22 @@ writer, so there ids follow commits.
 """
 
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import connection
 from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
 
+from actioncenter import turns
 from actioncenter.audit import seals, signing
 from actioncenter.audit.models import Event, Seal
 
 AT_ONCE: Final = 2000
-ASKS_EVERY: Final = 0.002
-"""Seconds between two tries to begin where there is one writer at a time."""
 LOOKS: Final = 50
 """So many times AT_ONCE events are looked through in one transaction."""
 SLACK: Final = 1000
@@ -205,7 +203,7 @@ def waiting(streams: Collection[str]) -> dict[int, str]:
 
 def _seal_once(*, wait: bool = True) -> tuple[int, bool]:
     """How many events were sealed, and whether there are more. None while another seals and `wait` is false."""
-    with _in_turn():
+    with turns.soon():
         if not _alone(wait=wait):
             return 0, False
         horizon, last = Horizon.now(), newest()
@@ -214,36 +212,6 @@ def _seal_once(*, wait: bool = True) -> tuple[int, bool]:
             return 0, False
         _write(last, batch, horizon.at)
         return len(batch.rows), batch.more
-
-
-@contextmanager
-def _in_turn() -> Iterator[None]:
-    """A transaction. SQLite gives it to whoever asks next, and sleeps longer each time: many writers would keep us out."""
-    with ExitStack() as begun:
-        if connection.vendor == "sqlite" and not connection.in_atomic_block:
-            _begin_soon(begun)
-        else:
-            begun.enter_context(transaction.atomic())
-        yield
-
-
-def _begin_soon(begun: ExitStack) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA busy_timeout")
-        [patience] = cursor.fetchone()
-        over = time.monotonic() + patience / 1000
-        cursor.execute("PRAGMA busy_timeout = 0")
-        try:
-            while True:
-                try:
-                    begun.enter_context(transaction.atomic())
-                    return
-                except OperationalError:
-                    if time.monotonic() > over:
-                        raise
-                    time.sleep(ASKS_EVERY)
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {int(patience)}")
 
 
 def _write_alone(*, successor: str = "", by_hand: bytes = b"") -> int:

@@ -18,11 +18,11 @@ def folder_rules() -> list[matching.FolderRule]:
     return rows or list(defaults.FOLDER_RULES)
 
 
-def exclusions() -> list[matching.Exclusion]:
+def exclusions(figures: Safeguards) -> list[matching.Exclusion]:
     """Those that are not past their review."""
     return [
         matching.Exclusion(row.folder, tuple(row.extensions), tuple(row.file_names))
-        for row in FolderExclusion.objects.in_force(Safeguards.current())
+        for row in FolderExclusion.objects.in_force(figures)
     ]
 
 
@@ -37,7 +37,7 @@ def groups() -> list[matching.Group]:
     ]
 
 
-def indicators(entities: Iterable[matching.EntityFacts]) -> list[matching.Indicator]:
+def indicators(entities: Iterable[matching.EntityFacts], figures: Safeguards) -> list[matching.Indicator]:
     """Every indicator that could concern one of the entities: hashes by value, the rest by kind."""
     wanted = Q(pk__in=[])
     for entity in entities:
@@ -50,5 +50,5 @@ def indicators(entities: Iterable[matching.EntityFacts]) -> list[matching.Indica
         matching.Indicator(
             IndicatorKind(row.kind), row.value, IndicatorEffect(row.effect), row.group_id, row.expires_at
         )
-        for row in Indicator.objects.in_force(Safeguards.current()).filter(wanted)
+        for row in Indicator.objects.in_force(figures).filter(wanted)
     ]

@@ -1,7 +1,7 @@
 """Deciders at work in processes of their own, while an admin changes what their decisions rest on.
 
 Reads {"rounds": n, "changes": [...], "plant": bool} and prints {"late": {change: n}, "done": {change: n},
-"waits_ms": [...]}. The planted mistake is a plain read: what a decision rests on is read before its
+"waits_ms": {change: [...]}}. The planted mistake is a plain read: what a decision rests on is read before its
 transaction; it ends the contest when it shows. `late` counts what was committed after the admin read "saved" and before the change was
 taken back: a fence that holds lets nothing through. `done` counts what was decided meanwhile otherwise.
 """
@@ -10,7 +10,7 @@ import json
 import multiprocessing
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -125,7 +125,7 @@ class Admin:
         self.noa = User.objects.get(username="noa")
         self.mira = User.objects.get(username="mira")
         self.stop: Stop | None = None
-        self.waits: list[float] = []
+        self.waits: dict[str, list[float]] = defaultdict(list)
         self.rounds = 0
 
     @property
@@ -177,7 +177,7 @@ class Admin:
         asked = time.monotonic()
         make()
         saved = count()
-        self.waits.append((time.monotonic() - asked) * 1000)
+        self.waits[change].append((time.monotonic() - asked) * 1000)
         time.sleep(leave)
         late = count() - saved
         take_back()

@@ -41,8 +41,8 @@ def test_nothing_is_decided_on_what_no_longer_holds(shared_database: str, rounds
     assert told["done"] == dict.fromkeys(CHANGES, rounds), "somebody was deciding in every round"
     assert told["codes"] == [0] * len(told["codes"])
     if rounds == MANY:
-        waited = quantiles(told["waits_ms"], n=100)[98]
-        assert waited <= PROMISED_MS, f"an admin waited {waited:.0f} ms (p99)"
+        waited = {change: quantiles(waits, n=100)[98] for change, waits in told["waits_ms"].items()}
+        assert max(waited.values()) <= PROMISED_MS, f"an admin waited so many ms (p99): {waited}"
 
 
 @pytest.mark.parametrize("change", [pytest.param(each, marks=SELDOM.get(each, ())) for each in CHANGES])

@@ -4,9 +4,10 @@ import pytest
 
 from actioncenter.settings import defaults, facts, matching
 from actioncenter.settings.enums import FolderList, IndicatorEffect, IndicatorKind
-from actioncenter.settings.models import DeviceGroup, FolderExclusion, FolderRule, Indicator
+from actioncenter.settings.models import DeviceGroup, FolderExclusion, FolderRule, Indicator, Safeguards
 
 pytestmark = pytest.mark.django_db
+FIGURES = Safeguards()
 
 
 def test_folder_rules_are_the_documented_ones_until_there_are_rows() -> None:
@@ -18,7 +19,7 @@ def test_folder_rules_are_the_documented_ones_until_there_are_rows() -> None:
 
 def test_exclusions() -> None:
     FolderExclusion.objects.create(folder="/lab", extensions=["log"], file_names=["a.log"])
-    assert matching.Exclusion("/lab", ("log",), ("a.log",)) in facts.exclusions()
+    assert matching.Exclusion("/lab", ("log",), ("a.log",)) in facts.exclusions(FIGURES)
 
 
 def test_groups_carry_rank_and_rules_and_only_the_default_has_no_rank() -> None:
@@ -46,6 +47,6 @@ def test_indicators_that_could_concern_an_entity(
 ) -> None:
     Indicator.objects.create(kind=kind, value=stored, effect=IndicatorEffect.BLOCK)
     Indicator.objects.create(kind=IndicatorKind.SENDER, value="x.example", effect=IndicatorEffect.ALLOW)
-    found = facts.indicators([matching.EntityFacts({kind: [actual]})])
+    found = facts.indicators([matching.EntityFacts({kind: [actual]})], FIGURES)
     assert [indicator.value for indicator in found] == ([stored] if loaded else [])
-    assert facts.indicators([]) == facts.indicators([matching.EntityFacts()]) == []
+    assert facts.indicators([], FIGURES) == facts.indicators([matching.EntityFacts()], FIGURES) == []

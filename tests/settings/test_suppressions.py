@@ -88,11 +88,11 @@ def test_a_new_period_begins_when_it_is_set(before: int, after: int, noa: Actor)
     Safeguards.change(by=noa, suppression_days=after)
 
     figures = Safeguards.current()
-    assert len(facts.exclusions()) == 1
+    assert len(facts.exclusions(Safeguards.current())) == 1
     assert figures.suppressing_since is not None
     assert exclusion.review_by(figures) == figures.suppressing_since + after * DAY
     Safeguards.objects.update(suppressing_since=Now() - after * DAY)
-    assert facts.exclusions() == []
+    assert facts.exclusions(Safeguards.current()) == []
 
 
 def notices() -> list[str]:

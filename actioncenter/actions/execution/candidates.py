@@ -10,7 +10,8 @@ from django.db.models.functions import Coalesce
 from actioncenter.actions.enums import ALLOWED, Execution, TargetState
 from actioncenter.actions.execution.gates import STARTABLE
 from actioncenter.actions.execution.holding import Reach, reaches
-from actioncenter.actions.models import Action, ActionTarget, attempting, overtaking
+from actioncenter.actions.models import Action, ActionTarget, attempting
+from actioncenter.actions.queries.overtaking import behind
 from actioncenter.actions.queries.rowwise import none, some
 from actioncenter.actions.queries.stopped import covered
 from actioncenter.web.statements import Compiled, compiled, given, given_numbers, kept, rows_of
@@ -71,7 +72,7 @@ def _wanted(stops: Stops) -> "QuerySet[Action]":
 
 def _overtaken(stops: Stops) -> "QuerySet[Action]":
     """What its inverse has overtaken is ended, not tried: that waits neither for its next try nor its connector."""
-    rows = _wanted(stops).filter(some(_queued().filter(some(overtaking.behind()))))
+    rows = _wanted(stops).filter(some(_queued().filter(some(behind()))))
     return rows.filter(execution__in=STARTABLE)
 
 

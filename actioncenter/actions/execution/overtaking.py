@@ -11,7 +11,8 @@ from actioncenter.actions import dispatch
 from actioncenter.actions.enums import ActionType, TargetState
 from actioncenter.actions.execution import binding
 from actioncenter.actions.models import Action, ActionTarget, settling
-from actioncenter.actions.models.overtaking import OVERTAKEN, behind, inverses_of
+from actioncenter.actions.models.overtaking import OVERTAKEN
+from actioncenter.actions.queries.overtaking import behind, inverses_of
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.web.statements import Compiled, compiled, given, kept, rows_of

@@ -11,6 +11,7 @@ from actioncenter.actions.catalogue import BY_CODE
 from actioncenter.actions.enums import Area
 from actioncenter.settings import facts, matching
 from actioncenter.settings.enums import AutomationLevel
+from actioncenter.settings.models import Safeguards
 from investigations.enums import OsFamily, Verdict
 from investigations.models import Device
 
@@ -97,7 +98,7 @@ def _explain(question: argparse.Namespace, device: Device | None) -> tuple[polic
         level=level,
         folder_class=location.folder_class,
         action_type=BY_CODE[question.action] if question.action else None,
-        excluded=matching.excluded(question.path, facts.exclusions(), os_family),
+        excluded=matching.excluded(question.path, facts.exclusions(Safeguards.current()), os_family),
         critical=bool(device and (device.critical or (device.group and device.group.critical))),
         membership_stale=bool(device and device.membership_stale),
         user_compromised=question.area == USER,

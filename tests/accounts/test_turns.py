@@ -1,0 +1,112 @@
+"""Where one may write at a time, whoever changes policy is next and nobody is forgotten."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import pytest
+from django.db import OperationalError, connection, transaction
+from pytest_django import DjangoDbBlocker
+
+from actioncenter import turns
+from actioncenter.accounts import fence
+from tests.services.database import as_default
+
+
+@pytest.fixture
+def one_writer(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    url = f"sqlite:///{tmp_path / 'database.sqlite3'}"
+    with django_db_blocker.unblock(), as_default(url):
+        yield url
+
+
+def comes_through(url: str, enter: Callable[[], AbstractContextManager[object]], within: float) -> bool:
+    """Whether somebody else gets in while we are where we are."""
+    inside = threading.Event()
+
+    def come() -> None:
+        with as_default(url), enter():
+            inside.set()
+
+    other = threading.Thread(target=come, daemon=True)
+    other.start()
+    return inside.wait(within)
+
+
+def passing() -> AbstractContextManager[None]:
+    turns.give_way()
+    return nullcontext()
+
+
+def test_a_decider_gives_way_to_whoever_is_ahead(one_writer: str) -> None:
+    with turns.ahead():
+        assert not comes_through(one_writer, passing, within=0.2)
+
+
+def test_nobody_is_held_up_otherwise(one_writer: str) -> None:
+    assert comes_through(one_writer, passing, within=30)
+    assert comes_through(one_writer, fence.decider, within=30)
+    assert comes_through(one_writer, fence.exclusive, within=30)
+
+
+def test_whoever_writes_already_is_not_asked_to_wait(one_writer: str) -> None:
+    """The one ahead waits for exactly that transaction."""
+    ready = threading.Event()
+
+    def change() -> None:
+        with as_default(one_writer), turns.ahead():
+            ready.set()
+            with turns.soon():
+                pass
+
+    other = threading.Thread(target=change)
+    with transaction.atomic():
+        other.start()
+        assert ready.wait(30)
+        with fence.decider():
+            assert connection.in_atomic_block
+    other.join(30)
+    assert not other.is_alive()
+
+
+def test_a_turn_that_never_comes_is_said_so(one_writer: str) -> None:
+    def ask() -> None:
+        with as_default(one_writer), connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 50")
+            with pytest.raises(OperationalError, match="locked"), turns.soon():
+                pytest.fail("two write at a time")
+            cursor.execute("PRAGMA busy_timeout")
+            patience.append(cursor.fetchone()[0])
+
+    patience: list[int] = []
+    with transaction.atomic():
+        other = threading.Thread(target=ask)
+        other.start()
+        other.join(30)
+    assert patience == [50]
+
+
+def test_one_who_stays_ahead_for_ever_is_passed(one_writer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "PATIENCE", 0.05)
+
+    with turns.ahead():
+        assert comes_through(one_writer, passing, within=30)
+
+
+def test_a_turnstile_that_cannot_be_made_holds_up_nobody(
+    one_writer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr("os.open", refuse)
+
+    with turns.ahead(), turns.soon():
+        assert connection.in_atomic_block
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_a_file_there_is_nothing_to_queue_at() -> None:
+    with turns.ahead():
+        turns.give_way()
