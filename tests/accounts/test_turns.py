@@ -21,17 +21,21 @@ def one_writer(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[s
         yield url
 
 
-def comes_through(url: str, enter: Callable[[], AbstractContextManager[object]], within: float) -> bool:
-    """Whether somebody else gets in while we are where we are."""
-    inside = threading.Event()
+class Comer(threading.Thread):
+    """Somebody else, who wants in."""
 
-    def come() -> None:
-        with as_default(url), enter():
-            inside.set()
+    def __init__(self, url: str, enter: Callable[[], AbstractContextManager[object]]) -> None:
+        super().__init__()
+        self.url, self.enter, self.inside = url, enter, threading.Event()
+        self.start()
 
-    other = threading.Thread(target=come, daemon=True)
-    other.start()
-    return inside.wait(within)
+    def run(self) -> None:
+        with as_default(self.url), self.enter():
+            self.inside.set()
+
+    def is_through(self) -> bool:
+        self.join(30)
+        return self.inside.is_set()
 
 
 def passing() -> AbstractContextManager[None]:
@@ -41,13 +45,15 @@ def passing() -> AbstractContextManager[None]:
 
 def test_a_decider_gives_way_to_whoever_is_ahead(one_writer: str) -> None:
     with turns.ahead():
-        assert not comes_through(one_writer, passing, within=0.2)
+        other = Comer(one_writer, passing)
+        assert not other.inside.wait(0.2)
+    assert other.is_through()
 
 
 def test_nobody_is_held_up_otherwise(one_writer: str) -> None:
-    assert comes_through(one_writer, passing, within=30)
-    assert comes_through(one_writer, fence.decider, within=30)
-    assert comes_through(one_writer, fence.exclusive, within=30)
+    assert Comer(one_writer, passing).is_through()
+    assert Comer(one_writer, fence.decider).is_through()
+    assert Comer(one_writer, fence.exclusive).is_through()
 
 
 def test_whoever_writes_already_is_not_asked_to_wait(one_writer: str) -> None:
@@ -91,7 +97,7 @@ def test_one_who_stays_ahead_for_ever_is_passed(one_writer: str, monkeypatch: py
     monkeypatch.setattr(turns, "PATIENCE", 0.05)
 
     with turns.ahead():
-        assert comes_through(one_writer, passing, within=30)
+        assert Comer(one_writer, passing).is_through()
 
 
 def test_a_turnstile_that_cannot_be_made_holds_up_nobody(
