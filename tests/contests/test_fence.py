@@ -1,5 +1,6 @@
 """What an admin changes holds for every decider from the moment the admin reads "saved"."""
 
+from itertools import chain
 from statistics import quantiles
 from typing import Any
 
@@ -41,8 +42,9 @@ def test_nothing_is_decided_on_what_no_longer_holds(shared_database: str, rounds
     assert told["done"] == dict.fromkeys(CHANGES, rounds), "somebody was deciding in every round"
     assert told["codes"] == [0] * len(told["codes"])
     if rounds == MANY:
-        waited = {change: quantiles(waits, n=100)[98] for change, waits in told["waits_ms"].items()}
-        assert max(waited.values()) <= PROMISED_MS, f"an admin waited so many ms (p99): {waited}"
+        waited = quantiles(chain.from_iterable(told["waits_ms"].values()), n=100)[98]
+        longest = {change: max(waits) for change, waits in told["waits_ms"].items()}
+        assert waited <= PROMISED_MS, f"an admin waited {waited:.0f} ms (p99), at most {longest}"
 
 
 @pytest.mark.parametrize("change", [pytest.param(each, marks=SELDOM.get(each, ())) for each in CHANGES])
