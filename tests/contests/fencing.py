@@ -8,13 +8,11 @@ taken back: a fence that holds lets nothing through. `done` counts what was deci
 
 import json
 import multiprocessing
-import os
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import cycle, islice
 from typing import Any
 
 from django.db import connection, connections, transaction
@@ -100,12 +98,6 @@ def claim(field: Field, plant: bool) -> None:
 
 
 DECIDERS: list[Callable[[Field, bool], None]] = [plan_automatically, approve, claim]
-
-
-def crowd() -> list[Callable[[Field, bool], None]]:
-    """Each kind, and twice as many as there are cores: more would only measure how cores are shared."""
-    number = max(len(DECIDERS), 2 * (os.cpu_count() or 1))
-    return list(islice(cycle(DECIDERS), number))
 
 
 def work(decide: Callable[[Field, bool], None], field: Field, plant: bool) -> None:
@@ -199,7 +191,7 @@ def main() -> None:
     ConnectorInstance.objects.update(max_parallel=MOST_PARALLEL)
     connections.close_all()
     # Each process opens a connection of its own: none is open before the fork.
-    deciders = [fork.Process(target=work, args=(each, field, spec["plant"])) for each in crowd()]
+    deciders = [fork.Process(target=work, args=(each, field, spec["plant"])) for each in DECIDERS * 2]
     for each in deciders:
         each.start()
     admin, late, done = Admin(field), Counter[str](), Counter[str]()
