@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
+from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
@@ -103,6 +104,17 @@ _IN: Final = {
 def given_numbers(at: int) -> RawSQL:
     """What `rows_of` is given at this place, a list of numbers as JSON, for `in`."""
     return RawSQL(_IN[connection.vendor], [Given(at)])  # noqa: S611 - a constant
+
+
+def among_given(column: str, at: int) -> RawSQL:
+    """Whether the column is one of those numbers, as a condition. PostgreSQL would join them with `in`, and
+    read whatever else fits; as an array it looks each up."""
+    numbers = _IN[connection.vendor]
+    if connection.vendor == "postgresql":
+        condition = f"{column} = ANY (ARRAY({numbers}))"
+    else:
+        condition = f"{column} IN ({numbers})"
+    return RawSQL(condition, [Given(at)], output_field=BooleanField())  # noqa: S611 - constants
 
 
 def rows_of(statement: Compiled | None, given: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -5,10 +5,12 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from actioncenter.actions import dispatch
 from actioncenter.actions.enums import Execution
-from actioncenter.actions.execution import loop
+from actioncenter.actions.execution import candidates, loop
 from actioncenter.actions.models import Action, Attempt
 from actioncenter.connectors.simulator.estate import Estate
 from tests import factories
@@ -72,6 +74,33 @@ def test_what_is_named_twice_is_done_once(runner: loop.Runner, estate: Estate) -
         start(runner)
     assert order_of_attempts() == [action.pk]
     assert list(estate.effects().values()) == [1]
+
+
+def test_proposals_named_before_hold_up_nothing(
+    runner: loop.Runner, estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An intake names everything that it proposes, and most of that waits for a person."""
+    monkeypatch.setattr(loop, "next_task", lambda *_, **__: None)
+    proposed, decided = factories.waiting_actions(5), approved(2)
+    runner.hint([action.pk for action in [*proposed, *decided]])
+    assert start(runner)
+    assert not start(runner), "every other time it would search"
+    assert start(runner)
+    assert order_of_attempts() == [action.pk for action in decided]
+
+
+def test_where_nothing_waits_one_question_is_enough(estate: Estate) -> None:
+    factories.waiting_actions(2)
+    with CaptureQueriesContext(connection) as asked:
+        assert list(candidates.candidates()) == []
+    assert len(asked) == 1
+
+
+def test_one_question_finds_whatever_the_others_find(estate: Estate) -> None:
+    plain, cancelled = approved(2)
+    cancelled.request_cancel(by=factories.person("mira").actor(), comment="On second thought")
+    with_a_wish = [plain.pk, cancelled.pk]
+    assert sorted(candidates.candidates()) == sorted(candidates.of_these(with_a_wish)) == sorted(with_a_wish)
 
 
 @pytest.mark.parametrize(

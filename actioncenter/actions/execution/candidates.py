@@ -14,7 +14,7 @@ from actioncenter.actions.models import Action, ActionTarget, attempting
 from actioncenter.actions.queries.overtaking import behind
 from actioncenter.actions.queries.rowwise import none, some
 from actioncenter.actions.queries.stopped import covered
-from actioncenter.web.statements import Compiled, compiled, given, given_numbers, kept, rows_of
+from actioncenter.web.statements import Compiled, among_given, compiled, given, given_numbers, kept, rows_of
 
 LOOKED_AT_ONCE = 50
 PAGES = 20
@@ -28,9 +28,16 @@ def candidates(shut: Collection[int] = ()) -> Iterator[int]:
 
     A wish to cancel is heard however long the rest would wait. `shut` are instances that may not be called.
     """
+    if not rows_of(_anything()):
+        return
     stops, closed = reaches(), json.dumps(sorted(shut))
     for question in QUESTIONS:
         yield from _page_by_page(question, stops, closed)
+
+
+def of_these(numbers: Collection[int]) -> list[int]:
+    """Those of which something waits to begin, oldest first. Whether it may is for the claim to judge."""
+    return [pk for (pk,) in rows_of(_of_these(), [json.dumps(list(numbers))])]
 
 
 def _page_by_page(question: Question, stops: Stops, closed: str) -> Iterator[int]:
@@ -51,6 +58,23 @@ def _written(question: Question, stops: Stops, count: int, further: bool) -> Com
         at = given(1, DateTimeField())
         rows = rows.filter(Q(queued_at__gt=at) | Q(queued_at=at, pk__gt=given(2)))
     return compiled(rows.order_by("queued_at", "pk").values_list("queued_at", "pk")[:count])
+
+
+@kept
+def _anything() -> Compiled | None:
+    """Spares the questions, each of which takes the database longer to plan than to answer."""
+    return compiled(_waiting().values_list("pk")[:1])
+
+
+@kept
+def _of_these() -> Compiled | None:
+    rows = _waiting().filter(among_given('"actions_action"."id"', 0))
+    return compiled(rows.order_by("queued_at", "pk").values_list("pk"))
+
+
+def _waiting() -> "QuerySet[Action]":
+    """All that any question could give."""
+    return _allowed().filter(some(_queued()), execution__in=STARTABLE, queued_at__isnull=False)
 
 
 def _allowed() -> "QuerySet[Action]":

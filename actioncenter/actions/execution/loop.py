@@ -13,7 +13,7 @@ from copy import copy
 from django.db import close_old_connections, connection
 
 from actioncenter.actions import dispatch
-from actioncenter.actions.execution import anchoring, beating, claiming, jobs, stepping, stumbling
+from actioncenter.actions.execution import anchoring, beating, candidates, claiming, jobs, stepping, stumbling
 from actioncenter.actions.execution.crew import Crew, Task
 from actioncenter.actions.execution.holding import Pulse
 from actioncenter.actions.execution.timekeeping import Timekeeper
@@ -176,12 +176,19 @@ class Runner:
         self._was_hinted = not self._was_hinted and bool(self._hints)
         if not self._was_hinted:
             return None
-        number = self._hints.popleft()
-        if stumbling.is_aside(number) or not anchoring.may_dispatch(by=self.by):
+        number = self._next_named()
+        if number is None or not anchoring.may_dispatch(by=self.by):
             return None
         shut = pacing.closed_ids(self.crew.busy())
         attempt = claiming.claim_one(number, self.name, by=self.by, shut=shut)
         return None if attempt is None else _task_of(attempt, by=self.by)
+
+    def _next_named(self) -> int | None:
+        """Most of what is named waits for a person or is done already; one by one it would hold up the rest."""
+        named = [self._hints.popleft() for _ in range(len(self._hints))]
+        waiting = [pk for pk in candidates.of_these(named) if not stumbling.is_aside(pk)]
+        self._hints.extendleft(reversed(waiting[1:]))
+        return waiting[0] if waiting else None
 
     def _leave_what_hangs(self) -> None:
         try:
