@@ -18,6 +18,7 @@ from actioncenter.audit.anchor import Anchor, AnchorFile
 from actioncenter.audit.models import Event
 from actioncenter.settings.models import Installation
 from actioncenter.settings.models.restoring import hold
+from actioncenter.web.statements import Compiled, compiled, given, kept, rows_of
 
 logger = logging.getLogger(__name__)
 UNREADABLE: Final = "The anchor of this host can't be read"
@@ -76,16 +77,22 @@ def _gone_back(row: Installation, anchor: Anchor) -> str:
         return ""
     if not anchor.event:
         return ""
-    chain = Event.objects.filter(pk=anchor.event).values_list("chain", flat=True).first()
-    if chain is None:
+    found = rows_of(_chain(), [anchor.event])
+    if not found:
         border = borders.border()
         if border and anchor.event <= border.last:
             # Dropped by rule, while this host was away.
             return ""
         return f"Event {anchor.event} of the audit log, which this host has seen, is not in the database."
-    if chain != anchor.chain:
+    if found[0][0] != anchor.chain:
         return f"Event {anchor.event} of the audit log is another one than this host has seen."
     return ""
+
+
+@kept
+def _chain() -> Compiled | None:
+    """Of the given event."""
+    return compiled(Event.objects.filter(pk=given(0)).values_list("chain"))
 
 
 def newest_event() -> tuple[int, str]:

@@ -4,6 +4,7 @@ The first one to do so sets which keys the installation has. A part with others 
 with others dispatches nothing: it couldn't verify, decrypt or sign what the rest has written.
 """
 
+import json
 import logging
 import time
 import tomllib
@@ -27,6 +28,7 @@ from actioncenter.settings.anchoring import host_name
 from actioncenter.settings.models import Host
 from actioncenter.settings.models.authority import may_change
 from actioncenter.settings.models.hosts import REFERENCE
+from actioncenter.web.statements import Compiled, compiled, kept, rows_of
 
 logger = logging.getLogger(__name__)
 KEYS: Final = {
@@ -68,8 +70,14 @@ def has(said: dict[str, str], name: str, print_: str | None) -> bool:
 
 def differing() -> list[str]:
     """Names of keys that this process holds and the installation doesn't."""
-    known = Host.objects.filter(part=REFERENCE).values_list("keys", flat=True).first()
-    return [] if known is None else _between(fingerprints(), known)
+    known = rows_of(_known())
+    return _between(fingerprints(), json.loads(known[0][0])) if known else []
+
+
+@kept
+def _known() -> Compiled | None:
+    """The keys of the installation, as text."""
+    return compiled(Host.objects.filter(part=REFERENCE).order_by("pk").values_list("keys")[:1])
 
 
 def _between(mine: dict[str, str], known: dict[str, str]) -> list[str]:
