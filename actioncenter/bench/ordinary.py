@@ -15,7 +15,7 @@ django.setup()
 from actioncenter.actions.execution import stepping  # noqa: E402 - models load only once Django is set up
 from actioncenter.actions.execution.loop import runner_name  # noqa: E402
 from actioncenter.audit.actor import Actor  # noqa: E402
-from actioncenter.bench import stamps, watched  # noqa: E402
+from actioncenter.bench import watched  # noqa: E402
 
 QUEUE: Final = "ordinary"
 app = Celery("ordinary", broker=settings.CELERY_BROKER_URL)
@@ -24,8 +24,7 @@ app.conf.update(task_default_queue=QUEUE, task_ignore_result=True, worker_prefet
 
 @app.task(name="told")  # type: ignore[untyped-decorator]
 def told(ids: Sequence[int]) -> None:
-    """The task has started, and knows for what."""
-    stamps.put("told", ids[0])
+    """That it has started is stamped as it is for the product's own task."""
 
 
 @app.task(name="carry_out")  # type: ignore[untyped-decorator]

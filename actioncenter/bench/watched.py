@@ -23,5 +23,7 @@ claiming.claim_one = stamped_claim
 
 @task_prerun.connect  # type: ignore[untyped-decorator]
 def heard(task: Any, kwargs: Any, **_more: object) -> None:
-    if task.name == "actions.wake":
-        stamps.put("heard", len(kwargs["ids"]))
+    """A task has started, of the product or of its peer: which is the first that it was told of, and of how many."""
+    ids = kwargs.get("ids") or [0]
+    if task.name in {"actions.wake", "told"}:
+        stamps.put("heard", f"{ids[0]}/{len(ids)}")

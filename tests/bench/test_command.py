@@ -152,7 +152,7 @@ def test_dispatch(tmp_path: Path) -> None:
     open_to_all(tmp_path)
     result = found(bench(tmp_path, "dispatch", "--rows", "100", "--json"))
     assert set(result["ratios"]) == {
-        "start_vs_publish", "chunk_gain", "threads_vs_prefork", "embedded_p50_ms",
+        "start_vs_publish", "begun_vs_publish", "chunk_gain", "threads_vs_prefork", "embedded_p50_ms",
     }  # fmt: skip
     assert (result["held"], all(value > 0 for value in result["ratios"].values())) == (None, True)
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from typing import Final
 from django.db import transaction
 
 from actioncenter.actions import dispatch
-from actioncenter.actions.models import Action
+from actioncenter.actions.models import Action, ActionTarget
 from actioncenter.audit.actor import Actor
 from actioncenter.bench import ordinary, stamps
 from actioncenter.bench.dispatch import making, starting
@@ -26,25 +26,30 @@ Say = Callable[[str], None]
 
 
 def starts(samples: int, rng: random.Random, *, direct: bool, say: Say) -> dict[str, list[float]]:
-    """Milliseconds from commit to start, of ours and, where asked for, of direct publish; in turns."""
+    """Milliseconds from commit, in turns with direct publish where asked for.
+
+    `heard` until our task has started, `begun` until the runner judges the action, `called` until it is
+    claimed and its connector is called; `direct` until the peer's task has started. Without a broker there are no
+    tasks.
+    """
     making.set_pace(0.0, calls=THREADS)
-    ways: dict[str, Way] = {"ours": _ours}
-    if direct:
-        ways["direct"] = _direct
+    ways: list[Way] = [partial(_ours, broker=direct), *([_direct] if direct else [])]
     order = [way for way in ways for _ in range(samples + 1)]
     numbers, by = making.waiting(len(order), say=say), making.person()
     rng.shuffle(order)
-    taken: dict[str, list[float]] = {way: [] for way in ways}
+    taken: dict[str, list[float]] = {}
     with _listeners(direct=direct):
         for pk, way in zip(numbers, order, strict=True):
             stamps.forget()
-            taken[way].append(ways[way](pk, by))
+            for what, found in way(pk, by).items():
+                taken.setdefault(what, []).append(found)
+            _until_over(pk)
             # Between two commits of a person nothing else is under way.
             time.sleep(rng.uniform(0.05, 0.1))
-    return {way: found[1:] for way, found in taken.items()}
+    return {what: found[1:] for what, found in taken.items()}
 
 
-Way = Callable[[int, Actor], float]
+Way = Callable[[int, Actor], dict[str, float]]
 
 
 @contextmanager
@@ -56,19 +61,29 @@ def _listeners(*, direct: bool) -> Iterator[None]:
         yield
 
 
-def _ours(pk: int, by: Actor) -> float:
+def _ours(pk: int, by: Actor, *, broker: bool) -> dict[str, float]:
+    target = ActionTarget.objects.get(action=pk).pk
     committed = _approved(pk, by)
-    return (_seen("begun", pk) - committed) * MILLI
+    keys = {**({"heard": f"{pk}/1"} if broker else {}), "begun": str(pk), "called": str(target)}
+    return {what: (_seen(what, key) - committed) * MILLI for what, key in keys.items()}
 
 
-def _direct(pk: int, by: Actor) -> float:
+def _direct(pk: int, by: Actor) -> dict[str, float]:
     """What an ordinary project does: the action's own message, sent after the commit, is the task."""
+    publish = partial(ordinary.told.apply_async, kwargs={"ids": [pk]}, retry=False)
     with _nobody_woken():
-        committed = _approved(pk, by, then=partial(ordinary.told.apply_async, ([pk],), retry=False))
-    told = _seen("told", pk)
+        committed = _approved(pk, by, then=publish)
+    told = _seen("heard", f"{pk}/1")
     dispatch.wake([pk])
-    _seen("begun", pk)
-    return (told - committed) * MILLI
+    return {"direct": (told - committed) * MILLI}
+
+
+def _until_over(pk: int) -> None:
+    over = time.monotonic() + stamps.PATIENCE
+    while not Action.objects.filter(pk=pk, history_at__isnull=False).exists():
+        if time.monotonic() > over:
+            raise RuntimeError(f"Action {pk} never ended.")
+        time.sleep(0.01)
 
 
 def _approved(pk: int, by: Actor, then: Callable[[], object] | None = None) -> float:
@@ -82,8 +97,8 @@ def _approved(pk: int, by: Actor, then: Callable[[], object] | None = None) -> f
     return moments[0]
 
 
-def _seen(what: str, pk: int) -> float:
-    wanted = (what, str(pk))
+def _seen(what: str, key: str) -> float:
+    wanted = (what, key)
     found = stamps.wait_for(lambda all_: any(each[:2] == wanted for each in all_), every=0.002)
     return next(each.at for each in found if each[:2] == wanted)
 
@@ -127,7 +142,7 @@ def _one_by_one(ids: list[int]) -> None:
 
 
 def _heard(found: list[stamps.Stamp]) -> int:
-    return sum(int(each.key) for each in found if each.what == "heard")
+    return sum(int(each.key.partition("/")[2]) for each in found if each.what == "heard")
 
 
 @dataclass(frozen=True, slots=True)

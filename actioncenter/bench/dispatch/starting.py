@@ -47,8 +47,8 @@ def worker(threads: int) -> Iterator[Process]:
 def ordinary(number: int, pool: str) -> Iterator[Process]:
     """The peer's, of Celery's pools `threads` and `prefork`."""
     with _running(_celery("actioncenter.bench.ordinary", number, pool)) as process:
-        peer.told.delay([0])
-        stamps.wait_for(lambda found: any(each.what == "told" for each in found))
+        peer.told.delay(ids=[0])
+        stamps.wait_for(lambda found: any(each.what == "heard" for each in found))
         stamps.forget()
         yield process
 
