@@ -30,7 +30,7 @@ from actioncenter.actions.execution import (
 )
 from actioncenter.actions.execution.loop import runner_name
 from actioncenter.actions.models import Action, ConnectorJob, Duty, MailSearch, following
-from actioncenter.audit import indexing, sealing
+from actioncenter.audit import indexing, log, sealing
 from actioncenter.audit.actor import Actor
 from actioncenter.auditor import purging
 from actioncenter.auditor.verification import running
@@ -330,6 +330,8 @@ def run_until(stopping: threading.Event, *, by: Actor, chores: Sequence[Chore] =
     while not stopping.wait(LOOKS_EVERY):
         # One that broke would stay broken.
         close_old_connections()
+        if log.is_held_back():
+            continue
         now = time.monotonic()
         asked = [chore for chore in chores if now - looked.get(chore.name, -math.inf) >= chore.look]
         looked.update({chore.name: now for chore in asked})

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.backends.utils import CursorWrapper
 
 from actioncenter.audit import canonical
@@ -39,6 +39,24 @@ Row = tuple[Any, ...]
 
 class NotInTransaction(DatabaseError):
     """An event would outlive a change that is rolled back, or the other way round."""
+
+
+class ForeignKey(OperationalError):
+    """This process has another audit key than the installation: its events would look forged for good."""
+
+
+_foreign: bytes = b""
+"""The key that isn't the installation's, as this process last heard."""
+
+
+def hold_back(key: bytes) -> None:
+    """Write nothing while this is our key; with none, write again."""
+    global _foreign
+    _foreign = key
+
+
+def is_held_back() -> bool:
+    return bool(_foreign) and bytes(settings.AUDIT_KEY) == _foreign
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +98,7 @@ def record(
 
     Raises:
         NotInTransaction: outside of an atomic block.
+        ForeignKey: the key isn't the installation's.
         TypeError, ValueError: a value has no canonical form.
     """
     draft = Draft(
@@ -181,6 +200,8 @@ def _cast(name: str) -> str:
 def _chained(drafts: Sequence[Draft], heads: Heads | None = None) -> list[Row]:
     if not connection.in_atomic_block:
         raise NotInTransaction("an audit event needs the transaction of the change it tells of")
+    if is_held_back():
+        raise ForeignKey("this host has another audit.key than the installation, so nothing is written here")
     at, newest = heads or _locked_heads(sorted({draft.stream or draft.subject for draft in drafts}))
     rows, jsons = [], Jsons()
     for draft in drafts:

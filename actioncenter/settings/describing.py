@@ -1,7 +1,8 @@
 """Each part of the product says what it is: on which host, of which version, with which keys and clock.
 
 The first one to do so sets which keys the installation has. A part with others is told of, and a runner
-with others dispatches nothing: it couldn't verify, decrypt or sign what the rest has written.
+with others dispatches nothing: it couldn't verify, decrypt or sign what the rest has written. One with another
+audit key writes nothing either: the rest would take it for a forger.
 """
 
 import json
@@ -111,6 +112,7 @@ def describe(part: str, *, by: Actor, wakes_lost: int = 0) -> None:
             keys=mine, version=version(), skew=skew, seen_at=Now(), wakes_lost=F("wakes_lost") + wakes_lost
         )
         other = _between(mine, known.keys)
+        log.hold_back(bytes(settings.AUDIT_KEY) if "audit.key" in other else b"")
         if other and row.keys != mine:
             _tell(row, other, by=by)
 
@@ -133,9 +135,11 @@ def _take_up_keys() -> None:
 
 
 def _tell(row: Host, other: list[str], *, by: Actor) -> None:
-    log.record(
-        Kind.KEYS_DIFFER, by=by, subject=f"host:{row.name}", subject_name=str(row), detail={"keys": other}
-    )
+    """Without its key the log can't be told, only the admins."""
+    if not log.is_held_back():
+        log.record(
+            Kind.KEYS_DIFFER, by=by, subject=f"host:{row.name}", subject_name=str(row), detail={"keys": other}
+        )
     notify_admins(
         "keys.differ",
         title=f"The {row} has other keys than the rest: {', '.join(other)}. It dispatches nothing",
@@ -154,6 +158,7 @@ def take_for_the_installations(*, by: Actor, comment: str) -> list[str]:
         known = Host.objects.filter(part=REFERENCE).values_list("keys", flat=True).first() or {}
         other, mine = differing(), {name: fingerprints()[name] for name in KEYS}
         Host.objects.update_or_create(name="", part=REFERENCE, defaults={"keys": mine})
+        log.hold_back(b"")
         if other:
             log.record(
                 Kind.SETTING_CHANGED, by=by, subject="keys", subject_name="Keys of the installation",

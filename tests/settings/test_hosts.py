@@ -1,22 +1,26 @@
 """Parts describe themselves; one with other keys than the rest is told of and dispatches nothing."""
 
 import json
+import threading
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import transaction
 from pytest_django import Settings
 
 from actioncenter.accounts.models import Notice
-from actioncenter.actions import dispatch
-from actioncenter.actions.execution import loop
+from actioncenter.actions import dispatch, housekeeping
+from actioncenter.actions.execution import auditing, loop
+from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
+from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.ops import presence
 from actioncenter.settings import describing
-from actioncenter.settings.models import Host
+from actioncenter.settings.models import Host, Stop
 from tests import factories
 from tests.actions.conftest import RUNNER, estate
 
@@ -59,10 +63,46 @@ def test_other_keys_are_told_once_and_dispatch_nothing(name: str, settings: Sett
     described()
     assert describing.differing() == [name]
     assert Notice.objects.filter(user=noa, kind="keys.differ", severity=3).count() == 1
-    assert Event.objects.get(kind="keys.differ").detail == {"keys": [name]}
+    told = [{"keys": [name]}] if name != "audit.key" else []
+    assert [event.detail for event in Event.objects.filter(kind="keys.differ")] == told
     loop.drain(by=RUNNER)
     assert sum(estate.effects().values()) == 0
     assert action.attempts.count() == 0
+
+
+class Twice(threading.Event):
+    """Says at the third look that it is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turns = iter((False, False, True))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return next(self._turns)
+
+
+def test_with_another_audit_key_nothing_is_written_that_would_look_forged(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither an event nor a stop over what this host can't verify."""
+    monkeypatch.setattr(housekeeping.connection, "close", lambda: None)
+    described("web")
+    factories.waiting_action()
+    right, before = settings.AUDIT_KEY, Event.objects.count()
+    asked: list[int] = []
+    chore = housekeeping.Chore("any", 0, lambda: asked.append(1) is not None, lambda _: 0)
+    other(settings, "audit.key")
+    described()
+    with pytest.raises(log.ForeignKey):
+        auditing.stop_everything(RUNNER)
+    housekeeping.run_until(Twice(), by=RUNNER, chores=[chore])
+    assert (Event.objects.count(), Stop.objects.count(), asked) == (before, 0, [])
+
+    settings.AUDIT_KEY = right
+    housekeeping.run_until(Twice(), by=RUNNER, chores=[chore])
+    with transaction.atomic():
+        log.record(Kind.SETTING_CHANGED, by=RUNNER, subject="group:1")
+    assert (auditing.broken(), asked) == ([], [1, 1])
 
 
 def test_the_first_keys_stay_the_right_ones_until_somebody_says_otherwise(settings: Settings) -> None:

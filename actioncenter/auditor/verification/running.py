@@ -13,7 +13,7 @@ from typing import Final
 from django.db import close_old_connections, connection
 from django.db.models import Max
 
-from actioncenter.audit import signing
+from actioncenter.audit import log, signing
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.models import Event
 from actioncenter.audit.trust import Trust
@@ -37,7 +37,7 @@ def work(stopping: threading.Event, *, by: Actor, holder: str) -> None:
     while not stopping.wait(LOOK):
         close_old_connections()
         try:
-            if run := _claim(holder):
+            if not log.is_held_back() and (run := _claim(holder)):
                 carry_out(run, stopping, by=by)
         except Exception:
             logger.exception("a verification broke")
