@@ -62,6 +62,20 @@ def test_a_restored_dump_goes_on_in_another_cluster(
 
 
 @ON_POSTGRES
+def test_what_is_written_in_another_cluster_before_anybody_seals_there_is_no_fault(
+    shared_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by `audit verify` after a restore, before the first worker is started."""
+    write(*["action:1"] * 5)
+    seal()
+    elsewhere(monkeypatch, back=0)
+    write("action:2")
+    _as_of_transaction(1)
+
+    assert check() == ([], 1)
+
+
+@ON_POSTGRES
 def test_what_begins_while_a_cluster_is_met_is_not_lost(
     shared_database: str, other: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
