@@ -13,18 +13,27 @@ Names = frozenset[tuple[str, str]]
 
 def unknown() -> str:
     """Why runners of this version begin nothing on this database; empty when they may. Raises django.db.Error."""
-    known, replaced = _on_disk()
     applied = _applied()
-    apps = {app for app, _ in known}
-    newer = {name for name in applied - known - replaced if name[0] in apps}
-    if newer:
+    if names := _newer(applied):
         return (
-            f"The database is newer than this version: it has {_named(newer)}. Update this host; until then"
+            f"The database is newer than this version: it has {names}. Update this host; until then"
             " it begins nothing."
         )
+    known, _ = _on_disk()
     if missing := known - applied:
         return f"The database is not up to date: {_named(missing)} is missing. Run manage.py migrate."
     return ""
+
+
+def newer() -> str:
+    """Migrations that the database has and this version doesn't know; empty for none. Raises django.db.Error."""
+    return _newer(_applied())
+
+
+def _newer(applied: Names) -> str:
+    known, replaced = _on_disk()
+    apps = {app for app, _ in known}
+    return _named({name for name in applied - known - replaced if name[0] in apps})
 
 
 def _applied() -> Names:

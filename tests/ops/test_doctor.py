@@ -98,6 +98,10 @@ def key_open(settings: Settings) -> None:
     (settings.KEYS_DIR / "field.key").chmod(0o644)
 
 
+def migrated_by_a_newer(settings: Settings) -> None:
+    MigrationRecorder(connection).record_applied("actions", "9999_later")
+
+
 def keys_differ(settings: Settings) -> None:
     describing.describe("web", by=RUNNER)
     settings.AUDIT_KEY = b"x" * 32
@@ -169,6 +173,7 @@ def mail_failed(settings: Settings) -> None:
 
 WRONG: list[tuple[Callable[[Settings], None], Check, str]] = [
     (migration_undone, database.schema, "schema.behind"),
+    (migrated_by_a_newer, database.schema, "schema.ahead"),
     (triggers_gone, database.append_only, "audit.rewritable"),
     (held, database.restored, "restore.held"),
     (went_back, database.restored, "restore.found"),
@@ -221,6 +226,15 @@ def test_little_room(free: int, grade: Grade | None, monkeypatch: pytest.MonkeyP
     assert {finding.grade for finding in hosts.disk()} == ({grade} if grade else set())
 
 
+@pytest.mark.parametrize("name", ["MEDIA_ROOT", "SNAPSHOTS_DIR", "CHECKPOINTS_DIR", "ARCHIVE_DIR"])
+def test_a_folder_that_the_service_may_not_write(name: str, settings: Settings) -> None:
+    """`ProtectSystem=strict` leaves it readable: nobody is told before something is lost."""
+    setattr(settings, name, Path("/proc/self/made-at-the-first-use"))
+    (finding,) = hosts.disk()
+    assert (finding.code, finding.grade) == ("disk.readonly", Grade.ERROR)
+    assert "/proc/self/made-at-the-first-use can't be written" in finding.what
+
+
 @pytest.mark.postgres
 def test_a_role_that_could_rewrite_the_log(on_postgres: str, settings: Settings) -> None:
     settings.ALLOW_SINGLE_ROLE = False
@@ -245,6 +259,9 @@ def test_rights_that_are_too_many_or_too_few(on_postgres: str) -> None:
     assert "may CREATE in the schema" in needless.what
     assert (lacking.code, lacking.grade) == ("roles.lacking", Grade.ERROR)
     assert "may not UPDATE on actions_action_id_seq" in lacking.what
+    MigrationRecorder(connection).record_applied("actions", "9999_later")
+    with as_default(on_postgres):
+        assert codes(database.rights) == [], "what a newer version needs, only that one knows"
 
 
 def test_a_broker_that_is_away(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from actioncenter import schema as shape
 from actioncenter.audit import roles, triggers
 from actioncenter.ops.doctor.finding import Finding, error, warning
 from actioncenter.settings import anchoring
@@ -27,6 +28,13 @@ def schema() -> Iterator[Finding]:
             "The code expects a database that this one isn't yet.",
             "Run `manage.py migrate`, with the owner's role where there are two.",
         )
+    if newer := shape.newer():
+        yield warning(
+            "schema.ahead",
+            f"The database is newer than this version: it has {newer}",
+            "An update is under way, or was taken back by half. Runners of this version begin nothing.",
+            "Update this host, or undo those migrations with the newer version (docs/operator/upgrade.md).",
+        )
 
 
 def append_only() -> Iterator[Finding]:
@@ -46,6 +54,9 @@ def rights() -> Iterator[Finding]:
     found = roles.examine()
     if found.grave:
         yield _grave(found.name, "; ".join(found.grave))
+    if shape.newer():
+        # What the rest needs, only the newer version knows.
+        return
     if found.needless:
         yield warning(
             "roles.needless",

@@ -16,6 +16,7 @@ from actioncenter.settings import describing
 SKEW: Final = 2.0
 LITTLE, HARDLY_ANY = 500 * 2**20, 100 * 2**20
 """Bytes."""
+LET_WRITE: Final = "Give it to the product's user; a service needs it in ReadWritePaths too (docs/operator/hosts.md, Services)."
 
 
 def key_files() -> Iterator[Finding]:
@@ -96,3 +97,20 @@ def disk() -> Iterator[Finding]:
                 "Nothing is sent without an anchor.",
                 "Give the product its folder.",
             )
+    for folder, lost in _kept().items():
+        if not os.access(_existing(folder), os.W_OK):
+            yield error("disk.readonly", f"{folder} can't be written here", lost, LET_WRITE)
+
+
+def _kept() -> dict[Path, str]:
+    """Folders that are made at the first use, and what can't be kept without them."""
+    return {
+        Path(settings.MEDIA_ROOT): "What a connector brings back is lost, and its action becomes unknown.",
+        Path(settings.SNAPSHOTS_DIR): "What was open when everything was stopped is not sealed.",
+        Path(settings.CHECKPOINTS_DIR): "Seals of the audit log have no copy outside of the database.",
+        Path(settings.ARCHIVE_DIR): "Retention can't take anything out of the audit log.",
+    }
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
