@@ -8,7 +8,7 @@ from pathlib import Path
 
 import django
 from django.core.management import call_command, execute_from_command_line
-from django.db import connection
+from django.db import OperationalError, connection
 
 from actioncenter.environment import BadSetting
 
@@ -22,13 +22,12 @@ WITHOUT_DATABASE = frozenset(
         "makemigrations",
         "check",
         "collectstatic",
-        "help",
         "diffsettings",
         "oversight",
     }
 )
 # These must not touch the installation's own data.
-ON_SCRATCH_DATA = frozenset({"test", "check_all", "bench", "screenshots"})
+ON_SCRATCH_DATA = frozenset({"test", "check_all", "bench", "screenshots", "help"})
 
 
 def run(argv: list[str]) -> None:
@@ -37,12 +36,20 @@ def run(argv: list[str]) -> None:
     command = argv[1] if len(argv) > 1 else "help"
     if command == "up":
         _take_data_folder(argv[2:])
-    if command not in ON_SCRATCH_DATA:
-        try:
+    try:
+        if command in ON_SCRATCH_DATA:
+            _execute_on_scratch_data(argv)
+        else:
             _prepare_and_execute(argv, command)
-        except BadSetting as error:
-            sys.exit(f"{error} docs/operator.md lists the settings.")
-        return
+    except BadSetting as error:
+        sys.exit(f"{error} docs/operator.md lists the settings.")
+    except OperationalError as error:
+        if connection.connection is not None:
+            raise
+        sys.exit(f"The database can't be used: {error}\nStart it, or check ACTIONCENTER_DATABASE_URL.")
+
+
+def _execute_on_scratch_data(argv: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="actioncenter-") as folder:
         os.environ["ACTIONCENTER_DATA"] = folder
         for name in ("KEYS_DIR", "DATABASE_URL", "DATABASE_OWNER_URL"):

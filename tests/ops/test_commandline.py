@@ -47,6 +47,25 @@ def test_bad_setting_is_named_without_a_traceback(
     assert "Traceback" not in result.stderr
 
 
+def test_a_database_that_is_away_is_named_without_a_traceback(tmp_path: Path) -> None:
+    """Also by what asks it before anything else, as the check of the triggers does."""
+    away = "postgres://nobody@127.0.0.1:1/none"
+    for command in ("hosts", "migrate"):
+        result = manage(tmp_path, command, ACTIONCENTER_DATABASE_URL=away)
+        assert result.returncode == 1
+        assert "check ACTIONCENTER_DATABASE_URL" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_help_makes_no_keys(tmp_path: Path) -> None:
+    """It is how a release is given its environment, by root and in a folder that nobody looks into again."""
+    result = manage(tmp_path, "help")
+
+    assert result.returncode == 0, result.stderr
+    assert "collectstatic" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_suite_never_touches_the_installation(tmp_path: Path) -> None:
     result = manage(tmp_path, "test", "--collect-only", "-q", "tests/ops/test_keys.py")
 
