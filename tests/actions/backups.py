@@ -1,6 +1,7 @@
 """Backing a database up and restoring it, as an operator would."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -12,6 +13,7 @@ import psycopg
 from django.db import connection
 
 from actioncenter.estate.services import Postgres
+from tests.architecture.tree import ROOT
 from tests.services.database import migrate, new_database, owner_of, superuser_of
 
 DUMP = "backup.dump"
@@ -62,7 +64,9 @@ def _postgres(url: str, folder: Path) -> Callable[[], None]:
 
 
 def _restored(url: str, folder: Path) -> None:
-    as_told = ["--no-owner", "--no-privileges", "--exit-on-error"]
+    guide = (ROOT / "docs/operator/backup.md").read_text(encoding="utf-8")
+    as_told = re.findall(r"--[a-z-]+", guide.partition("pg_restore ")[2].partition(" --dbname")[0])
+    assert as_told
     _program("pg_restore", *as_told, f"--dbname={owner_of(url)}", str(folder / DUMP))
     migrate(url)
 

@@ -63,6 +63,18 @@ def test_every_link_leads_somewhere() -> None:
             assert (path.parent / target).exists(), f"{path.name} -> {target}"
 
 
+def test_who_uses_the_owner_in_a_shell_reads_its_file_first() -> None:
+    """No service and no shell has that variable by itself."""
+    blocks = [
+        block for path in GUIDE
+        for block in re.findall(r"(?:^ {4,}.*\n)+", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]  # fmt: skip
+    using = [block for block in blocks if '"$ACTIONCENTER_DATABASE_OWNER_URL"' in block]
+    assert len(using) == 2, "dump and restore"
+    for block in using:
+        assert block.strip().startswith(". /etc/actioncenter/owner\n")
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
 def test_systemd_understands_the_units(unit: Path, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
@@ -102,14 +114,17 @@ def test_the_script_gives_the_owner_to_those_commands_alone(
     (tmp_path / "owner").write_text("OWNER=known\n")
     (tmp_path / "next").mkdir()
     setpriv = tmp_path / "setpriv"
-    setpriv.write_text('#!/bin/sh\necho "$SHARED|$OWNER|$(basename "$PWD")|$*"\n')
+    setpriv.write_text('#!/bin/sh\necho "$SHARED|$OWNER|$(basename "$PWD")|$HOME|$*"\n')
     setpriv.chmod(0o755)
     script = textwrap.dedent(found[1]).replace("/etc/actioncenter", str(tmp_path))
 
-    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RELEASE": str(tmp_path / "next")}
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RELEASE": str(tmp_path / "next"), "HOME": "/root"}
     command = ["sh", "-c", script, "actioncenter", *words.split()]
     said = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout.strip()
 
-    shared, owner, release, called = said.split("|")
+    shared, owner, release, home, called = said.split("|")
     assert (shared, owner, release) == ("a b", "known" if with_owner else "", "next")
+    assert home == "/var/lib/actioncenter", (
+        "libpq looks there for certificates, and may not into that of root"
+    )
     assert called.endswith(f".venv/bin/python manage.py {words}")
