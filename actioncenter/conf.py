@@ -43,7 +43,7 @@ SIGNING_KEY_FALLBACKS: list[bytes] = _keys["SIGNING_KEY_FALLBACKS"]
 SIGNING_KEYS_RETIRED: list[bytes] = _keys["SIGNING_KEYS_RETIRED"]
 CLICK_KEY: bytes = _keys["CLICK_KEY"]
 CLICK_KEY_FALLBACKS: list[bytes] = _keys["CLICK_KEY_FALLBACKS"]
-KEYS_SEEN: tuple[int, ...] = _keys["KEYS_SEEN"]
+KEYS_SEEN: keys.Stamp = _keys["KEYS_SEEN"]
 
 DATABASES = {
     "default": environment.database(

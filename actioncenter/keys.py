@@ -29,6 +29,7 @@ MAKERS: dict[str, Callable[[], bytes]] = {
 }
 ALWAYS = ("secret.key", "field.key", "audit.key", "signing.key", "click.key")
 """Those that every installation has."""
+Stamp = tuple[tuple[str, int, int], ...]
 NEXT, OLD, RETIRED = ".next", ".old.", ".retired."
 
 
@@ -82,9 +83,10 @@ def as_settings(folder: Path) -> dict[str, Any]:
     }
 
 
-def stamp(folder: Path) -> tuple[int, ...]:
-    """Changes with whatever is made, renamed or deleted there."""
-    return (folder.stat().st_mtime_ns, *sorted(path.stat().st_ino for path in folder.iterdir()))
+def stamp(folder: Path) -> Stamp:
+    """Changes with whatever is made, renamed, deleted or, as `scp` does it, written over there."""
+    files = ((path.name, path.stat()) for path in folder.iterdir())
+    return tuple(sorted((name, file.st_ino, file.st_ctime_ns) for name, file in files))
 
 
 def fingerprint(name: str, key: bytes) -> str:

@@ -217,6 +217,15 @@ def test_a_key_that_the_log_names_and_nobody_has_is_said(house: House) -> None:
 
 
 @ON_SQLITE
+def test_a_key_that_is_copied_over_another_is_taken_up(house: House) -> None:
+    work()
+    (house.folder / "audit.key").write_bytes(b"x" * 32)
+    assert keyring.refresh()
+    assert settings.AUDIT_KEY == b"x" * 32
+    assert not keyring.refresh()
+
+
+@ON_SQLITE
 def test_a_host_without_the_signing_key_seals_nothing(house: House) -> None:
     other = house.another("other")
     work()
