@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db import close_old_connections, connection, transaction
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
 from django.db.models import Count, Exists, F, Max, Min, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -337,6 +337,8 @@ def run_until(stopping: threading.Event, *, by: Actor, chores: Sequence[Chore] =
         looked.update({chore.name: now for chore in asked})
         try:
             run_due(by=by, chores=asked)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("housekeeping waits for the database: %s", error)
         except Exception:
             logger.exception("housekeeping broke")
     connection.close()

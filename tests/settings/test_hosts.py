@@ -1,7 +1,6 @@
 """Parts describe themselves; one with other keys than the rest is told of and dispatches nothing."""
 
 import json
-import threading
 from io import StringIO
 
 import pytest
@@ -23,6 +22,7 @@ from actioncenter.settings import describing
 from actioncenter.settings.models import Host, Stop
 from tests import factories
 from tests.actions.conftest import RUNNER, estate
+from tests.actions.looks import Twice
 
 __all__ = ["estate"]
 pytestmark = pytest.mark.django_db
@@ -68,17 +68,6 @@ def test_other_keys_are_told_once_and_dispatch_nothing(name: str, settings: Sett
     loop.drain(by=RUNNER)
     assert sum(estate.effects().values()) == 0
     assert action.attempts.count() == 0
-
-
-class Twice(threading.Event):
-    """Says at the third look that it is set."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._turns = iter((False, False, True))
-
-    def wait(self, timeout: float | None = None) -> bool:
-        return next(self._turns)
 
 
 def test_with_another_audit_key_nothing_is_written_that_would_look_forged(

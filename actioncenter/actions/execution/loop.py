@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 
-from django.db import close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from actioncenter.actions import dispatch
 from actioncenter.actions.execution import anchoring, beating, candidates, claiming, jobs, stepping, stumbling
@@ -161,6 +161,9 @@ class Runner:
             task = self._hinted() or next_task(
                 self.name, by=self.by, busy=busy, new_first=new_first, clock=self.clock
             )
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("could not look for work: %s", error)
+            task = None
         except Exception:
             logger.exception("could not look for work")
             task = None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Final
 
-from django.db import close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.db.models import Max
 
 from actioncenter.audit import log, signing
@@ -39,6 +39,8 @@ def work(stopping: threading.Event, *, by: Actor, holder: str) -> None:
         try:
             if not log.is_held_back() and (run := _claim(holder)):
                 carry_out(run, stopping, by=by)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("a verification waits for the database: %s", error)
         except Exception:
             logger.exception("a verification broke")
     connection.close()
