@@ -1,7 +1,7 @@
 """People who decide while the database goes away under them, each in a thread of one web server's process.
 
 Reads {"user": id, "actions": [numbers], "threads": n}; prints a line for each answer that it gets. Whoever is
-asked to come again sends the same form again, until it is taken.
+asked to come again sends the same form again, until it is taken. The last ones are held back for a second line.
 """
 
 import json
@@ -18,6 +18,8 @@ from actioncenter.accounts.models import User
 from actioncenter.bench.visiting import Visitor
 
 SAYING = threading.Lock()
+GOES_ON = threading.Event()
+HELD_BACK = 3
 
 
 def say(**answer: Any) -> None:
@@ -39,7 +41,10 @@ def decide(visitor: Visitor, number: int) -> None:
 def work(visitor: Visitor, waiting: "queue.Queue[int]") -> None:
     with suppress(queue.Empty):
         while True:
-            decide(visitor, waiting.get_nowait())
+            number = waiting.get_nowait()
+            if waiting.qsize() < HELD_BACK:
+                GOES_ON.wait()
+            decide(visitor, number)
     connection.close()
 
 
@@ -53,5 +58,7 @@ def main() -> None:
     threads = [threading.Thread(target=work, args=(visitor, waiting)) for visitor in visitors]
     for thread in threads:
         thread.start()
+    sys.stdin.readline()
+    GOES_ON.set()
     for thread in threads:
         thread.join()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,77 +14,136 @@ from django.conf import settings
 from django.db import OperationalError, connection
 
 from actioncenter.actions.enums import Decision
+from actioncenter.actions.execution.failpoints import Point
 from actioncenter.actions.models import Action, Vote
 from actioncenter.bench.visiting import Visitor
 from actioncenter.estate.services import Service
 from investigations.models import Mark
 from tests import factories
 from tests.actions.stopping import environment, until
-from tests.faults.harness import estate_of
-from tests.faults.harness_nursery import Nursery
-from tests.faults.outages import all_over, counted
+from tests.faults.harness import PATIENCE, Delivery, Verdict, estate_of, is_quiet, judged
+from tests.faults.harness_nursery import Nursery, Runner
 from tests.services.database import as_default
 
 pytestmark = pytest.mark.postgres
 START = "import django; django.setup(); from tests.faults.deciding import main; main()"
 DURABLE = "?options=-csynchronous_commit%3Don"
 """The throw-away server is quick and forgetful; no installation is."""
+BEFORE = 6
+"""Answers that are given before it falls."""
+
+THREADS = 2
+"""Of each runner: so many calls it can be at when the server falls."""
 
 
-def go_away_and_come_back(server: Service, process: "subprocess.Popen[str]", *, after: int) -> list[Any]:
-    """What everybody was told; the server falls after so many answers and stands up again."""
-    assert process.stdout is not None
-    told: list[Any] = []
-    for line in process.stdout:
-        told.append(json.loads(line))
-        if len(told) == after:
+class Deciders:
+    """People who decide on a share of the actions, in a process of their own, and what each of them was told."""
+
+    def __init__(self, url: str, spec: dict[str, Any]) -> None:
+        self.told: list[Any] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", START], env=environment(url), cwd=settings.BASE_DIR, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        self.write(json.dumps(spec))
+
+    def write(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def answers(self) -> Iterator[Any]:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.told.append(json.loads(line))
+            yield self.told[-1]
+
+
+def go_away_and_come_back(server: Service, deciders: Deciders, nursery: Nursery, plant: str) -> list[Runner]:
+    """The server falls with two runners in the middle of a call; they wake while it is away. Gives the two."""
+    caught: list[Runner] = []
+    is_away = False
+    for answer in deciders.answers():
+        if not caught:
+            points = Point.MARKED, Point.ANSWERED
+            caught = [
+                nursery.start(failpoint=f"freeze:{point}", threads=THREADS, tidy=True, plant=plant)
+                for point in points
+            ]
+        elif not is_away and len(deciders.told) >= BEFORE:
+            for runner in caught:
+                runner.frozen()
             connection.close()
             server.halt(signal.SIGQUIT)
-        if len(told) > after and told[-1]["status"] == 503 and server.process.poll() is not None:
+            is_away = True
+            deciders.write("go on")
+        elif is_away and answer["status"] == 503 and server.process.poll() is not None:
+            for runner in caught:
+                runner.thaw()
             server.resume()
-    return told
+    deciders.process.wait(PATIENCE)
+    return caught
 
 
+def fallen(
+    server: Service, url: str, folder: Path, delivery: Delivery, *, number: int, falls: int, plant: str = ""
+) -> tuple[Verdict, Counter[int]]:
+    """As many people decide as threads; runners of every fall go on to the end. Gives what was answered, too."""
+    share = number // falls
+    runners: list[Runner] = []
+    told: list[Any] = []
+    with Nursery(url, lease=3) as nursery:
+        estate = estate_of(folder, delivery)
+        actions = list(factories.waiting_actions(number))
+        mira = factories.person("mira").pk
+        for first in range(0, number, share):
+            part = [action.pk for action in actions[first : first + share]]
+            deciders = Deciders(url, {"user": mira, "actions": part, "threads": 3})
+            with deciders.process:
+                runners += go_away_and_come_back(server, deciders, nursery, plant)
+            told += deciders.told
+        until(
+            lambda: is_quiet() and not Mark.objects.exists(), "runners or their housekeeping don't come back"
+        )
+        assert [runner.state for runner in runners if runner.has_ended] == []
+    assert {answer["retry_after"] for answer in told if answer["status"] == 503} == {"5"}
+    assert set(Action.objects.values_list("decision", flat=True)) == {Decision.APPROVED}
+    assert Vote.objects.count() == number
+    return judged(estate, delivery=delivery), Counter(answer["status"] for answer in told)
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("delivery", Delivery)
 @pytest.mark.parametrize(
     ("number", "falls"), [(24, 1), pytest.param(300, 5, marks=pytest.mark.long)], ids=["once", "five times"]
 )
 def test_nothing_acknowledged_is_lost_and_nothing_doubled(
-    postgres_service: Service, on_postgres: str, tmp_path: Path, number: int, falls: int
+    postgres_service: Service, on_postgres: str, tmp_path: Path, number: int, falls: int, delivery: Delivery
+) -> None:
+    """A blind target leaves unknown what was under way at a fall; every other outcome becomes known."""
+    url = on_postgres + DURABLE
+    with as_default(url):
+        verdict, statuses = fallen(postgres_service, url, tmp_path, delivery, number=number, falls=falls)
+    assert verdict.wrong == []
+    assert {*statuses} == {302, 503}, statuses
+    assert statuses[302] == number
+    if delivery is Delivery.BLIND:
+        # Those of the falls before live on, so ever more of them are in the middle of something.
+        assert 2 * falls <= verdict.unknown <= THREADS * sum(range(2, 2 * falls + 1, 2))
+    else:
+        assert verdict.unknown == 0
+
+
+@pytest.mark.long
+def test_a_call_that_no_mark_tells_of_is_seen(
+    postgres_service: Service, on_postgres: str, tmp_path: Path
 ) -> None:
     url = on_postgres + DURABLE
-    with as_default(url), Nursery(url, lease=3) as nursery:
-        estate = estate_of(tmp_path)
-        actions = list(factories.waiting_actions(number))
-        mira = factories.person("mira").pk
-        runners = [nursery.start(threads=2, tidy=True) for _ in range(2)]
-        told: list[Any] = []
-        share = number // falls
-        for first in range(0, number, share):
-            spec = {
-                "user": mira,
-                "actions": [action.pk for action in actions[first : first + share]],
-                "threads": 3,
-            }
-            with subprocess.Popen(
-                [sys.executable, "-c", START], env=environment(url), cwd=settings.BASE_DIR, text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            ) as process:  # fmt: skip
-                assert process.stdin is not None
-                process.stdin.write(json.dumps(spec) + "\n")
-                process.stdin.flush()
-                told += go_away_and_come_back(postgres_service, process, after=6)
-
-        until(
-            lambda: all_over() and not Mark.objects.exists(), "runners or their housekeeping don't come back"
+    with as_default(url):
+        verdict, _ = fallen(
+            postgres_service, url, tmp_path, Delivery.BLIND, number=24, falls=1, plant="no intent mark"
         )
-        assert [runner.state for runner in runners if runner.has_ended] == []
-        statuses = Counter(answer["status"] for answer in told)
-        assert {*statuses} == {302, 503}, statuses
-        assert statuses[302] == number
-        assert {answer["retry_after"] for answer in told if answer["status"] == 503} == {"5"}
-        assert set(Action.objects.values_list("decision", flat=True)) == {Decision.APPROVED}
-        assert Vote.objects.count() == number
-        assert counted(estate, actions) == {"SUCCEEDED 1": number}
+    assert verdict.doubled
 
 
 def test_a_page_says_so_and_the_next_one_is_whole_again(postgres_service: Service, on_postgres: str) -> None:
