@@ -92,7 +92,9 @@ def beat_of(process: "subprocess.Popen[bytes]") -> RunnerBeat | None:
 
 
 def is_frozen(process: "subprocess.Popen[bytes]") -> bool:
-    return os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT) is not None
+    """Once it is; False when it has ended instead."""
+    now = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    return now is not None and now.si_code == os.CLD_STOPPED
 
 
 def acknowledged(process: "subprocess.Popen[bytes]", stop: int) -> bool:

@@ -85,12 +85,12 @@ class Runner:
 class Nursery:
     """Starts runners over one database. As a context manager it leaves none behind."""
 
-    def __init__(self, url: str, *, lease: float) -> None:
+    def __init__(self, url: str, *, lease: float, **more: str) -> None:
         self.lease = lease
         self.runners: dict[int, Runner] = {}
         self._process = subprocess.Popen(
             [sys.executable, "-c", START],
-            env=environment(url, ACTIONCENTER_TEST_LEASE=str(lease)),
+            env=environment(url, ACTIONCENTER_TEST_LEASE=str(lease), **more),
             cwd=settings.BASE_DIR,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

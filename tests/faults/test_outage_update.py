@@ -15,16 +15,20 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from actioncenter import schema
 from actioncenter.actions.enums import Decision, Execution
-from actioncenter.actions.models import RunnerBeat
+from actioncenter.actions.models import Action, RunnerBeat
 from actioncenter.audit import triggers
 from actioncenter.bench.visiting import Visitor, WrongAnswer
 from tests import factories
-from tests.actions.stopping import decided, environment, until
-from tests.faults.harness import effects, estate_of
-from tests.faults.harness_nursery import Nursery
-from tests.faults.outages import all_over
+from tests.actions.stopping import command, decided, environment, is_frozen, until
+from tests.faults.deciding import Deciders
+from tests.faults.harness import Estate, effects, estate_of
+from tests.faults.harness_nursery import Nursery, Runner
+from tests.faults.later.migrations import VARIABLE, Moment
+from tests.faults.outages import all_over, counted
 
 LATER = ("actions", "9999_from_the_future")
+RELEASE = {"DJANGO_SETTINGS_MODULE": "tests.faults.later.conf"}
+"""In the environment of a process of the later release."""
 
 
 @contextmanager
@@ -115,3 +119,102 @@ def test_an_update_that_was_killed_is_run_again(shared_database: str, moment: st
     call_command("migrate", verbosity=0)
     assert (schema.unknown(), triggers.missing(connection)) == ("", [])
     assert decided(1)[0].execution == Execution.QUEUED
+
+
+@contextmanager
+def update(url: str, moment: Moment) -> Iterator[None]:
+    """The later release's `migrate` stands still in the middle as long as the block lasts, and is killed then."""
+    start = "from actioncenter.ops import commandline; commandline.run(['manage.py', 'migrate'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", start],
+        env=environment(url, **RELEASE, **{VARIABLE: moment.value}),
+        cwd=settings.BASE_DIR,
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        try:
+            assert is_frozen(process), "it came to its end"
+            yield
+        finally:
+            process.kill()
+
+
+def beats(*runners: Runner) -> list[RunnerBeat]:
+    return [RunnerBeat.objects.get(name__endswith=f":{runner.pid}") for runner in runners]
+
+
+def has_looked(*runners: Runner) -> None:
+    """Each has said once more that it lives, and looks for work several times between two beats."""
+    before = beats(*runners)
+    until(lambda: all(new.seen_at > old.seen_at for new, old in zip(beats(*runners), before, strict=True)))
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.sampled(2)
+def test_old_and_new_work_side_by_side_while_an_update_is_killed(
+    shared_database: str, tmp_path: Path, moment: Moment
+) -> None:
+    """Runners and web servers of both releases live through it; whatever people decide at either happens once."""
+    estate = estate_of(tmp_path)
+    actions = list(factories.waiting_actions(16))
+    mira = factories.person("mira")
+    with (
+        Nursery(shared_database, lease=3) as here,
+        Nursery(shared_database, lease=3, **RELEASE) as there,
+        Deciders(shared_database, mira, threads=2) as old_web,
+        Deciders(shared_database, mira, threads=1, **RELEASE) as new_web,
+    ):
+        old, new = here.start(threads=2, tidy=True), there.start(threads=2, tidy=True)
+        old_web.give(actions[:4])
+        until(lambda: effects(estate), "the old runner does nothing")
+        new_web.give(actions[4:8])
+        until(lambda: new_web.told, "the new web server says nothing")
+        assert new_web.statuses.keys() == {503}
+
+        during = killed_half_filled if moment is Moment.HALF_FILLED else killed_uncommitted
+        during(shared_database, estate, old_web, actions[8:12], old, new)
+        assert new_web.statuses.keys() == {503}
+
+        assert command(shared_database, "migrate", **RELEASE).returncode == 0
+        until(lambda: new_web.statuses[302] == 4, "the new web server doesn't go on")
+        old_web.give(actions[12:14])
+        new_web.give(actions[14:])
+        until(lambda: old_web.statuses[302] == 10 and all_over(), "nobody does what was decided meanwhile")
+        until(lambda: [bool(beat.unfit) for beat in beats(old, new)] == [True, False])
+    assert (old_web.statuses[302], new_web.statuses[302]) == (10, 6)
+    assert old_web.statuses.keys() | new_web.statuses.keys() == {302, 503}
+    assert counted(estate, actions) == {"SUCCEEDED 1": 16}
+    assert command(shared_database, "migrate", "--check", **RELEASE).returncode == 0
+    assert triggers.missing(connection) == []
+
+
+def killed_uncommitted(
+    url: str, estate: Estate, old_web: Deciders, actions: list[Action], old: Runner, new: Runner
+) -> None:
+    """Nothing has happened to the database, so the old release goes on and the new one waits."""
+    with update(url, Moment.UNCOMMITTED):
+        old_web.give(actions)
+    until(lambda: sum(effects(estate).values()) == 8, "the old release doesn't go on")
+    assert schema.unknown() == ""
+    assert [bool(beat.unfit) for beat in beats(old, new)] == [False, True]
+
+
+def killed_half_filled(
+    url: str, estate: Estate, old_web: Deciders, actions: list[Action], old: Runner, new: Runner
+) -> None:
+    """The database is like neither release: people go on at the old one, and no runner begins anything."""
+    with update(url, Moment.HALF_FILLED):
+        until(
+            lambda: all(beat.unfit and not beat.in_flight for beat in beats(old, new)),
+            "somebody begins on it",
+        )
+        done = effects(estate)
+        old_web.give(actions[:2])
+        until(lambda: old_web.statuses[302] == 6, "the old web server doesn't go on")
+        has_looked(old, new)
+    assert "is newer than this version: it has actions.9001_first" in schema.unknown()
+    old_web.give(actions[2:])
+    until(lambda: old_web.statuses[302] == 8, "the old web server doesn't go on")
+    has_looked(old, new)
+    assert effects(estate) == done
+    page = Visitor.signed_in(factories.person("mira")).get("/action-center/pending").decode()
+    assert "2 runners begin nothing" in page
