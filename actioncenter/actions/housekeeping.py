@@ -29,7 +29,7 @@ from actioncenter.actions.execution import (
     watching,
 )
 from actioncenter.actions.execution.loop import runner_name
-from actioncenter.actions.models import Action, ConnectorJob, Duty, MailSearch, following
+from actioncenter.actions.models import Action, ConnectorJob, Duty, MailSearch, following, tally
 from actioncenter.audit import indexing, log, sealing
 from actioncenter.audit.actor import Actor
 from actioncenter.auditor import purging
@@ -259,6 +259,7 @@ CHORES: Sequence[Chore] = (
     Chore("notices", 60.0, lambda: notices.past_keeping().exists(), purge_notices, look=600.0),
     Chore("retention", 60.0, purging.is_due, lambda by: purging.step(by=by), look=600.0),
     Chore("words", 0.5, indexing.is_waiting, lambda by: indexing.fill()),
+    Chore("tallies", 2.0, tally.is_waiting, lambda by: tally.count(), look=2.0),
     Chore(
         "searches", 5.0, lambda: MailSearch.past_keeping().exists(), lambda by: MailSearch.forget(), look=60.0
     ),

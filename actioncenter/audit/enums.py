@@ -16,6 +16,10 @@ class Via(StrEnum):
     SYSTEM = "system"
 
 
+MACHINES = frozenset({Via.AUTOMATION, Via.SYSTEM})
+"""Nobody in particular has done it."""
+
+
 class Kind(StrEnum):
     # an action: what was decided
     ACTION_PROPOSED = "action.proposed"

@@ -12,13 +12,12 @@ from django.db.models.fields.json import KT
 from actioncenter.actions.catalogue import BY_CODE, CATALOGUE
 from actioncenter.actions.enums import Decision
 from actioncenter.audit import sealing
-from actioncenter.audit.enums import Kind, Via
+from actioncenter.audit.enums import MACHINES, Kind
 from actioncenter.audit.models import Event, Seal
 from actioncenter.auditor.models import PageView
 from actioncenter.auditor.seen import PAGES
 from actioncenter.auditor.words import kind_label
 
-MACHINES: Final = (Via.AUTOMATION, Via.SYSTEM)
 AT_ONCE: Final = "Run without asking"
 SECTIONS: Final[Mapping[str, Sequence[Kind]]] = {
     "Decisions": (

@@ -1,5 +1,6 @@
 """The figures of the installation for Prometheus, all from the database: every process gives the same."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
@@ -11,8 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from actioncenter.accounts.models import Notice
-from actioncenter.actions.enums import AttemptState, Decision, Execution
-from actioncenter.actions.models import Action, Attempt
+from actioncenter.actions.catalogue import CATALOGUE
+from actioncenter.actions.enums import ActionType, AttemptState, Decision, Execution
+from actioncenter.actions.models import Action, Attempt, Tally, tally
 from actioncenter.actions.queries import runners
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
@@ -26,7 +28,9 @@ COUNTED: Final = {
     "refused": Kind.ACTION_REFUSED,
     "rails_hit": Kind.RAIL_REACHED,
 }
-Labelled = list[tuple[tuple[str, ...], float]]
+ENDS: Final = frozenset(tally.ENDED.values())
+Labels = tuple[str, ...]
+Labelled = list[tuple[Labels, float]]
 
 
 class Domain(Collector):
@@ -35,6 +39,7 @@ class Domain(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _actions()
         yield from _numbers()
+        yield from _tallies()
         yield from _last_day()
         yield from _waiting()
         yield from _runners()
@@ -58,10 +63,15 @@ def _one(name: str, said: str, number: Any) -> Metric:
     return _gauge(name, said, [((), float(number or 0))])
 
 
-def _count(name: str, said: str, number: Any) -> Metric:
-    family = CounterMetricFamily(f"actioncenter_{name}", said)
-    family.add_metric((), float(number or 0))
+def _count(name: str, said: str, rows: Labelled, *labels: str) -> Metric:
+    family = CounterMetricFamily(f"actioncenter_{name}", said, labels=labels)
+    for values, number in rows:
+        family.add_metric(values, number)
     return family
+
+
+def _total(name: str, said: str, number: Any) -> Metric:
+    return _count(name, said, [((), float(number or 0))])
 
 
 def _actions() -> Iterator[Metric]:
@@ -83,9 +93,9 @@ def _by_state(rows: Any) -> Labelled:
 
 def _numbers() -> Iterator[Metric]:
     """Highest numbers: they grow with every row and jump only after a restore."""
-    yield _count("action_number", "Highest number of an action", _highest(Action))
-    yield _count("attempt_number", "Highest number of an attempt", _highest(Attempt))
-    yield _count("audit_event_number", "Highest number of an audit event", _highest(Event))
+    yield _total("action_number", "Highest number of an action", _highest(Action))
+    yield _total("attempt_number", "Highest number of an attempt", _highest(Attempt))
+    yield _total("audit_event_number", "Highest number of an audit event", _highest(Event))
 
 
 def _highest(model: Any) -> int | None:
@@ -93,11 +103,30 @@ def _highest(model: Any) -> int | None:
     return found
 
 
+def _tallies() -> Iterator[Metric]:
+    """What a runner has counted of the sealed log: a few seconds behind, and the same wherever it is asked."""
+    proposed, decided, ended, refused = (Counter[Labels]() for _ in range(4))
+    for of, what, by_machine, number in Tally.objects.values_list("type", "what", "by_machine", "number"):
+        code, by = CATALOGUE[ActionType(of)].code, "machines" if by_machine else "people"
+        if what == tally.PROPOSED:
+            proposed[code, by] += number
+        elif what == tally.REFUSED:
+            refused[(code,)] += number
+        elif what in ENDS:
+            ended[code, what] += number
+        else:
+            decided[code, what, by] += number
+    yield _count("proposals", "Actions proposed", [*proposed.items()], "type", "by")
+    yield _count("decisions", "Decisions on actions", [*decided.items()], "type", "decision", "by")
+    yield _count("outcomes", "How actions ended, each time one did", [*ended.items()], "type", "outcome")
+    yield _count(
+        "refusals", "Actions that a runner refused to begin or go on with", [*refused.items()], "type"
+    )
+
+
 def _last_day() -> Iterator[Metric]:
-    """Within the last 100,000 events: the log has no index by kind."""
-    newest = _highest(Event) or 0
     kinds = [kind.value for kind in COUNTED.values()]
-    rows = Event.objects.filter(pk__gt=newest - 100_000, kind__in=kinds, at__gt=Now() - DAY)
+    rows = Event.objects.filter(kind__in=kinds, at__gt=Now() - DAY)
     found = dict(rows.order_by().values_list("kind").annotate(Count("pk")))
     for name, kind in COUNTED.items():
         yield _one(f"{name}_day", f"Events {kind.value} within 24 hours", found.get(kind.value))
@@ -133,7 +162,7 @@ def _rest() -> Iterator[Metric]:
     lost = Host.objects.aggregate(lost=Sum("wakes_lost"), skew=Max(F("skew")))
     held = Installation.objects.filter(held_at__isnull=False).exists()
     yield _one("notices_undelivered", "Notices that could not be mailed", notices)
-    yield _count("wakes_lost", "Wake-ups that the broker did not take", lost["lost"])
+    yield _total("wakes_lost", "Wake-ups that the broker did not take", lost["lost"])
     yield from _streams()
     yield _one("stops", "Stops and pauses in force", Stop.objects.in_force().count())
     yield _one("restore_held", "1 while dispatch is held over a restored database", held)

@@ -12,7 +12,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core import mail as sent
 from django.db import connection
-from django.db.models import F, Max
+from django.db.models import F, Max, Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -21,7 +21,17 @@ from actioncenter.accounts.models import Answer, Notice, User
 from actioncenter.accounts.notices import notify
 from actioncenter.actions.enums import ActionType
 from actioncenter.actions.execution import auditing, claiming, loop, snapshots
-from actioncenter.actions.models import Action, Artefact, ConnectorJob, Duty, MailSearch, Review, RunnerBeat
+from actioncenter.actions.models import (
+    Action,
+    Artefact,
+    ConnectorJob,
+    Duty,
+    MailSearch,
+    Review,
+    RunnerBeat,
+    Tally,
+    tally,
+)
 from actioncenter.audit import sealing, triggers
 from actioncenter.audit.models import Event
 from actioncenter.auditor.models import PageView
@@ -208,6 +218,14 @@ def sealed_events() -> None:
     sealing.seal()
 
 
+def sealed_proposal() -> None:
+    """Not the first one: then nobody has anything to read that another changes."""
+    for _ in range(2):
+        tally.count()
+        factories.waiting_action()
+        sealing.seal()
+
+
 def mail_due() -> None:
     settings.MAIL_ON = True
     User.objects.filter(pk=factories.person("noa").pk).update(email="noa@halden.example")
@@ -255,6 +273,7 @@ WORK: Final[dict[str, Callable[[], Any]]] = {
     "retention: artefacts": old_artefact,
     "retention: investigations": old_investigation,
     "words": sealed_events,
+    "tallies": sealed_proposal,
     "answers": old_answer,
     "seal": lambda: factories.person("mira"),
     "checkpoints": sealed_events,
@@ -276,6 +295,7 @@ def happened(folder: Path) -> Counter[str]:
     found.update(f"stream {pk}" for pk in OUTSIDE)
     # One that was dropped and asked for anew is another, too.
     found["last job"] = ConnectorJob.objects.aggregate(last=Max("pk"))["last"] or 0
+    found["tallied"] = Tally.objects.aggregate(total=Sum("number"))["total"] or 0
     found["mails"] = len(sent.outbox)
     for path in folder.rglob("*.*"):
         if path.suffix in {".jsonl", ".sealed", ".draft"}:

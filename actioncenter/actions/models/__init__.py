@@ -12,6 +12,7 @@ from actioncenter.actions.models.proposal import Proposal, TargetDraft
 from actioncenter.actions.models.saved import SavedView
 from actioncenter.actions.models.searching import MailHit, MailSearch
 from actioncenter.actions.models.surprise import Surprise
+from actioncenter.actions.models.tally import Tally, TallyReach
 from actioncenter.actions.models.target import ActionTarget, Attempt, TargetResult
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
     "RunnerBeat",
     "SavedView",
     "Surprise",
+    "Tally",
+    "TallyReach",
     "TargetDraft",
     "TargetResult",
     "Vote",
