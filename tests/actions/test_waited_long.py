@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db.models import F
 
 from actioncenter.actions import planning
 from actioncenter.actions.enums import ActionType, Decision, Execution, Risk
-from actioncenter.actions.execution import outside
-from actioncenter.actions.models import Action
+from actioncenter.actions.execution import claiming, outside
+from actioncenter.actions.models import Action, Attempt, attempting
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.enums import StopKind
 from actioncenter.settings.models import RailUse
 from tests.actions import poisoned
+from tests.actions.conftest import RUNNER
 from tests.actions.test_gates import ago, approved, automatic, effects
 from tests.actions.test_stale_approvals import LIMITS, stop
 
@@ -41,6 +43,29 @@ def test_a_pause_longer_than_its_patience_costs_it_nothing(held: bool, run: Run)
         stop(action, days / MINUTE, 1, kind=StopKind.PAUSE)
     run(action)
     assert action.execution == (Execution.SUCCEEDED if held else Execution.TIMED_OUT)
+
+
+def test_an_offline_device_is_tried_ever_more_seldom_until_patience_ends(
+    run: Run, estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says all the while what it waits for, and in the end that it ran out of time: nothing was sent."""
+    action, waits, requeue = approved(), list[float](), attempting.requeue
+
+    def noted(attempt: Attempt, *, after: float, **more: Any) -> None:
+        waits.append(after)
+        requeue(attempt, after=after, **more)
+
+    monkeypatch.setattr(attempting, "requeue", noted)
+    estate.behave("offline", True)
+    for _ in range(9):
+        run(action)
+        assert (action.execution, action.code) == (Execution.QUEUED, "device_offline")
+        assert not claiming.claim_next("another:1", by=RUNNER)
+        action.targets.update(not_before=None)
+    assert waits == [30, 60, 120, 240, 480, 960, 1800, 1800, 1800]
+    ago(timedelta(days=4) / MINUTE, action=action, started_at=F("decided_at"))
+    run(action)
+    assert (action.execution, action.code, effects(estate)) == (Execution.TIMED_OUT, "patience_ended", 0)
 
 
 def test_what_was_planned_while_nothing_ran_has_no_more_than_one_hour_s_cap(run: Run) -> None:

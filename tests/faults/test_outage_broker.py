@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.backends.base import DisabledBackend
 from celery.worker import consumer
 from django.conf import settings
 from django.test import Client
@@ -97,6 +98,12 @@ def test_what_piles_up_is_lost_and_counted(courier: dispatch.Courier, settings: 
         assert courier.lost == 7
         assert courier.rest(30)
     assert courier.lost == dispatch.KEPT + 8
+
+
+def test_nothing_is_answered_through_the_broker() -> None:
+    """Whoever waited for an answer there would wait for a message that may be lost."""
+    assert isinstance(app.backend, DisabledBackend)
+    assert tasks.wake.ignore_result
 
 
 @pytest.mark.parametrize("service", BROKERS, indirect=True)
