@@ -43,6 +43,7 @@ from actioncenter.settings.models import (
     Safeguards,
     renewing,
 )
+from actioncenter.web.outage import is_passing
 from investigations import lifecycle, membership
 from investigations.models import Binding, Device, Investigation, Mark
 
@@ -295,17 +296,29 @@ def tidy(*, by: Actor, chores: Sequence[Chore] = CHORES) -> int:
 
 
 def run_due(*, by: Actor, chores: Sequence[Chore] = CHORES) -> None:
-    """Do the chores that are due and that nobody else holds."""
+    """Do the chores that are due and that nobody else holds. Raises django.db.Error in an outage or update."""
     for chore in chores:
-        if chore.waiting() and (token := _take(chore)):
-            try:
-                chore.do(by)
-            except Exception:
-                logger.exception("the chore %s broke", chore.name)
-            # Whoever took it meanwhile holds it under another token.
-            Duty.objects.filter(name=chore.name, token=token).update(
-                lease_until=None, done_at=Now(), next_at=Now() + timedelta(seconds=chore.every)
-            )
+        try:
+            token = _take(chore) if chore.waiting() else None
+        except Exception as error:
+            if is_passing(error):
+                raise
+            # The others are as due as ever.
+            logger.exception("the chore %s can't tell whether it is due", chore.name)
+            continue
+        if token is not None:
+            _do(chore, token, by=by)
+
+
+def _do(chore: Chore, token: int, *, by: Actor) -> None:
+    try:
+        chore.do(by)
+    except Exception:
+        logger.exception("the chore %s broke", chore.name)
+    # Whoever took it meanwhile holds it under another token.
+    Duty.objects.filter(name=chore.name, token=token).update(
+        lease_until=None, done_at=Now(), next_at=Now() + timedelta(seconds=chore.every)
+    )
 
 
 def _take(chore: Chore) -> int | None:

@@ -22,11 +22,16 @@ SHORT_WAIT: Final = 2000
 def server_error(request: HttpRequest) -> HttpResponse:
     """The handler of what no view caught: 503 where trying again helps, else 500."""
     error = sys.exc_info()[1]
-    if not (is_outage(error) or _is_being_updated(error)):
+    if not is_passing(error):
         return defaults.server_error(request)
     # Without a request: what every page shows of a person is read from the database.
     page = render_to_string("503.html")
     return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """It is an outage, or an update that is under way: everything else fails too until it is over."""
+    return is_outage(error) or _is_being_updated(error)
 
 
 def is_outage(error: BaseException | None) -> bool:

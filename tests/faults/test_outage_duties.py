@@ -5,11 +5,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import Error, OperationalError, ProgrammingError, connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 
 from actioncenter.accounts.models import Notice
@@ -32,6 +36,33 @@ def silent() -> Callable[[], int]:
     for name in ("gone:1", "gone:2"):
         RunnerBeat.objects.create(name=name, host="gone", seen_at=Now() - timedelta(minutes=1))
     return lambda: Notice.objects.filter(kind="runner.silent").count()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("place", ["waiting", "do"])
+def test_one_that_breaks_holds_up_no_other(place: str) -> None:
+    done: list[str] = []
+
+    def breaks(*_: object) -> Any:
+        done.append("broke")
+        raise ZeroDivisionError
+
+    sound = housekeeping.Chore("sound", 0.0, lambda: True, lambda by: len(done.append("done") or []))
+    housekeeping.run_due(by=RUNNER, chores=[replace(sound, name="broken", **{place: breaks}), sound])
+    assert done == ["broke", "done"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("error", [OperationalError, ProgrammingError])
+def test_without_its_database_the_first_one_has_said_enough(error: type[Error]) -> None:
+    """Away, or of another release while an update is under way."""
+
+    def away() -> bool:
+        raise error("the server closed the connection, or a column is not there")
+
+    MigrationRecorder(connection).record_applied("actions", "9999_from_the_future")
+    with pytest.raises(error):
+        housekeeping.run_due(by=RUNNER, chores=[housekeeping.Chore("trial", 0.0, away, lambda by: 0)])
 
 
 WORK: dict[str, Callable[[], Callable[[], int]]] = {"expire": expired, "silent_runners": silent}
