@@ -139,13 +139,20 @@ class EventWords(models.Model):
         return f"Words of {self.event}"
 
 
-class WordsReach(models.Model):
-    """The one row that says up to which seal events have their words in `EventWords`."""
+class Reach(models.Model):
+    """The one row that says up to which seal somebody has gone through the events (audit/following.py)."""
 
     seal = models.PositiveBigIntegerField(default=0)
 
+    class Meta:
+        abstract = True
+
     def __str__(self) -> str:
-        return f"Words up to seal {self.seal}"
+        return f"Up to seal {self.seal}"
+
+
+class WordsReach(Reach):
+    """Whose words are in `EventWords`."""
 
 
 class Redaction(models.Model):

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 from django.db.models import Q
 
-from actioncenter.audit import gently, indexing, log, sealing, triggers, words
+from actioncenter.audit import following, gently, indexing, log, sealing, triggers, words
 from actioncenter.audit.models import Event, EventWords, Seal, WordsReach
 from actioncenter.auditor import finding
 from actioncenter.auditor.finding import Wanted
@@ -207,7 +207,7 @@ def test_nothing_is_indexed_of_what_somebody_takes_out_meanwhile(on_postgres: st
 
 def test_without_the_lock_it_would_be(on_postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """So the test above can fail."""
-    monkeypatch.setattr(indexing, "_alone", lambda: WordsReach.objects.get_or_create(pk=1)[0])
+    monkeypatch.setattr(following, "alone", lambda of: of.objects.get_or_create(pk=1)[0])
     assert len(taken_out_meanwhile(on_postgres)) == 1
 
 

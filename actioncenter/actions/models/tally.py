@@ -8,18 +8,18 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import ClassVar, Final
 
-from django.db import models, transaction
-from django.db.models import F, QuerySet
+from django.db import models
+from django.db.models import F
 from django.db.models.fields.json import KT
 
 from actioncenter.actions.enums import Decision
 from actioncenter.actions.models.action import Action
+from actioncenter.audit import following
 from actioncenter.audit.enums import MACHINES, Kind
-from actioncenter.audit.models import Event, Seal
-from actioncenter.audit.seals import SealText
+from actioncenter.audit.models import Event, Reach
 
 SEALS: Final = 20
-"""At most so many in one go, of about 2,000 events each: others wait for the same thread."""
+"""In one go."""
 NOT_REQUIRED: Final = "not_required"
 PROPOSED: Final = "proposed"
 REFUSED: Final = "refused"
@@ -63,38 +63,17 @@ class Tally(models.Model):
         return f"{self.number} {self.what}"
 
 
-class TallyReach(models.Model):
-    """The one row that says up to which seal events are counted."""
-
-    seal = models.PositiveBigIntegerField(default=0)
-
-    def __str__(self) -> str:
-        return f"Counted up to seal {self.seal}"
+class TallyReach(Reach):
+    """Which events are counted."""
 
 
 def is_waiting() -> bool:
-    return _left(TallyReach.objects.first() or TallyReach()).exists()
+    return following.left(TallyReach).exists()
 
 
 def count() -> int:
     """Count what the next seals hold, in order; how many events that were. Not within a transaction."""
-    done = 0
-    for _ in range(SEALS):
-        with transaction.atomic():
-            TallyReach.objects.get_or_create(pk=1)
-            # Whoever else counts waits here, and goes on behind us.
-            reach = TallyReach.objects.select_for_update().get(pk=1)
-            seal = _left(reach).first()
-            if seal is None:
-                break
-            done += _add(SealText.read(seal.text).ids)
-            reach.seal = seal.number
-            reach.save(update_fields=["seal"])
-    return done
-
-
-def _left(reach: TallyReach) -> "QuerySet[Seal]":
-    return Seal.objects.filter(number__gt=reach.seal).order_by("number")
+    return following.go_on(TallyReach, _add, seals=SEALS)
 
 
 def _add(ids: Collection[int]) -> int:
