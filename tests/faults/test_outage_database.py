@@ -10,15 +10,16 @@ from django.db import OperationalError, connection
 
 from actioncenter.actions.enums import Decision
 from actioncenter.actions.execution.failpoints import Point
-from actioncenter.actions.models import Action, Vote
+from actioncenter.actions.models import Action, Attempt, Vote
 from actioncenter.bench.visiting import Visitor
 from actioncenter.estate.services import Service
 from investigations.models import Mark
 from tests import factories
 from tests.actions.stopping import until
 from tests.faults.deciding import Deciders
-from tests.faults.harness import Delivery, Verdict, estate_of, is_quiet, judged
+from tests.faults.harness import Delivery, Verdict, effects, estate_of, is_quiet, judged, until_quiet
 from tests.faults.harness_nursery import Nursery, Runner
+from tests.faults.outages import BROKERS, worker
 from tests.services.database import as_default
 
 pytestmark = pytest.mark.postgres
@@ -100,6 +101,35 @@ def test_nothing_acknowledged_is_lost_and_nothing_doubled(
         assert 2 * falls <= verdict.unknown <= THREADS * sum(range(2, 2 * falls + 1, 2))
     else:
         assert verdict.unknown == 0
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("service", BROKERS)
+def test_workers_go_on_when_it_is_back(
+    service: str, request: pytest.FixtureRequest, postgres_service: Service, on_postgres: str, tmp_path: Path
+) -> None:
+    """Celery's, in the middle of calls, with a broker that keeps what it was told."""
+    url, broker = on_postgres + DURABLE, request.getfixturevalue(service).url
+    lease = {"ACTIONCENTER_TEST_LEASE": "3"}
+    with as_default(url):
+        estate = estate_of(tmp_path, Delivery.QUERYABLE, slow=0.3)
+        actions = list(factories.waiting_actions(24))
+        with worker(url, broker, **lease) as one, worker(url, broker, more=("-n", "two@%h"), **lease) as two:
+            with Deciders(
+                url, factories.person("mira"), threads=3, ACTIONCENTER_BROKER_URL=broker
+            ) as deciders:
+                deciders.give(actions[:-LAST])
+                until(Attempt.objects.filter(sent_at__isnull=False, ended_at=None).exists, "nobody calls")
+                connection.close()
+                postgres_service.halt(signal.SIGQUIT)
+                deciders.give(actions[-LAST:])
+                until(lambda: deciders.statuses[503], "nobody notices")
+                postgres_service.resume()
+            until_quiet()
+            assert (one.poll(), two.poll()) == (None, None)
+        verdict = judged(estate, delivery=Delivery.QUERYABLE)
+    assert (verdict.wrong, verdict.unknown) == ([], 0)
+    assert sum(effects(estate).values()) == len(actions)
 
 
 @pytest.mark.long
