@@ -20,7 +20,7 @@ from tests.faults.harness_nursery import Nursery
 
 TELLING = frozenset({Point.MARKED, Point.ANSWERED})
 """Where a blind target leaves the outcome unknown: it may have been sent, and no answer is recorded."""
-LEASE = 2.0
+LEASE = 3.0
 SPARE = 2
 """Actions that nobody dies of."""
 

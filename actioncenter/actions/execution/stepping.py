@@ -131,7 +131,8 @@ def _work(attempt: Attempt, *, by: Actor) -> None:
             faring.note(attempt.instance_id, None, by=by)
             return
         answer = _ask(attempt, connector, request, targets, port)
-        failpoints.reach(Point.ANSWERED)
+        if answer is not None:
+            failpoints.reach(Point.ANSWERED)
     except (base.ConnectorError, registry.UnknownKind) as error:
         faring.note(attempt.instance_id, error, first=attempt.sent_at is None, by=by)
         _failed(attempt, error, port, by=by)
