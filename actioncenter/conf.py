@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "actioncenter.actions",
     "actioncenter.auditor",
     "actioncenter.live",
+    "actioncenter.guide",
     "actioncenter.ops",
 ]
 

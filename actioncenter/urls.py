@@ -13,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("actioncenter.feeds.urls")),
     path("audit/", include("actioncenter.auditor.urls")),
     path("", include("investigations.urls")),
+    path("", include("actioncenter.guide.urls")),
     path("", include("actioncenter.ops.urls")),
     path("settings/", include("actioncenter.settings.urls")),
 ]

@@ -18,6 +18,7 @@ from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind, Via
 from actioncenter.settings.enums import Role
+from actioncenter.web.statements import Compiled, compiled, given, kept, rows_of
 
 
 class PeopleManager(UserManager["User"]):
@@ -233,7 +234,13 @@ class RoleGrantQuerySet(models.QuerySet["RoleGrant"]):
         )
 
     def held_by(self, user_id: int) -> frozenset[Role]:
-        return frozenset(map(Role, self.in_force().filter(user_id=user_id).values_list("role", flat=True)))
+        """One statement that every page and poll runs, so it is compiled once."""
+        return frozenset(Role(role) for (role,) in rows_of(_held(), [user_id]))
+
+
+@kept
+def _held() -> Compiled | None:
+    return compiled(RoleGrant.objects.in_force().filter(user_id=given(0)).values("role"))
 
 
 class RoleGrant(models.Model):

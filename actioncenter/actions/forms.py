@@ -92,6 +92,9 @@ class DecisionForm(forms.Form):
         return f"{name}: {errors[0]}"
 
 
+SELECT: Final = f"Select between 1 and {BULK_LIMIT} actions."
+
+
 class SelectionField(forms.Field):
     """Repeated "number:revision:plan" -> {number: what was seen}, in the order given."""
 
@@ -105,14 +108,21 @@ class SelectionField(forms.Field):
                 revision=int(match[2]) if match[2] else 1,
                 plan=match[3][1:] if match[3] is not None else None,
             )
-        if not 0 < len(chosen) <= BULK_LIMIT:
-            raise ValidationError(f"Select between 1 and {BULK_LIMIT} actions.")
+        if len(chosen) > BULK_LIMIT:
+            raise ValidationError(SELECT)
         return chosen
 
 
 class BulkForm(DecisionForm):
     verb = forms.ChoiceField(choices=[(verb.value, verb.value) for verb in BULK_VERBS])
     selected = SelectionField(widget=forms.MultipleHiddenInput)
+    everything = forms.BooleanField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """What is ticked one by one counts for nothing where everything in the list is meant."""
+        if not self.cleaned_data.get("selected", True) and not self.cleaned_data.get("everything"):
+            self.add_error("selected", SELECT)
+        return self.cleaned_data
 
 
 class MailSearchForm(forms.Form):

@@ -10,6 +10,7 @@ from actioncenter.bench.clicks import run as clicks
 from actioncenter.bench.decide import run as decide
 from actioncenter.bench.dispatch import run as dispatch
 from actioncenter.bench.export import run as export
+from actioncenter.bench.live import run as live
 from actioncenter.bench.mail import run as mail
 from actioncenter.bench.pages import run as pages
 from actioncenter.bench.policy import run as policy
@@ -21,6 +22,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Asked], Report]]] = {
     "decide": decide,
     "dispatch": dispatch,
     "export": export,
+    "live": live,
     "mail": mail,
     "pages": pages,
     "policy": policy,

@@ -30,6 +30,15 @@ TARGETS: Mapping[tuple[str, int], Mapping[str, Target]] = {
         "page1000_vs_page1": Target(1.2),
         "filters_mismatches": Target(0),
     },
+    ("pages", 10_000_000): {
+        "page1_vs_bare": Target(1.3),
+        "admin_default_vs_page1": Target(500, at_least=True),
+        "admin_tuned_vs_page1": Target(10, at_least=True),
+        "page1000_vs_page1": Target(1.1),
+        "filters_p95_vs_page1": Target(20),
+        "filters_max_vs_page1": Target(70),
+        "filters_mismatches": Target(0),
+    },
     ("decide", 10_000): {
         "bulk_vs_bare_update": Target(2.5),
         "statements_per_chunk": Target(5),
@@ -51,6 +60,7 @@ TARGETS: Mapping[tuple[str, int], Mapping[str, Target]] = {
         "growth_mib": Target(32),
     },
     ("export", 1_000_000): {"vs_copy": Target(1.2), "growth_mib": Target(20)},
+    ("live", ANY_SIZE): {"cores_quiet": Target(0.3), "wrong": Target(0)},
     ("mail", 5_000): {
         "one_by_one_vs_ours": Target(5, at_least=True),
         "undo_exact": Target(1, at_least=True),

@@ -33,6 +33,7 @@ class Nav(TypedDict):
     can_settings: bool
     can_audit: bool
     simulator: bool
+    real: bool
     single_role: bool
     """Told to those who can read what the doctor says of it."""
     unread: int
@@ -75,6 +76,7 @@ def nav_of(request: HttpRequest) -> Nav:
         "can_settings": sees_everything,
         "can_audit": sees_everything,
         "simulator": counts.simulator,
+        "real": counts.real,
         "single_role": sees_everything and roles.is_single(),
         "unread": counts.unread,
         "urgent": viewer.user.notices.filter(pk=counts.urgent).first() if counts.urgent else None,

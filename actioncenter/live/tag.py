@@ -29,7 +29,7 @@ RECENT: Final = 600
 
 def list_tag(viewer: Viewer, counts: LiveCounts, address: str, *, sealed: bool = False) -> str:
     """For a list or the counts beside it, in the state that `address` gives; `sealed` where it shows what is."""
-    (found,) = rows_of(_recent(viewer.scope, sealed))
+    (found,) = viewer.once(f"recent {sealed}", lambda: rows_of(_recent(viewer.scope, sealed)))
     return _digest(address, *_person(viewer), counts, stop_file_reason(), *found)
 
 

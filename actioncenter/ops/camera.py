@@ -135,6 +135,10 @@ STOPS: Final = (
     Stop("retention", "auditor:retention", "/audit/retention", who="noa"),
     Stop("audit-reports", "auditor:reports", REPORTS, who="ivo"),
     Stop("audit-report", "auditor:report", REPORTS, [".brief li > span a"], who="ivo"),
+    Stop("help", "guide:index", "/help/"),
+    Stop("help-analyst", "guide:document", "/help/analyst"),
+    # Of somebody whom no other page is asked of: the tour stays with the browser.
+    Stop("tour", "actions:pending", "/tour/3", who="jonas"),
     Stop("not-found", "actions:detail", "/action-center/actions/999999999"),
 )  # fmt: skip
 

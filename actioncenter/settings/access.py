@@ -9,6 +9,7 @@ from actioncenter.accounts.models import RoleGrant
 from actioncenter.actions.enums import Area
 from actioncenter.settings.enums import Role
 from actioncenter.settings.models import DeviceGroup
+from actioncenter.web.statements import Compiled, compiled, given, kept, rows_of
 
 if TYPE_CHECKING:
     from actioncenter.accounts.models import User
@@ -31,7 +32,7 @@ def scope_for(user: "User") -> Scope:
     that somebody without any role sees nothing.
     """
     roles = user.roles if user.is_active else frozenset()
-    limited = not _see_all(roles) and DeviceGroup.objects.filter(access__isnull=False).exists()
+    limited = not _see_all(roles) and bool(rows_of(_limited()))
     return _scope(roles, user.pk, limited=bool(roles) and limited)
 
 
@@ -53,8 +54,20 @@ def _scope(roles: frozenset[Role], user_id: int, *, limited: bool) -> Scope:
         return Scope(groups=frozenset(), areas=frozenset())
     if _see_all(roles) or not limited:
         return Scope(groups=None, areas=frozenset(Area))
-    open_to = DeviceGroup.objects.filter(Q(access__isnull=True) | Q(access__user=user_id))
-    return Scope(groups=frozenset(open_to.values_list("pk", flat=True)), areas=frozenset(Area))
+    return Scope(groups=frozenset(pk for (pk,) in rows_of(_open_to(), [user_id])), areas=frozenset(Area))
+
+
+@kept
+def _limited() -> Compiled | None:
+    """A row where any group is open to some people only."""
+    return compiled(DeviceGroup.access.through.objects.values("pk")[:1])
+
+
+@kept
+def _open_to() -> Compiled | None:
+    return compiled(
+        DeviceGroup.objects.filter(Q(access__isnull=True) | Q(access__user=given(0))).values("pk")
+    )
 
 
 def visible(rows: Rows, user: "User") -> Rows:

@@ -15,6 +15,7 @@ from actioncenter.actions import by_hand
 from actioncenter.actions.models import ActionTarget
 from actioncenter.actions.queries import Viewer, viewer_of
 from actioncenter.actions.views.refusing import refused
+from actioncenter.guide.documents import address_of
 from actioncenter.settings.access import devices_within
 from actioncenter.web.keyset import BadToken, Beyond, seal, unseal
 from actioncenter.web.narrowing import Address
@@ -50,7 +51,8 @@ def devices(request: Request) -> HttpResponse:
         "hidden_state": [],
         "first_url": address.url() if request.GET.get("page") else "",
         "next_url": address.url(page=more) if more else "",
-        "empty": address.nothing_fits("device") or EMPTY,
+        "empty": address.nothing_fits("device")
+        or {**EMPTY, "url": address_of("connectors/ssh#enrolling-a-host")},
     }
     return render(
         request, "investigations/devices.html", context, status=400 if narrowing.complaints else 200
@@ -59,9 +61,8 @@ def devices(request: Request) -> HttpResponse:
 
 EMPTY: Final[Mapping[str, str]] = {
     "title": "No devices yet",
-    "text": "A device is known once an alert names it or a host is enrolled.",
-    "url": "",
-    "label": "",
+    "text": "A device will stand here once an alert names it or a host is enrolled, with its group, and what is in force on it.",
+    "label": "How a host is enrolled",
 }
 
 

@@ -16,6 +16,7 @@ from actioncenter.accounts.request import Request
 from actioncenter.actions.models import Action
 from actioncenter.actions.queries import Viewer, viewer_of
 from actioncenter.actions.views.refusing import refused
+from actioncenter.guide.documents import address_of
 from actioncenter.settings.access import within
 from actioncenter.web.keyset import BadToken
 from actioncenter.web.moments import iso, lasting, when
@@ -64,7 +65,7 @@ def listed(request: Request) -> HttpResponse:
         "page": _page(page, address),
         "list_url": address.url(),
         "total_label": _total(page),
-        "empty": _empty(address),
+        "empty": {} if page.rows else _empty(address, viewer),
     }
     return render(request, "investigations/list.html", context, status=400 if complaints else 200)
 
@@ -172,10 +173,19 @@ def _total(page: pages.Page) -> str:
     return CAPPED if page.total > pages.COUNT_CAP else f"{page.total:,}"
 
 
-def _empty(address: Address) -> dict[str, str]:
+def _empty(address: Address, viewer: Viewer) -> dict[str, str]:
+    if not within(Investigation.objects.all(), viewer.scope).exists():
+        return {**NONE_YET, "url": address_of("intake"), "label": "How alerts come in"}
     return address.nothing_fits("investigation") or {
         "title": "No investigation in the past week",
         "text": "None is open either. Investigations begin when an alert comes in.",
         "url": address.url(since="ever"),
         "label": "Show all",
     }
+
+
+NONE_YET: Final = {
+    "title": "No investigations yet",
+    "text": "An investigation begins when a source sends an alert. It will stand here with its evidence, whom it concerns and "
+    "what was done about it.",
+}

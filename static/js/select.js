@@ -2,6 +2,8 @@
 
 const boxes = (state = "") => [...document.querySelectorAll(`#rows tbody input[name="selected"]${state}`)];
 const chosen = () => boxes(":checked:not(:disabled)");
+// The server settles which they are, and says how many stayed.
+const EVERYTHING = ["Everything in this list when you send it, at most 500.", "Several kinds or risks at once are refused."];
 let lastClicked = null;
 
 function tally(list, key) {
@@ -34,24 +36,29 @@ function update() {
   if (!bar) return;
   boxes(":checked:disabled").forEach((box) => (box.checked = false));
   const list = chosen();
-  const all = document.querySelector("#rows [data-all]");
-  if (all) {
-    all.checked = list.length > 0 && list.length === boxes(":not(:disabled)").length;
-    all.indeterminate = list.length > 0 && !all.checked;
+  const page = document.querySelector("#rows [data-all]");
+  if (page) {
+    page.checked = list.length > 0 && list.length === boxes(":not(:disabled)").length;
+    page.indeterminate = list.length > 0 && !page.checked;
   }
-  if (!list.length) return;
+  const everything = bar.querySelector("[data-everything]");
+  if (!list.length) {
+    if (everything) everything.checked = false;
+    return;
+  }
   const kinds = tally(list, "type");
-  const [first, second] = sentence(list, kinds);
-  bar.querySelector("[data-count]").textContent = `${list.length} selected`;
+  const all = everything?.checked;
+  const [first, second] = all ? EVERYTHING : sentence(list, kinds);
+  bar.querySelector("[data-count]").textContent = all ? "All pages" : `${list.length} selected`;
   bar.querySelector("[data-first]").textContent = first;
   bar.querySelector("[data-second]").textContent = second;
   const keep = bar.querySelector("[data-keep]");
-  keep.hidden = kinds.length === 1;
+  keep.hidden = all || kinds.length === 1;
   keep.dataset.keep = kinds[0][0];
   keep.textContent = `Keep the ${kinds[0][1]} ${names(kinds[0][0], list)}`;
   for (const button of bar.querySelectorAll("button[name=verb]")) {
-    button.disabled = kinds.length > 1;
-    button.querySelector("[data-n]").textContent = kinds.length > 1 ? "" : ` ${list.length}`;
+    button.disabled = !all && kinds.length > 1;
+    button.querySelector("[data-n]").textContent = all ? " all" : kinds.length > 1 ? "" : ` ${list.length}`;
   }
 }
 
@@ -80,7 +87,7 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("#rows [data-all]")) {
     boxes(":not(:disabled)").forEach((box) => (box.checked = event.target.checked));
   }
-  if (event.target.closest("#rows")) update();
+  if (event.target.closest("#rows") || event.target.matches("[data-everything]")) update();
 });
 
 document.addEventListener("reset", () => setTimeout(update));

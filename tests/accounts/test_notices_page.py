@@ -274,7 +274,7 @@ def addresses(number: int) -> list[str]:
     """Every address of the product, for every word in it, about what has this number."""
     named = [re.sub(r"<uuid:\w+>", str(UUID(int=number)), pattern) for pattern in patterns(get_resolver())]
     numbered = [re.sub(r"<int:\w+>", str(number), pattern) for pattern in named]
-    full = [re.sub(r"<(slug|str):\w+>", word, address) for address in numbered for word in WORDS]
+    full = [re.sub(r"<(slug|str|path):\w+>", word, address) for address in numbered for word in WORDS]
     assert not any("<" in address for address in full)
     return sorted(set(full))
 

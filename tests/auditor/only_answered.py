@@ -14,6 +14,7 @@ TAKEN_AWAY: Final = frozenset({
 })  # fmt: skip
 """Addresses that only answer, and what they answer leaves the house."""
 READ_ONLY: Final = frozenset({
+    "guide:index", "guide:document", "guide:tour", "guide:end_tour",
     "home", "notices", "live:counts", "investigations:list", "investigations:detail", "investigations:devices", "investigations:device", "investigations:file",
     "actions:pending", "actions:history", "actions:detail", "actions:targets", "actions:mail_search", "actions:assign", "actions:handovers", "actions:handover",
     "actions:reviews", "actions:reports", "actions:saved_views", "ops:metrics", "ops:health",

@@ -42,6 +42,13 @@ def found(run: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
     return result
 
 
+def found_whether_held(run: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
+    """A shared machine decides whether a target holds, but not whether it is measured."""
+    assert run.stdout.splitlines()[-1:], run.stderr
+    result: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return result
+
+
 def open_to_all(folder: Path) -> None:
     """A server in it runs as another user than root and has to reach it."""
     for each in (folder, *folder.parents[:2]):
@@ -120,6 +127,19 @@ def test_decide(tmp_path: Path, database: str) -> None:
     }
     assert (ratios["aborted"], ratios["doubled"]) == (0, 0)
     assert all(ratios[name] > 0 for name in ("bulk_vs_bare_update", "statements_per_chunk", "contest_p99_ms"))
+
+
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.mark.long
+def test_live(tmp_path: Path, database: str) -> None:
+    open_to_all(tmp_path)
+    ratios = found_whether_held(
+        bench(tmp_path, "live", "--rows", "500", "--minutes", "0.2", "--json", "--database", database)
+    )["ratios"]
+    assert ratios.pop("wrong") == 0
+    assert set(ratios) == {"cores_quiet", "cores_busy", "unchanged_quiet"}
+    assert all(value > 0 for value in ratios.values())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.postgres

@@ -78,6 +78,8 @@ NO_PAGES = {
     "feeds:pull": "a file",
     "feeds:pull_by_address": "a file",
     "feeds:click": "for whoever has a signed link",
+    "guide:tour": "leads on to a page",
+    "guide:end_tour": "leads back",
     "live:counts": "a part of other pages",
     "ops:metrics": "figures for Prometheus",
     "ops:accept_restored": "only POST",

@@ -11,8 +11,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from actioncenter.actions.enums import Decision, Execution
+from actioncenter.actions.enums import ActionType, Decision, Execution
 from actioncenter.actions.models import Action, Attempt
+from actioncenter.actions.views import lists
 from actioncenter.audit import log, triggers
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
@@ -49,6 +50,19 @@ def test_nothing_changed_means_no_body_and_no_list(mira: Client) -> None:
     assert again["Cache-Control"] == "no-store"
     assert {"HX-Request", "HX-Target", "HX-PTag"} <= set(again["Vary"].split(", "))
     assert not any("target_name" in query["sql"] for query in queries)
+
+
+def test_nothing_of_the_address_is_read_while_nothing_changed(
+    mira: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Filters, people and groups would be most of the work of a poll."""
+    proposed(ActionType.ISOLATE_DEVICE)
+    address = f"{PENDING}?type=isolate&q=two+w%C3%B6rds&sort=-target&size=25"
+    with time_machine.travel(NOON, tick=False):
+        page = mira.get(address).context
+    monkeypatch.setattr(lists, "ListState", None)
+
+    assert poll(mira, page["poll_url"], page["ptag"]).status_code == 304
 
 
 def decide(action: Action) -> None:

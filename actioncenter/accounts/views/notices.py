@@ -16,6 +16,7 @@ from actioncenter.accounts.enums import Severity
 from actioncenter.accounts.forms import MailForm, NoticeFilter
 from actioncenter.accounts.models import Notice
 from actioncenter.accounts.request import Request, actor_of
+from actioncenter.guide.documents import address_of
 from actioncenter.settings.enums import Role
 from actioncenter.web import htmx
 from actioncenter.web.load import load
@@ -122,9 +123,20 @@ def _address(state: dict[str, Any]) -> str:
     return f"{reverse('notices')}?{urlencode(state)}" if state else reverse("notices")
 
 
+NONE_YET: Final = (
+    "What you should know will stand here: what was handed to you or waits too long, what failed or looks wrong, and "
+    "what somebody wrote to you with @."
+)
+
+
 def _empty(state: dict[str, Any]) -> Shown:
     if not state:
-        return {"title": "Nothing yet", "text": "What you should know will stand here.", "url": ""}
+        return {
+            "title": "Nothing yet",
+            "text": NONE_YET,
+            "url": address_of("analyst#notices"),
+            "label": "What notices there are",
+        }
     text = "None of your notices fits."
     return {"title": "Nothing matches", "text": text, "url": _address({}), "label": "Show all"}
 

@@ -32,6 +32,8 @@ class LiveCounts:
     overdue: int
     soonest: str
     simulator: bool
+    real: bool = False
+    """Something is reached that isn't simulated."""
     unread: int = 0
     urgent: int = 0
 
@@ -58,8 +60,9 @@ def live_counts(scope: Scope, user_id: int) -> LiveCounts:
     (found,) = rows_of(_live(scope), [user_id] * 2)
     waits, look, runs, overdue, simulators, unread, urgent = (value or 0 for value in found[:7])
     return LiveCounts(
-        waits, look, runs, overdue, found[7] or "", simulator=bool(simulators), unread=unread, urgent=urgent
-    )
+        waits, look, runs, overdue, found[7] or "", simulator=bool(simulators), real=bool(found[8]), unread=unread,
+        urgent=urgent,
+    )  # fmt: skip
 
 
 @kept
@@ -78,6 +81,7 @@ def _live(scope: Scope) -> Compiled:
             _number(unread),
             figure(urgent, Max("pk")),
             compiled(soonest.values("soonest")[:1]),
+            _number(ConnectorInstance.objects.filter(enabled=True, simulated=False, dry_run=False)),
         ]
     )
 

@@ -23,6 +23,7 @@ from actioncenter.actions.rows import shown_target
 from actioncenter.actions.views.detail import page_url
 from actioncenter.actions.views.lists import listed
 from actioncenter.actions.views.lost import in_words, lost
+from actioncenter.actions.views.matching import matching
 from actioncenter.actions.views.refusing import denied, refused
 from actioncenter.actions.views.state import state_at
 from actioncenter.audit.actor import Actor
@@ -50,16 +51,25 @@ def bulk(request: HttpRequest) -> HttpResponse:
     sent, by = form.cleaned_data, actor_of(request)
 
     def begin() -> Outcome:
+        if not sent["everything"]:
+            return start(sent)
+        found = matching(request, sent)
+        seen = {str(number): list(of) for number, of in found.seen.items()}
+        return {**start({**sent, "selected": found.seen}), "seen": seen, "rest": found.rest}
+
+    def start(sent: Mapping[str, Any]) -> Outcome:
         _require_few(sent, viewer_of(request).scope)
         return _begin(sent, by)
 
     def answer(outcome: Outcome) -> HttpResponse:
         if refusals := {str(row["number"]): row["code"] for row in outcome["rows"] if row["code"] != "done"}:
             because(request, "rows", verb=sent["verb"], rows=refusals)
-        return _answer(request, sent["next"], results(outcome["rows"], sent["verb"]))
+        return _answer(
+            request, sent["next"], results(outcome["rows"], sent["verb"], rest=outcome.get("rest", 0))
+        )
 
     try:
-        return once(request, begin, answer, lambda outcome: go_on(sent, by, outcome))
+        return once(request, begin, answer, lambda outcome: go_on(_as_seen(sent, outcome), by, outcome))
     except Invalid as invalid:
         return refused(request, 422, "Nothing was recorded", f"{invalid.name}: {invalid.reason}")
     except Refused as refusal:
@@ -93,6 +103,13 @@ def _begin(sent: Mapping[str, Any], by: Actor) -> Outcome:
             raise Refused(proof.CODE, _said(unproved))
     left = [result.number for result in found if result.code == "busy"]
     return {"rows": [result_row(result, sent) for result in found], "left": left, "approval": approval.hex}
+
+
+def _as_seen(sent: Mapping[str, Any], outcome: Outcome) -> Mapping[str, Any]:
+    """With what everything in the list was when the form was sent first."""
+    if "seen" not in outcome:
+        return sent
+    return {**sent, "selected": {int(number): Seen(*of) for number, of in outcome["seen"].items()}}
 
 
 def go_on(sent: Mapping[str, Any], by: Actor, outcome: Outcome) -> Outcome:

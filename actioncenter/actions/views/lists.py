@@ -7,6 +7,7 @@ from uuid import uuid4
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from actioncenter.actions.enums import Execution
@@ -29,6 +30,7 @@ from actioncenter.actions.views.refusing import refused
 from actioncenter.actions.views.saved import ROLES, views_beside
 from actioncenter.actions.views.state import SIZES, ListState
 from actioncenter.audit import sealing
+from actioncenter.guide.documents import address_of
 from actioncenter.live.context import counts_of
 from actioncenter.live.tag import list_tag
 from actioncenter.settings.enums import Role
@@ -58,10 +60,12 @@ def listed(
     results: Mapping[str, Any] | None = None,
 ) -> HttpResponse:
     """The list in the state of `query` (that of the request unless given)."""
-    viewer = viewer_of(request)
+    viewer, wanted = viewer_of(request), htmx.fragment(request)
+    if wanted == "rows" and htmx.is_current(request, tag := _tag(request, tab, request.get_full_path())):
+        # A page asks at the very address of its stamp, so nothing of it has to be understood first.
+        return htmx.not_modified(tag)
     try:
         state = ListState(tab=tab, query=query if query is not None else request.GET, viewer=viewer)
-        wanted = htmx.fragment(request)
         if wanted == "pane" and state.open is not None:
             return pane_response(request, state)
         return _list_response(request, state, wanted, results)
@@ -71,10 +75,14 @@ def listed(
         )  # fmt: skip
 
 
+def _tag(request: HttpRequest, tab: Tab, address: str) -> str:
+    return list_tag(viewer_of(request), counts_of(request), address, sealed=tab is Tab.HISTORY)
+
+
 def _list_response(
     request: HttpRequest, state: ListState, wanted: str, results: Mapping[str, Any] | None
 ) -> HttpResponse:
-    tag = list_tag(state.viewer, counts_of(request), state.here(), sealed=state.tab is Tab.HISTORY)
+    tag = _tag(request, state.tab, state.here())
     if wanted == "rows":
         if htmx.is_current(request, tag):
             return htmx.not_modified(tag)
@@ -228,11 +236,17 @@ def _empty(state: ListState) -> dict[str, str]:
     if nothing := state.nothing_fits("action"):
         return nothing
     if state.tab is Tab.PENDING:
-        text = "Nothing waits for a decision. What runs and what was done is in History."
-        return {"title": "Nothing waits", "text": text, "url": "", "label": ""}
+        return {
+            "title": "Nothing waits",
+            "text": "What a finding calls for and no rule lets run by itself will wait here for a decision, as will what somebody "
+            "proposes by hand. What runs and what was done is in History.",
+            "url": address_of("intake"),
+            "label": "How findings come in",
+        }
     return {
         "title": "No history yet",
-        "text": "Nothing has been decided or done so far.",
-        "url": "",
-        "label": "",
+        "text": "What is decided, what runs and how it ended will stand here, from the first decision on, or from the first "
+        "action that its group's level lets run by itself.",
+        "url": reverse("actions:pending"),
+        "label": "See what waits",
     }

@@ -20,7 +20,7 @@ from actioncenter.bench.serving import OWN_SERVERS
 from actioncenter.estate.services import ServiceFailed, ServiceMissing
 
 # Known here by name only: their modules need the settings of the run.
-NAMES = ("audit", "chaos", "decide", "dispatch", "export", "mail", "pages", "policy", "urls")
+NAMES = ("audit", "chaos", "decide", "dispatch", "export", "live", "mail", "pages", "policy", "urls")
 
 
 class Command(BaseCommand):
@@ -35,7 +35,7 @@ class Command(BaseCommand):
             "--database",
             help="sqlite, postgres or a postgres:// URL (sqlite; chaos and dispatch start servers of their own)",
         )
-        parser.add_argument("--minutes", type=_minutes, default=2.0, help="how long chaos lasts (2)")
+        parser.add_argument("--minutes", type=_minutes, default=2.0, help="how long chaos and live last (2)")
         parser.add_argument("--json", action="store_true", help="end with one JSON object on a line")
         parser.add_argument("--seed", type=int, help="repeat a run's data and filters; random unless given")
         parser.add_argument(

@@ -1,0 +1,62 @@
+"""Our own Markdown becomes HTML, and nothing in it becomes markup by itself."""
+
+import pytest
+
+from actioncenter.guide.markdown import anchor_of, read
+
+
+def html(text: str) -> str:
+    return str(read(text, lambda to: f"/to/{to}" if to != "nowhere" else "").body)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("one\ntwo\n\nthree", "<p>one two</p><p>three</p>"),
+        ("a `b | *c*` d", "<p>a <code>b | *c*</code> d</p>"),
+        ("**Why it `waits`** and *so*", "<p><strong>Why it <code>waits</code></strong> and <em>so</em></p>"),
+        ("2 * 3 * 4", "<p>2 * 3 * 4</p>"),
+        ("[the table](admin.md#x)", '<p><a href="/to/admin.md#x">the table</a></p>'),
+        ("[a decision](nowhere)", "<p>a decision</p>"),
+        ("```json\n{\n\n}\n```\nafter", "<pre><code>{\n\n}</code></pre><p>after</p>"),
+        ("    one\n\n      two\n\nafter", "<pre><code>one\n\n  two</code></pre><p>after</p>"),
+        ("- one\n  more\n- two", "<ul><li>one more</li><li>two</li></ul>"),
+        ("1. one\n\n       code\n\n2. two", "<ol><li><p>one</p><pre><code>code</code></pre></li><li>two</li></ol>"),
+        ("- one\n  - inner\n- two", "<ul><li>one<ul><li>inner</li></ul></li><li>two</li></ul>"),
+        (
+            "| a |\n|---:|\n| 1 \\| `x` |",
+            "<table><thead><tr><th scope='col'>a</th></tr></thead><tbody><tr><td>1 | <code>x</code></td></tr></tbody></table>",
+        ),
+        ("## What *comes*", "<h2 id='what-comes'>What <em>comes</em></h2>"),
+    ],
+)  # fmt: skip
+def test_what_our_documents_use(text: str, expected: str) -> None:
+    assert html(text) == expected
+
+
+def test_nothing_in_a_document_is_markup_of_the_page() -> None:
+    hostile = "<script>x</script>"
+    for text in (
+        hostile,
+        f"`{hostile}`",
+        f"## {hostile}",
+        f"| {hostile} |\n|---|\n| {hostile} |",
+        f"[{hostile}](x)",
+    ):
+        assert "<script" not in html(text)
+    assert '"><i>' not in html('[x]("><i>)')
+
+
+def test_the_first_heading_is_the_title_and_the_others_are_sections() -> None:
+    found = read("# For analysts\n\n## Approve, reject\n\n### Your *password* again", str)
+
+    assert found.title == "For analysts"
+    assert [(each.anchor, each.title, each.depth) for each in found.sections] == [
+        ("approve-reject", "Approve, reject", 2),
+        ("your-password-again", "Your password again", 3),
+    ]
+
+
+def test_anchors_are_those_of_github() -> None:
+    assert anchor_of('"Not recorded": what a 409 means') == "not-recorded-what-a-409-means"
+    assert anchor_of("2. Each host") == "2-each-host"
