@@ -228,10 +228,10 @@ def _proposals(
 
 def _targets(choice: Choice, instance: ConnectorInstance) -> list[TargetDraft]:
     hits = choice.hits().filter(instance=instance).order_by("pk")
-    return [_message(hit, instance) for hit in hits] if choice.picked else [_query(choice, hits, instance)]
+    return [message_of(hit, instance) for hit in hits] if choice.picked else [_query(choice, hits, instance)]
 
 
-def _message(hit: MailHit, instance: ConnectorInstance) -> TargetDraft:
+def message_of(hit: MailHit, instance: ConnectorInstance) -> TargetDraft:
     """Named as plans name the messages of a cluster, so that both meet in one lane."""
     return TargetDraft(
         kind=TargetKind.MESSAGE,
