@@ -50,7 +50,8 @@ class DecisionForm(forms.Form):
 
     Who doesn't say which revision has seen the first: what was edited since is never decided on unseen.
     The others are None where the page doesn't say. `then` is the action to show next, 0 for none.
-    `instances` has an undo take back every other quarantine of the same file too.
+    `instances` has an undo take back every other quarantine of the same file too; `with_new` has an approval
+    take what came since the action was proposed too.
     """
 
     comment = forms.CharField(required=False, max_length=COMMENT_LIMIT, strip=True)
@@ -61,6 +62,7 @@ class DecisionForm(forms.Form):
     hours = forms.IntegerField(required=False, min_value=0, max_value=LARGEST)
     ends = forms.CharField(required=False, max_length=40)
     instances = forms.BooleanField(required=False)
+    with_new = forms.BooleanField(required=False)
     idempotency_key = forms.CharField(required=False, max_length=100)
     next = forms.CharField(required=False, max_length=4000)
     then = forms.IntegerField(required=False, min_value=1, max_value=LARGEST)

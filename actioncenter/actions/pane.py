@@ -21,7 +21,7 @@ from actioncenter.actions.enums import (
     TargetState,
 )
 from actioncenter.actions.lasting import shown_state, timer_of
-from actioncenter.actions.models import Action, ActionTarget
+from actioncenter.actions.models import Action, ActionTarget, Plan
 from actioncenter.actions.noting import notes_of
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import Viewer
@@ -120,6 +120,7 @@ def _shift(details: Details, viewer: Viewer, *, waits: bool, may_approve: bool) 
         "can_give_back": waits and bool(action.assigned_to_name) and may_say,
         "can_assign": waits and may_say,
         "can_comment": may_say,
+        "can_look_again": waits and may_say and action.target_kind == TargetKind.CLUSTER,
         "comments": comments_of(details.comments, viewer),
     }
 
@@ -276,7 +277,16 @@ def _plan(details: Details, viewer: Viewer) -> dict[str, Any] | None:
         "digest": plan.digest[:8],
         "warnings": [str(text) for text in plan.body.get("warnings", [])][:5],
         "stale": plan.expires_at <= viewer.now,
+        "new": plan.new_copies,
+        "since": _since(plan),
     }
+
+
+def _since(plan: Plan) -> str:
+    """How it differs from what was proposed: `+37 new, 4 gone`."""
+    found = plan.body.get("since") or {}
+    told = [f"+{found['new']:,} new"] if found.get("new") else []
+    return ", ".join([*told, *([f"{found['gone']:,} gone"] if found.get("gone") else [])])
 
 
 def target_rows(targets: Sequence[ActionTarget], viewer: Viewer, *, simulated: bool) -> list[dict[str, Any]]:
