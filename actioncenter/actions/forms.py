@@ -126,7 +126,13 @@ class MailSearchForm(forms.Form):
         max_length=320,
         help_text="An address, or a domain for everybody there.",
     )
-    mailbox = forms.CharField(label="Recipient's mailbox", required=False, max_length=320)
+    mailbox = forms.CharField(label="Mailbox that it lies in", required=False, max_length=320)
+    recipient = forms.CharField(
+        label="Recipient named in it",
+        required=False,
+        max_length=320,
+        help_text="An address under To or Cc, in whichever mailbox the message lies.",
+    )
     subject_part = forms.CharField(label="Part of the subject", required=False, max_length=500)
     message_id = forms.CharField(label="Message-ID", required=False, max_length=900)
     url = forms.CharField(label="Link in the text", required=False, max_length=2000)

@@ -28,6 +28,7 @@ from actioncenter.actions.queries import Viewer
 from actioncenter.actions.queries.details import Details
 from actioncenter.actions.queries.mailboxes import numbers_of
 from actioncenter.actions.rows import iso, rows_of, shown_target
+from actioncenter.actions.spreading import spreads
 from actioncenter.actions.timeline import attempts_of, comments_of, timeline_of
 from actioncenter.audit import sealing
 from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel
@@ -105,7 +106,9 @@ def pane_of(
         "attempts": attempts_of(details.attempts, viewer),
         "similar": [_similar(other, viewer, url) for other in details.similar],
         **_shift(details, viewer, waits=bool(row["expires"]), may_approve=judged.can["approve"]),
-        "live": bool(row["expires"] or row["left"]) or action.execution in RUNNING,
+        "live": bool(row["expires"] or row["left"])
+        or action.execution in RUNNING
+        or spreads(action, details.targets),
         "ptag": tag,
     }
 

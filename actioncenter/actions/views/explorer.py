@@ -123,6 +123,7 @@ def mail_search(request: Request, pk: int) -> HttpResponse:
             for name, label in BY.items()
         ],
         "within": choice.within,
+        "most_taken": exploring.MOST_TAKEN,
         **(_messages(request, choice, viewer) if choice.within else _clusters(choice, viewer)),
         "ptag": tag,
     }
