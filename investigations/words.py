@@ -124,6 +124,10 @@ EFFECTS: Final[Mapping[ActionType, str]] = {
     ActionType.MOVE_TO_JUNK: "The messages are moved to Junk, where their owners still see them.",
     ActionType.MOVE_TO_DELETED: "The messages are moved to Deleted Items, where their owners still see them.",
     ActionType.MOVE_TO_INBOX: "The messages are moved to the Inbox.",
+    ActionType.TURN_OFF_FORWARDING: "Nothing of its mail is passed on to the outside any more. Its owner's other rules go on.",
+    ActionType.RESTORE_FORWARDING: "Its owner's rules are as they were, and mail is passed on again.",
+    ActionType.REMOVE_DELEGATION: "The delegate can't open the mailbox any more.",
+    ActionType.RESTORE_DELEGATION: "The delegate may open the mailbox again, with the rights from before.",
     ActionType.HARD_DELETE_EMAIL: "The messages are deleted for good. Nobody can bring them back.",
 }  # fmt: skip
 """What stops, or doesn't, for what is done by hand."""

@@ -5,7 +5,7 @@ rule wants a second person, otherwise it waits for somebody else.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
@@ -114,12 +114,21 @@ def in_force_on(devices: Iterable[Device]) -> dict[int, list[ActionTarget]]:
 
 def open_on(devices: Iterable[Device]) -> dict[str, list[ActionTarget]]:
     """Lane -> what waits, is queued or runs there, oldest first."""
+    return open_where(device__in=[device.pk for device in devices])
+
+
+def open_in(lanes: Collection[str]) -> dict[str, list[ActionTarget]]:
+    """The same for lanes that are known."""
+    return open_where(lane__in=list(lanes))
+
+
+def open_where(**which: Any) -> dict[str, list[ActionTarget]]:
     found: dict[str, list[ActionTarget]] = defaultdict(list)
     expired = Q(action__decision=Decision.PENDING, action__expires_at__lte=Now())
     rows = ActionTarget.objects.filter(
-        device__in=[device.pk for device in devices],
         state__lte=TargetState.UNKNOWN,
         action__history_at__isnull=True,
+        **which,
     ).exclude(expired)
     for row in rows.select_related("action").order_by("action_id", "pk"):
         found[row.lane].append(row)
@@ -295,7 +304,7 @@ def proposal(
         idempotency_key=key,
         simulated=_place(intent, routes).simulated,
     )
-    return replace(made, round=_round(made))
+    return replace(made, round=round_of(made))
 
 
 def _verdict(intent: Intent) -> int:
@@ -340,7 +349,8 @@ def _snapshot(device: Device) -> dict[str, Any]:
     }
 
 
-def _round(made: Proposal) -> int:
+def round_of(made: Proposal) -> int:
+    """The newest of its investigation."""
     if made.investigation_id is None:
         return 1
     same = Action.objects.filter(investigation=made.investigation_id, proposal_key=made.intent_key)

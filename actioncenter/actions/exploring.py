@@ -7,12 +7,14 @@ nobody's word sends anything before it is there. Limits are those of domain §9.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 
 from actioncenter.accounts import fence
 from actioncenter.accounts.answers import key_of_form
@@ -48,6 +50,7 @@ GROUPINGS: Final[Mapping[str, tuple[str, ...]]] = {
 MOST_PICKED: Final = 100
 MOST_IN_ALL: Final = 200_000
 MOST_LEFT_OUT: Final = 100
+MOST_TAKEN: Final = 20
 ADVISED: Final = 50_000
 MOST_RUNNING: Final = 50
 LARGE: Final = 1_000_000
@@ -67,13 +70,14 @@ class Limit(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`picked` are hits. Without, it is the whole query: in the cluster of `within` alone, if given, and without
-    the clusters of `left_out` and the single messages of `spared`, each named by a hit."""
+    """`picked` are hits. Without, it is the whole query: in the cluster of `within` or in those of `taken` alone, if
+    given, and without the clusters of `left_out` and the single messages of `spared`, each named by a hit."""
 
     search: MailSearch
     picked: tuple[int, ...] = ()
     grouping: str = "campaign"
     within: int = 0
+    taken: tuple[int, ...] = ()
     left_out: tuple[int, ...] = ()
     spared: tuple[int, ...] = ()
 
@@ -83,9 +87,18 @@ class Choice:
             return rows.filter(pk__in=self.picked)
         if self.within:
             rows = rows.filter(**self.narrowed())
+        if self.taken:
+            any_of = (Q(**named) for named in self._common(self.taken))
+            rows = rows.filter(reduce(or_, any_of, Q(pk__in=[])))
         for named in self.exceptions():
             rows = rows.exclude(**named)
         return rows
+
+    def parts(self) -> "list[Choice]":
+        """What becomes an action each: a plan freezes one query, and several clusters are no one query."""
+        if not self.taken:
+            return [self]
+        return [replace(self, taken=(), within=each) for each in self.taken]
 
     def narrowed(self) -> dict[str, str]:
         """What the messages of the cluster have in common; empty without one."""
@@ -115,8 +128,11 @@ def figures_of(choice: Choice) -> Figures:
     hits = choice.hits().order_by()
     each = hits.values("mailbox").annotate(number=Count("pk"))
     most = each.aggregate(most=Max("number"))["most"] or 0
-    instances = hits.values_list("instance", flat=True).distinct()
-    return Figures(hits.count(), each.count(), most, tuple(sorted(instances)))
+    return Figures(hits.count(), each.count(), most, _instances(choice))
+
+
+def _instances(choice: Choice) -> tuple[int, ...]:
+    return tuple(sorted(choice.hits().order_by().values_list("instance", flat=True).distinct()))
 
 
 # What is in its way
@@ -137,7 +153,9 @@ def why_not(choice: Choice, figures: Figures) -> str:
             f"{figures.most_of_one:,} of its messages lie in one mailbox. Where a query has fewer mailboxes than 40% of "
             f"its messages, one mailbox may lose {MOST_OF_ONE:,}."
         )
-    if choice.within and not all(choice.narrowed().values()):
+    if len(choice.taken) > MOST_TAKEN:
+        return f"At most {MOST_TAKEN} clusters are taken at once. Take the whole query and leave out what isn't meant."
+    if any(part.within and not all(part.narrowed().values()) for part in choice.parts()):
         return "This cluster has nothing in common to search by again. Pick its messages instead."
     return ""
 
@@ -182,7 +200,8 @@ def take(
     choice: Choice, kind: ActionType, *, by: Actor, comment: str, key: str = "", approval_id: UUID | None = None,
     propose: bool = False,
 ) -> list[Action]:  # fmt: skip
-    """Do it, or propose it to others: one action for each connector that found some of it, under one approval.
+    """Do it, or propose it to others: one action for each connector that found some of it, and for each cluster that
+    was taken, under one approval.
 
     Raises Limit, Refused (also `reauthenticate`), Invalid, Conflict, NotVisible.
     """
@@ -209,29 +228,30 @@ def _proposals(
     approval_id: UUID | None = None,
 ) -> list[Proposal]:  # fmt: skip
     instances = ConnectorInstance.objects.in_bulk(figures.instances)
+    parts = [(part, pk) for part in choice.parts() for pk in _instances(part)]
     return [
         Proposal(
             type=kind,
             area=Area.EMAIL,
             source=Source.EXPLORER,
             decision=decision,
-            targets=_targets(choice, instances[pk]),
+            targets=_targets(part, instances[pk]),
             policy={"code": REASON},
             comment=comment,
             approval_id=str(approval_id) if approval_id else None,
-            idempotency_key=f"{key}:{pk}" if key else "",
+            idempotency_key=f"{key}:{pk}:{part.within}" if key else "",
             simulated=instances[pk].simulated,
         )
-        for pk in figures.instances
+        for part, pk in parts
     ]
 
 
 def _targets(choice: Choice, instance: ConnectorInstance) -> list[TargetDraft]:
     hits = choice.hits().filter(instance=instance).order_by("pk")
-    return [_message(hit, instance) for hit in hits] if choice.picked else [_query(choice, hits, instance)]
+    return [message_of(hit, instance) for hit in hits] if choice.picked else [_query(choice, hits, instance)]
 
 
-def _message(hit: MailHit, instance: ConnectorInstance) -> TargetDraft:
+def message_of(hit: MailHit, instance: ConnectorInstance) -> TargetDraft:
     """Named as plans name the messages of a cluster, so that both meet in one lane."""
     return TargetDraft(
         kind=TargetKind.MESSAGE,
@@ -268,7 +288,8 @@ def _query(choice: Choice, hits: "QuerySet[MailHit]", instance: ConnectorInstanc
 WORDS: Final[Mapping[str, str]] = {
     "sender": "from {}",
     "sender_domain": "from anybody at {}",
-    "mailbox": "to {}",
+    "mailbox": "in the mailbox of {}",
+    "recipient": "to {}",
     "subject": "with the subject {}",
     "subject_part": "with {} in the subject",
     "url": "with the link {}",

@@ -50,7 +50,8 @@ class DecisionForm(forms.Form):
 
     Who doesn't say which revision has seen the first: what was edited since is never decided on unseen.
     The others are None where the page doesn't say. `then` is the action to show next, 0 for none.
-    `instances` has an undo take back every other quarantine of the same file too.
+    `instances` has an undo take back every other quarantine of the same file too; `with_new` has an approval
+    take what came since the action was proposed too.
     """
 
     comment = forms.CharField(required=False, max_length=COMMENT_LIMIT, strip=True)
@@ -61,6 +62,7 @@ class DecisionForm(forms.Form):
     hours = forms.IntegerField(required=False, min_value=0, max_value=LARGEST)
     ends = forms.CharField(required=False, max_length=40)
     instances = forms.BooleanField(required=False)
+    with_new = forms.BooleanField(required=False)
     idempotency_key = forms.CharField(required=False, max_length=100)
     next = forms.CharField(required=False, max_length=4000)
     then = forms.IntegerField(required=False, min_value=1, max_value=LARGEST)
@@ -134,7 +136,13 @@ class MailSearchForm(forms.Form):
         max_length=320,
         help_text="An address, or a domain for everybody there.",
     )
-    mailbox = forms.CharField(label="Recipient's mailbox", required=False, max_length=320)
+    mailbox = forms.CharField(label="Mailbox that it lies in", required=False, max_length=320)
+    recipient = forms.CharField(
+        label="Recipient named in it",
+        required=False,
+        max_length=320,
+        help_text="An address under To or Cc, in whichever mailbox the message lies.",
+    )
     subject_part = forms.CharField(label="Part of the subject", required=False, max_length=500)
     message_id = forms.CharField(label="Message-ID", required=False, max_length=900)
     url = forms.CharField(label="Link in the text", required=False, max_length=2000)

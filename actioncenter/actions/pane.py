@@ -1,6 +1,6 @@
 """One action as its pane and its page show it: ready text, bounded, no logic left."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import uuid4
 
@@ -21,12 +21,14 @@ from actioncenter.actions.enums import (
     TargetState,
 )
 from actioncenter.actions.lasting import shown_state, timer_of
-from actioncenter.actions.models import Action, ActionTarget
+from actioncenter.actions.models import Action, ActionTarget, Plan
 from actioncenter.actions.noting import notes_of
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import Viewer
 from actioncenter.actions.queries.details import Details
+from actioncenter.actions.queries.mailboxes import numbers_of
 from actioncenter.actions.rows import iso, rows_of, shown_target
+from actioncenter.actions.spreading import spreads
 from actioncenter.actions.timeline import attempts_of, comments_of, timeline_of
 from actioncenter.audit import sealing
 from actioncenter.settings.enums import LEVEL_LABELS, AutomationLevel
@@ -104,7 +106,9 @@ def pane_of(
         "attempts": attempts_of(details.attempts, viewer),
         "similar": [_similar(other, viewer, url) for other in details.similar],
         **_shift(details, viewer, waits=bool(row["expires"]), may_approve=judged.can["approve"]),
-        "live": bool(row["expires"] or row["left"]) or action.execution in RUNNING,
+        "live": bool(row["expires"] or row["left"])
+        or action.execution in RUNNING
+        or spreads(action, details.targets),
         "ptag": tag,
     }
 
@@ -119,6 +123,7 @@ def _shift(details: Details, viewer: Viewer, *, waits: bool, may_approve: bool) 
         "can_give_back": waits and bool(action.assigned_to_name) and may_say,
         "can_assign": waits and may_say,
         "can_comment": may_say,
+        "can_look_again": waits and may_say and action.target_kind == TargetKind.CLUSTER,
         "comments": comments_of(details.comments, viewer),
     }
 
@@ -200,7 +205,7 @@ def _touched(details: Details, viewer: Viewer) -> dict[str, Any]:
     started = action.execution != Execution.NONE or len(shown) > 1
     total = sum(details.target_states.values())
     return {
-        "targets": [target_row(target, simulated=action.simulated) for target in shown] if started else [],
+        "targets": target_rows(shown, viewer, simulated=action.simulated) if started else [],
         "targets_total": total if started and total > 1 else 0,
         "targets_url": reverse("actions:targets", args=[action.pk]),
         "targets_summary": _summary(details.target_states) if len(details.target_states) > 1 else [],
@@ -244,7 +249,24 @@ def _record(details: Details, viewer: Viewer) -> dict[str, Any]:
         "connector_label": ", ".join(connectors[:SHOWN_VALUES]),
         "device_label": action.on_name if action.area == Area.DEVICE else "",
         "device_url": reverse("investigations:device", args=[action.device_id]) if action.device_id else "",
+        **_mail(details, viewer),
     }
+
+
+def _mail(details: Details, viewer: Viewer) -> dict[str, str]:
+    """Pages of the mailbox and the message, where it is about one."""
+    action, only = details.action, details.targets[0] if len(details.targets) == 1 else None
+    boxes = numbers_of([action.on_name], viewer.scope) if action.area == Area.EMAIL else {}
+    number = action.mailbox_id or boxes.get(action.on_name)
+    return {
+        "mailbox_label": action.on_name if number else "",
+        "mailbox_url": reverse("investigations:mailbox", args=[number]) if number else "",
+        "message_url": _message_url(only) if only else "",
+    }
+
+
+def _message_url(target: ActionTarget) -> str:
+    return reverse("investigations:message", args=[target.message_key]) if target.message_key else ""
 
 
 def _plan(details: Details, viewer: Viewer) -> dict[str, Any] | None:
@@ -258,15 +280,31 @@ def _plan(details: Details, viewer: Viewer) -> dict[str, Any] | None:
         "digest": plan.digest[:8],
         "warnings": [str(text) for text in plan.body.get("warnings", [])][:5],
         "stale": plan.expires_at <= viewer.now,
+        "new": plan.new_copies,
+        "since": _since(plan),
     }
 
 
-def target_row(target: ActionTarget, *, simulated: bool) -> dict[str, Any]:
+def _since(plan: Plan) -> str:
+    """How it differs from what was proposed: `+37 new, 4 gone`."""
+    found = plan.body.get("since") or {}
+    told = [f"+{found['new']:,} new"] if found.get("new") else []
+    return ", ".join([*told, *([f"{found['gone']:,} gone"] if found.get("gone") else [])])
+
+
+def target_rows(targets: Sequence[ActionTarget], viewer: Viewer, *, simulated: bool) -> list[dict[str, Any]]:
+    boxes = numbers_of((target.on_name for target in targets if not target.device_id), viewer.scope)
+    return [target_row(target, boxes.get(target.on_name), simulated=simulated) for target in targets]
+
+
+def target_row(target: ActionTarget, mailbox: int | None, *, simulated: bool) -> dict[str, Any]:
     """One target in a table of them."""
     code, label = words.TARGET_STATES[TargetState(target.state)]
     return {
         "name": shown_target(target.kind, target.name),
         "on": target.on_name,
+        "url": _message_url(target),
+        "on_url": reverse("investigations:mailbox", args=[mailbox]) if mailbox else "",
         "state_code": code,
         "state_label": label,
         "before": "",

@@ -11,11 +11,22 @@ KINDS = frozenset({ActionType.BLOCK_URL, ActionType.UNBLOCK_URL})
 
 def spread(action: Action, targets: Sequence[ActionTarget]) -> str:
     """One sentence; empty for what the block list had no part in."""
-    if action.type not in KINDS:
-        return ""
-    done = [target for target in targets if TargetState(target.state) in TARGET_SUCCESS]
-    blocks = list(Block.objects.filter(key__in=[key for key in map(_key, done) if key]))
+    blocks = _blocks(action, targets)
     return _sentence(blocks) if blocks else ""
+
+
+def spreads(action: Action, targets: Sequence[ActionTarget]) -> bool:
+    """Whether somebody who takes it has not pulled it yet."""
+    blocks = _blocks(action, targets)
+    found = progress(blocks) if blocks else None
+    return found is not None and found.have < found.able
+
+
+def _blocks(action: Action, targets: Sequence[ActionTarget]) -> list[Block]:
+    if action.type not in KINDS:
+        return []
+    done = [target for target in targets if TargetState(target.state) in TARGET_SUCCESS]
+    return list(Block.objects.filter(key__in=[key for key in map(_key, done) if key]))
 
 
 def _key(target: ActionTarget) -> str:

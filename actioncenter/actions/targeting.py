@@ -9,7 +9,7 @@ from actioncenter.actions.enums import ActionType, Area, TargetKind
 from actioncenter.actions.models import TargetDraft
 from actioncenter.feeds import canonical
 from investigations.enums import EvidenceType, OsFamily
-from investigations.models import Device, Evidence
+from investigations.models import Device, Evidence, Mailbox
 
 FILE_FACTS = ("path", "file_name", "sha256", "sha1", "md5", "size")
 FACTS: Mapping[TargetKind, tuple[str, ...]] = {
@@ -103,6 +103,21 @@ def of_device(device: Device, parameters: Mapping[str, Any], place: Place) -> Ta
         instance_name=place.instance_name,
         remote=place.remote,
         facts={"os_family": OsFamily(device.os_family).name.lower()},
+    )
+
+
+def of_mailbox(mailbox: Mailbox, place: Place, facts: Mapping[str, Any] | None = None) -> TargetDraft:
+    """The mailbox itself; `facts` narrow what of it is meant, such as one delegate."""
+    told = {**(facts or {}), "address": mailbox.address}
+    return TargetDraft(
+        kind=TargetKind.MAILBOX,
+        name=str(told.get("delegate") or mailbox.address)[:512],
+        on_name=mailbox.address,
+        mailbox_id=mailbox.pk,
+        instance_id=place.instance_id,
+        instance_name=place.instance_name,
+        remote=place.remote,
+        facts={name: told[name] for name in FACTS[TargetKind.MAILBOX] if told.get(name)},
     )
 
 

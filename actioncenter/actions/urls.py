@@ -12,6 +12,7 @@ from actioncenter.actions.views.edit import edit
 from actioncenter.actions.views.explorer import explorer, mail_search
 from actioncenter.actions.views.files import as_file
 from actioncenter.actions.views.lists import history, pending
+from actioncenter.actions.views.looking import look_again
 from actioncenter.actions.views.mail_message import mail_message
 from actioncenter.actions.views.targets import targets, targets_file
 
@@ -32,6 +33,7 @@ urlpatterns = [
     path("action-center/actions/<int:number>/comment", comment, name="comment"),
     path("action-center/actions/<int:number>/edit", edit, name="edit"),
     path("action-center/actions/<int:number>/files/<uuid:public_id>", artefact_file, name="artefact_file"),
+    path("action-center/actions/<int:number>/look-again", look_again, name="look_again"),
     path("action-center/actions/<int:number>/<slug:verb>", decide, name="decide"),
     path("action-center/bulk", bulk, name="bulk"),
     path("action-center/handover", handover.handovers, name="handovers"),

@@ -15,8 +15,10 @@ from django.db.models.functions import Length
 from actioncenter.actions.enums import Execution
 from actioncenter.actions.models import Action, Attempt, ConnectorJob, Plan
 from actioncenter.actions.queries import LiveCounts, Viewer, runners
+from actioncenter.actions.spreading import KINDS
 from actioncenter.audit import sealing
 from actioncenter.audit.models import Event, Seal
+from actioncenter.feeds.models import Consumer
 from actioncenter.settings.access import Scope, within
 from actioncenter.settings.models import Stop
 from actioncenter.settings.models.stops import stop_file_reason
@@ -78,10 +80,19 @@ def action_tag(viewer: Viewer, action: Action, address: str) -> str:
             figure(attempts, Sum(Length("message"))),
             figure(Plan.objects.filter(action=action), Max("pk")),
             figure(ConnectorJob.objects.filter(action=action), Sum("state")),
+            *_pulled(action),
         ]
     )
     unsealed = len(sealing.waiting([f"action:{action.pk}"]))
     return _digest(address, *_person(viewer), action.updated_at, action.undone_by_id, unsealed, *found)
+
+
+def _pulled(action: Action) -> list[Compiled | None]:
+    """How far those who pull the block list have it."""
+    if action.type not in KINDS:
+        return []
+    rows = Consumer.objects.filter(revoked_at=None)
+    return [figure(rows, Sum("pulled_version")), figure(rows, Count("pk"))]
 
 
 def _person(viewer: Viewer) -> tuple[object, ...]:

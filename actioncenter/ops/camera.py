@@ -67,6 +67,8 @@ UNDOABLE: Final = ".c-und2 a[data-open]"
 AS_PAGE: Final = "a[aria-label='Open as page']"
 DEVICE: Final = (ROW, ".tabs a[href$='tab=devices']", "a[href^='/devices/']:not([href='/devices/'])")
 FILE: Final = (ROW, ".tabs a[href$='tab=evidence']", "a[href^='/files/']")
+MAILBOX: Final = (ROW, ".tabs a[href$='tab=mailboxes']", "a[href^='/mailboxes/']")
+MESSAGE: Final = (FOUND, ROW, "a[href^='/email/'][href*='/messages/']", "a[href^='/messages/']")
 TABS: Final = ("alerts", "devices", "mailboxes", "users", "evidence", "entities", "log", "pending", "history")
 STOPS: Final = (
     Stop("sign-in", "sign_in", "/sign-in", who=""),
@@ -91,6 +93,10 @@ STOPS: Final = (
     Stop("act", "investigations:act", INVESTIGATIONS, [*DEVICE, "a[href$='/isolate']"]),
     Stop("file", "investigations:file", INVESTIGATIONS, FILE),
     Stop("act-on-file", "investigations:act_on_file", INVESTIGATIONS, [*FILE, "a[href*='quarantine_file?all=']"]),
+    Stop("mailbox", "investigations:mailbox", INVESTIGATIONS, MAILBOX),
+    Stop("act-on-mailbox", "investigations:act_on_mailbox", INVESTIGATIONS, [*MAILBOX, "a[href$='/forwarding_off']"]),
+    Stop("message", "investigations:message", EXPLORER, MESSAGE),
+    Stop("act-on-message", "investigations:act_on_message", EXPLORER, [*MESSAGE, "a[href*='?all=on']"]),
     Stop("explorer", "actions:explorer", EXPLORER),
     Stop("mail-search", "actions:mail_search", EXPLORER, [FOUND]),
     Stop("mail-cluster", "actions:mail_search", EXPLORER, [FOUND, ROW]),

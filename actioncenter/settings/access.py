@@ -92,6 +92,11 @@ def devices_within(rows: Rows, scope: Scope) -> Rows:
     return _of_groups(rows, scope) if Area.DEVICE in scope.areas else rows.none()
 
 
+def mailboxes_within(rows: Rows, scope: Scope) -> Rows:
+    """Of mailboxes, which lie in no group."""
+    return rows if Area.EMAIL in scope.areas else rows.none()
+
+
 def _of_groups(rows: Rows, scope: Scope) -> Rows:
     if scope.groups is None:
         return rows

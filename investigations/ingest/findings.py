@@ -17,6 +17,7 @@ from investigations.ingest.owners import Found
 from investigations.intake.documents import AlertDoc, EvidenceDoc
 from investigations.intake.entities import evidence_key
 from investigations.models import Alert, Device, EmailCluster, Evidence, EvidenceAlert, Mailbox
+from investigations.models.messages import message_key
 
 _T = EvidenceType
 _S = RemediationStatus
@@ -33,6 +34,7 @@ MAIL: Final = frozenset(
     }
 )
 """Decided by those who answer for email; the rest belongs to devices."""
+OF_MESSAGES: Final = frozenset({_T.MAIL_MESSAGE, _T.SUBMISSION, _T.ATTACHMENT})
 _OPEN: Final = frozenset({_S.NONE, _S.ACTIVE, _S.UNREMEDIATED})
 """What our own actions wrote is not overwritten by what a source says later."""
 
@@ -102,6 +104,7 @@ def _values(doc: AlertDoc, item: EvidenceDoc, owners: Owners) -> dict[str, Any]:
             "mailbox": mailbox.owner if mailbox else None,
             "path": str(item.facts.get("path", "")),
             "sha256": str(item.facts.get("sha256", "")),
+            "message_key": message_key(item.facts) if item.type in OF_MESSAGES else "",
             "facts": dict(item.facts),
             "roles": list(item.roles),
             "threats": list(item.threats),
@@ -172,6 +175,7 @@ def _revise(item: Evidence, values: Mapping[str, Any], *, alone: bool, by: Actor
         "recommends_isolation": item.recommends_isolation or values["recommends_isolation"],
         "path": item.path or values["path"],
         "sha256": item.sha256 or values["sha256"],
+        "message_key": item.message_key or values["message_key"],
         "identity_confidence": max(item.identity_confidence, values["identity_confidence"]),
     }
     if item.remediation in _OPEN and values["remediation"] != _S.NONE:

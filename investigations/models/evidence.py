@@ -9,6 +9,7 @@ from investigations.enums import RemediationStatus, Verdict
 from investigations.models.alert import Alert
 from investigations.models.assets import Device, Mailbox
 from investigations.models.investigation import Investigation
+from investigations.models.messages import key_field, key_index
 from investigations.models.scoped import ScopedQuerySet
 
 UNPLANNED = models.Q(planned_verdict__isnull=True) | ~models.Q(planned_verdict=models.F("verdict"))
@@ -51,6 +52,8 @@ class Evidence(models.Model):
     cluster = models.ForeignKey(EmailCluster, null=True, on_delete=models.CASCADE, related_name="evidence")
     path = models.TextField(blank=True)
     sha256 = models.CharField(max_length=64, blank=True)
+    message_key = key_field()
+    """Of the message that it is or lies in (see messages.message_key)."""
     facts = models.JSONField(default=dict)
     roles = models.JSONField(default=list)
     threats = models.JSONField(default=list)
@@ -73,6 +76,7 @@ class Evidence(models.Model):
         indexes = [
             models.Index(fields=["sha256"], name="evidence_sha", condition=~models.Q(sha256="")),
             models.Index(fields=["id"], name="evidence_unplanned", condition=UNPLANNED),
+            key_index("evidence_message"),
         ]
 
     def __str__(self) -> str:

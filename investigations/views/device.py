@@ -25,9 +25,9 @@ from actioncenter.web.load import load
 from actioncenter.web.moments import iso, when
 from investigations import words
 from investigations.enums import EvidenceType
-from investigations.models import Device, Evidence
+from investigations.models import Device, Evidence, Mailbox
 from investigations.queries import routes_for
-from investigations.views import device_timeline
+from investigations.views import timeline
 
 Shown = dict[str, Any]
 PEOPLE_SHOWN: Final = 10
@@ -39,7 +39,7 @@ def device(request: Request, number: int) -> HttpResponse:
     viewer = viewer_of(request)
     shown = visible_device(viewer, number)
     try:
-        timeline = device_timeline.page(shown, viewer, request.GET.get("page", ""))
+        happened = timeline.page(timeline.of_device(shown), viewer, request.GET.get("page", ""))
     except BadToken:
         return refused(
             request, 400, "This part of the timeline can't be found", "Its address was changed or is too old. Start again from the newest."
@@ -47,11 +47,11 @@ def device(request: Request, number: int) -> HttpResponse:
     holding = by_hand.in_force_on([shown])[shown.pk]
     context = {
         "device": head_of(shown, viewer),
-        "connectors": _connectors(shown, viewer),
-        "in_force": [_holds(target, viewer) for target in holding[:IN_FORCE_SHOWN]],
+        "connectors": connectors_of(shown, viewer),
+        "in_force": [held(target, viewer) for target in holding[:IN_FORCE_SHOWN]],
         "in_force_count": len(holding),
         "buttons": _buttons(shown, holding, viewer.rights),
-        **timeline,
+        **happened,
     }
     return render(request, "investigations/device.html", context)
 
@@ -95,7 +95,7 @@ def people_on(device: Device, viewer: Viewer) -> list[str]:
     return list(dict.fromkeys(names))[:PEOPLE_SHOWN]
 
 
-def _connectors(device: Device, viewer: Viewer) -> list[Shown]:
+def connectors_of(device: Device | Mailbox, viewer: Viewer) -> list[Shown]:
     rows = device.bindings.select_related("instance").order_by("instance__priority", "pk")
     return [
         {
@@ -111,7 +111,7 @@ def _connectors(device: Device, viewer: Viewer) -> list[Shown]:
     ]
 
 
-def _holds(target: ActionTarget, viewer: Viewer) -> Shown:
+def held(target: ActionTarget, viewer: Viewer) -> Shown:
     action = target.action
     return {
         "icon": action.entry.icon,

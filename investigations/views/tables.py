@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 
+from actioncenter.actions.enums import Area
 from actioncenter.actions.queries import Viewer
 from actioncenter.actions.words import EVIDENCE_KINDS, VERDICTS
 from actioncenter.settings.access import devices_within, within
@@ -24,6 +25,7 @@ from investigations.enums import (
     Verdict,
 )
 from investigations.models import Alert, Device, Evidence, Investigation, Mailbox
+from investigations.views.timeline import thing_url
 
 Row = dict[str, Any]
 Table = list[Row]
@@ -128,12 +130,19 @@ def mailboxes(part: Part) -> Table:
     return [
         {
             "address": mailbox.address,
+            "url": _mailbox_url(mailbox.pk, part),
             "name": mailbox.display_name,
             "critical": mailbox.critical,
             "state": "",
         }
         for mailbox in part.mailboxes.order_by("-critical", "address", "pk")[:LIMIT]
     ]
+
+
+def _mailbox_url(number: int | None, part: Part) -> str:
+    """Who sees no mail sees where it was found all the same, without a way there."""
+    seen = number and Area.EMAIL in part.viewer.scope.areas
+    return reverse("investigations:mailbox", args=[number]) if seen else ""
 
 
 def users(part: Part) -> Table:
@@ -162,14 +171,16 @@ def _evidence(item: Evidence, part: Part) -> Row:
     return {
         "icon": words.ICONS[kind],
         "name": defanged(item.name) if kind == EvidenceType.URL else item.name,
-        "url": reverse("investigations:file", args=[item.sha256]) if item.sha256 else "",
+        "url": thing_url(item),
         "detail": _detail(item, kind),
         "verdict": verdict,
         "verdict_label": verdict_label,
         "remediation_code": status,
         "remediation_label": status_label,
         "on": _place(item),
-        "on_url": reverse("investigations:device", args=[item.device_id]) if item.device_id else "",
+        "on_url": reverse("investigations:device", args=[item.device_id])
+        if item.device_id
+        else _mailbox_url(item.mailbox_id, part),
         "origin": item.detection_origin,
         "first_seen": when(seen, part.viewer.now),
         "first_seen_iso": iso(seen),

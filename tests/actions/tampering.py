@@ -18,10 +18,10 @@ THE_RUNNERS = frozenset(
     {
         "id", "action", "state", "attempt", "not_before", "after", "error_class", "error", "tries", "blocks",
         "read_back_at", "changed_at", "restore", "checked_at", "drifted_at", "drift",
-        "in_force",
+        "in_force", "message_key",
     }
 )  # fmt: skip
-"""Columns of a target that execution itself writes; what an undo restores has a test of its own."""
+"""Columns of a target that execution itself writes, or by which pages find it; what an undo restores has a test of its own."""
 COLUMNS = sorted(field.name for field in ActionTarget._meta.concrete_fields if field.name not in THE_RUNNERS)
 CODES = ("group_id", "level", "folder_class", "code")
 

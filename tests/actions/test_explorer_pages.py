@@ -80,6 +80,7 @@ def test_what_cannot_be_searched_is_said(mail: Estate, form: dict[str, str], sai
             {"mailbox": "a@corp.example", "since": "2026-11-30T10:00"},
             {"mailbox": ["a@corp.example"], "since": 1796032800},
         ),
+        ({"recipient": "list@corp.example"}, {"recipient": ["list@corp.example"]}),
     ],
 )
 def test_what_is_filled_in_is_what_is_asked(
@@ -145,11 +146,45 @@ def test_nothing_ticked_is_nothing(mail: Estate, run: Run) -> None:
     assert "Nothing is left of it" in asked
 
 
+def test_ticked_clusters_are_those_that_are_taken(mail: Estate, run: Run) -> None:
+    """A tick means the same in the list of clusters as among messages."""
+    search, aiko = searched(run), signed_in("aiko")
+    hits = {hit.stable_id: hit.pk for hit in search.hits.all()}
+    both = [hits["bill-0"], hits["again-0"]]
+    listed = page(aiko, at(search))
+    assert f'name="cluster" value="{min(both)}"' in listed
+    assert 'name="ticks" value="only" checked' in listed
+    one = {"do": "quarantine_email", "by": "campaign", "ticks": "only", "cluster": both[:1]}
+    assert "<b>4</b>message" in page(aiko, f"{at(search)}/act", **one)
+
+    aiko.post(f"{at(search)}/act", {**one, "cluster": both, "comment": "It phishes."})
+
+    actions = list(Action.objects.order_by("pk"))
+    run(*actions)
+    assert [action.target_count for action in actions] == [4, 4]
+    assert len({action.approval_id for action in actions}) == 1
+    assert sorted(action.targets.get().facts["criteria"]["subject"] for action in actions) == [
+        ["Last call"],
+        ["Your bill"],
+    ]
+
+
+def test_no_cluster_ticked_is_nothing_and_too_many_are_too_many(
+    mail: Estate, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, aiko = searched(run), signed_in("aiko")
+    form = {"do": "soft_delete", "by": "mailbox", "ticks": "only"}
+    assert "Nothing is left of it" in page(aiko, f"{at(search)}/act", **form)
+    monkeypatch.setattr("actioncenter.actions.exploring.MOST_TAKEN", 1)
+    firsts = list(search.hits.filter(stable_id__in=["bill-0", "bill-1"]).values_list("pk", flat=True))
+    assert "At most 1 clusters" in page(aiko, f"{at(search)}/act", **form, cluster=firsts)
+
+
 def test_a_query_without_a_cluster_from_the_page_to_the_end(mail: Estate, run: Run) -> None:
     """Who may not act alone proposes it; who may sees on Pending what it touches, and approves that."""
     search = searched(run)
     again = search.hits.get(stable_id="again-0").pk
-    form = {"do": "soft_delete", "by": "campaign", "out": [again]}
+    form = {"do": "soft_delete", "by": "campaign", "ticks": "but", "cluster": [again]}
     kim = signed_in("kim")
     assert "somebody else decides" in page(kim, f"{at(search)}/act", **form)
     kim.post(f"{at(search)}/act", {**form, "comment": "It phishes."})

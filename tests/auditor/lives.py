@@ -262,10 +262,29 @@ def mail_opened(run: Run, estate: Estate) -> tuple[str, Mapping[str, str]]:
     return f"/email/explorer/{hit.search_id}/messages/{hit.pk}", {}
 
 
+def on_a_mailbox(run: Run, estate: Estate) -> tuple[str, Mapping[str, str]]:
+    return f"/mailboxes/{factories.mailbox().pk}/forwarding_off", {"comment": "It leaks."}
+
+
+def on_a_message(run: Run, estate: Estate) -> tuple[str, Mapping[str, str]]:
+    return f"/messages/{_hit().message_key}/soft_delete", {"all": "on", "comment": "It phishes."}
+
+
+def counted_again(run: Run, estate: Estate) -> tuple[str, Mapping[str, str]]:
+    action = factories.waiting_mail_action()
+    run()
+    return f"/action-center/actions/{action.pk}/look-again", {}
+
+
 def _hit() -> MailHit:
     bind_to_simulator([])
     search = MailSearch.ask({"sender": ["mallory@evil.example"]}, by=by("aiko"))
-    hit = {"mailbox": "bo@corp.example", "stable_id": "m-1", "sender": "mallory@evil.example"}
+    hit = {
+        "mailbox": "bo@corp.example",
+        "stable_id": "m-1",
+        "sender": "mallory@evil.example",
+        "message_key": "a" * 64,
+    }
     return search.hits.create(instance=ConnectorInstance.objects.get(), **hit)
 
 
@@ -273,4 +292,7 @@ MAIL: Final = {
     "actions:explorer": (mail_search, Kind.SEARCH_ASKED),
     "actions:act_on_mail": (mail_by_hand, Kind.ACTION_PROPOSED),
     "actions:mail_message": (mail_opened, Kind.SEARCH_MESSAGE_OPENED),
+    "actions:look_again": (counted_again, Kind.JOB_REQUESTED),
+    "investigations:act_on_mailbox": (on_a_mailbox, Kind.ACTION_PROPOSED),
+    "investigations:act_on_message": (on_a_message, Kind.ACTION_PROPOSED),
 }

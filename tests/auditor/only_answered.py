@@ -16,6 +16,7 @@ TAKEN_AWAY: Final = frozenset({
 READ_ONLY: Final = frozenset({
     "guide:index", "guide:document", "guide:tour", "guide:end_tour",
     "home", "notices", "live:counts", "investigations:list", "investigations:detail", "investigations:devices", "investigations:device", "investigations:file",
+    "investigations:mailbox", "investigations:message",
     "actions:pending", "actions:history", "actions:detail", "actions:targets", "actions:mail_search", "actions:assign", "actions:handovers", "actions:handover",
     "actions:reviews", "actions:reports", "actions:saved_views", "ops:metrics", "ops:health",
     "auditor:events", "auditor:event", "auditor:story", "auditor:verification", "auditor:looks", "auditor:reports",

@@ -154,6 +154,14 @@ def test_a_cluster_is_found_by_what_it_has_in_common(
     assert len(readable.found(**facts).targets) == share * readable.total
 
 
+def test_a_recipient_is_whoever_the_letter_names_wherever_it_lies(readable: Mail) -> None:
+    first, *_ = readable.boxes
+    found = readable.found(criteria={"recipient": [first.upper()], "sender": campaign.SENDER}).targets
+    assert len(found) == readable.total / len(readable.boxes)
+    assert {target.remote for target in found} == {first}
+    assert not readable.found(criteria={"recipient": [first[1:]], "sender": campaign.SENDER}).targets
+
+
 def test_copies_of_one_text_are_found_by_its_hash(readable: Mail) -> None:
     said = f"Please confirm at once: {campaign.URL}?n=7"
     digest = hashlib.sha256(said.encode()).hexdigest()

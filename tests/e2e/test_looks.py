@@ -43,6 +43,7 @@ NO_PAGES = {
     "actions:take": "only POST",
     "actions:give_back": "only POST",
     "actions:comment": "only POST",
+    "actions:look_again": "only POST",
     "actions:artefact_file": "a file",
     "actions:save_view": "only POST",
     "actions:rename_view": "only POST",

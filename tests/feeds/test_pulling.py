@@ -252,6 +252,23 @@ def test_an_action_says_how_many_have_it(client: Client) -> None:
     assert "Pulled by 1 of 2 consumers." in pane(client, inverse)
 
 
+def test_the_page_of_a_block_follows_who_pulls_it(client: Client) -> None:
+    in_use()
+    host = blocked(LISTED[0])
+    _, token = consumer()
+
+    def shown() -> Any:
+        client.force_login(factories.person("aiko"))
+        return client.get(f"/action-center/actions/{host.pk}").context["action"]
+
+    before = shown()
+    assert (before["live"], shown()["ptag"]) == (True, before["ptag"])
+    body(pull(client, token))
+    after = shown()
+    assert not after["live"], "there is nothing left to come"
+    assert after["ptag"] != before["ptag"]
+
+
 @formats
 def test_each_format_is_counted_for_what_it_carries(
     client: Client, listed: list[Block], format: FeedFormat

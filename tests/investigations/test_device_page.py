@@ -20,7 +20,7 @@ from actioncenter.settings.models import ConnectorInstance
 from investigations.enums import IsolationState
 from investigations.models import Binding, Device, Evidence
 from investigations.queries import routes_for
-from investigations.views.device_timeline import PAGE_SIZE
+from investigations.views.timeline import PAGE_SIZE
 from tests import factories
 from tests.actions.conftest import estate, run
 from tests.actions.in_force import look, set_free

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from actioncenter.accounts import fence
-from actioncenter.actions.enums import ActionType, TargetKind, TargetState
+from actioncenter.actions.enums import TargetKind, TargetState
 from actioncenter.actions.execution import failpoints, gates, stumbling
 from actioncenter.actions.execution.binding import message_draft, planned_targets
 from actioncenter.actions.execution.candidates import candidates
@@ -62,15 +62,5 @@ def _expand(action: Action) -> None:
         return
     drafts = [message_draft(item) for item in planned]
     cluster.delete()
-    ActionTarget.objects.bulk_create(
-        [
-            ActionTarget(
-                action=action, kind=draft.kind, entity=draft.entity, name=draft.name, on_name=draft.on_name,
-                facts=dict(draft.facts), lane=draft.lane(ActionType(action.type)), instance_id=draft.instance_id,
-                instance_name=draft.instance_name, remote=draft.remote,
-            )
-            for draft in drafts
-        ],
-        batch_size=500,
-    )  # fmt: skip
+    ActionTarget.objects.bulk_create((ActionTarget.of(action, draft) for draft in drafts), batch_size=500)
     Action.objects.filter(pk=action.pk).update(target_count=len(drafts))

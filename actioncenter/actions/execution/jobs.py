@@ -23,6 +23,7 @@ from actioncenter.actions.models import (
     Plan,
     attempting,
     pacing,
+    recounting,
     settling,
 )
 from actioncenter.audit import log
@@ -146,25 +147,20 @@ def _preview(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[st
         if now.decision != Decision.PENDING or now.revision != action.revision:
             return {"skipped": "decided or edited meanwhile"}
         _hold(job)
+        body = _body(plan, action, targets)
         row = Plan.objects.create(
             action=action,
             revision=action.revision,
             digest=plan.digest[:64],
-            body=_body(plan, action, targets),
+            body=body,
+            new_copies=body.get("since", {}).get("new", 0),
             expires_at=database_now() + timedelta(days=action.approval_rule.get("expiry_days", 7)),
         )
         if plan.targets is not None:
-            Action.objects.filter(pk=action.pk, decision=Decision.PENDING).update(
-                succeeded_count=0, target_count=len(plan.targets), on_name=outside.cleaned(_place_of(plan))
-            )
+            recounting.count_into(action, row)
         after = {"digest": row.digest, "revision": row.revision}
         log.record_many([action.draft(Kind.PLAN_MADE, by=by, after=after)])
     return {"plan": row.pk}
-
-
-def _place_of(plan: base.Plan) -> str:
-    boxes = {str(target.remote) for target in plan.targets or []}
-    return next(iter(boxes)) if len(boxes) == 1 else f"{len(boxes)} mailboxes"
 
 
 def _body(plan: base.Plan, action: Action, targets: list[ActionTarget]) -> dict[str, Any]:
@@ -178,7 +174,9 @@ def _body(plan: base.Plan, action: Action, targets: list[ActionTarget]) -> dict[
         "targets": [_planned(target, targets[0]) for target in plan.targets or []],
     }
     of = [{"canonical": each.canonical, "substance": each.substance(kind)} for each in targets]
-    return {**outside.cleaned(told), "of": of, "instance_id": targets[0].instance_id}
+    made = {**outside.cleaned(told), "of": of, "instance_id": targets[0].instance_id}
+    since = recounting.since_first(action, plan.digest[:64], made["targets"])
+    return {**made, "since": since} if since else made
 
 
 def _planned(target: base.Target, cluster: ActionTarget) -> dict[str, Any]:

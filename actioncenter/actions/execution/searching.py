@@ -10,6 +10,7 @@ from actioncenter.actions.execution import outside
 from actioncenter.actions.models import ConnectorJob, MailHit
 from actioncenter.actions.models.searching import MOST_HITS
 from actioncenter.connectors import base
+from investigations.models.messages import message_key
 
 LENGTHS: Final = {
     "mailbox": 320, "stable_id": 255, "message_id": 1000, "folder": 500, "sender": 320, "subject": 2000,
@@ -48,6 +49,7 @@ def _fields(reference: Mapping[str, Any]) -> dict[str, Any]:
     size = reference.get("size")
     return {
         **{name: str(reference.get(name) or "")[:most] for name, most in LENGTHS.items()},
+        "message_key": message_key(reference),
         "received": _moment(reference.get("received")),
         "size": size if isinstance(size, int) and 0 <= size < 2**63 else None,
     }

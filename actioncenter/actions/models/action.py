@@ -35,6 +35,7 @@ from actioncenter.actions.models import (
     deciding,
     drifting,
     editing,
+    recounting,
     running,
     timing,
     undoing,
@@ -309,12 +310,11 @@ class Action(models.Model):
 
     def approve(
         self, *, by: Actor, comment: str = "", revision: int | None = None, plan: str | None = None,
-        mode: str = "",
+        mode: str = "", with_new: bool = False,
     ) -> "Action":  # fmt: skip
-        """Vote for it; with enough votes it is queued. `plan` is the digest of the plan that was shown,
-        '' for none. Raises Conflict, Refused, Invalid, NotVisible.
-        """
-        seen = ballots.ballot_of(self, by=by, comment=comment, revision=revision, plan=plan, mode=mode)
+        """Vote for it; with enough votes it is queued. `plan` is the digest of the plan that was shown, '' for none;
+        `with_new` takes what came since it was proposed too. Raises Conflict, Refused, Invalid, NotVisible."""
+        seen = ballots.ballot_of(self, by=by, comment=comment, revision=revision, plan=plan, mode=mode, with_new=with_new)  # fmt: skip
         return deciding.decide_one(self, deciding.APPROVE, seen)
 
     def reject(
@@ -333,6 +333,10 @@ class Action(models.Model):
     def edit(self, parameters: dict[str, Any], *, by: Actor, revision: int) -> "Action":
         """Change parameters while pending: a new revision, votes void, the editor a proposer."""
         return editing.edit(self, parameters, by=by, revision=revision)
+
+    def look_again(self, *, by: Actor) -> bool:
+        """Have its plan made anew. Raises Conflict, Refused, NotVisible."""
+        return recounting.look_again(self, by=by)
 
     def withdraw(self, code: str, *, by: Actor) -> bool:
         """Take a pending action back; returns False when it was decided meanwhile."""

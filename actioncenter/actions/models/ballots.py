@@ -42,16 +42,18 @@ class Ballot:
     """Digest of the plan that was shown, or its first 8 letters; '' where none was there."""
     approval_id: UUID | None = None
     mode: str = ""
+    with_new: bool = False
+    """Also what came since the action was proposed (see recounting)."""
 
 
 def ballot_of(
     action: "Action", *, by: Actor, comment: str, revision: int | None = None, plan: str | None = None,
-    mode: str = "",
+    mode: str = "", with_new: bool = False,
 ) -> Ballot:  # fmt: skip
     """What one person says of one action; None where the page didn't say what it showed."""
     revisions = {} if revision is None else {action.pk: revision}
     plans = {} if plan is None else {action.pk: plan}
-    return Ballot(by, comment, revisions, plans, None, mode)
+    return Ballot(by, comment, revisions, plans, None, mode, with_new)
 
 
 def bulk_ballot(

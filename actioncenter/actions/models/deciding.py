@@ -14,7 +14,7 @@ from django.db import IntegrityError
 from actioncenter.accounts import fence
 from actioncenter.actions.catalogue import needs_plan
 from actioncenter.actions.enums import ActionType, Choice, Decision, TargetKind
-from actioncenter.actions.models import voting, writing
+from actioncenter.actions.models import recounting, voting, writing
 from actioncenter.actions.models.ballots import Ballot, Way
 from actioncenter.actions.models.conflicts import Conflict, Invalid
 from actioncenter.actions.models.entitling import PROOF_SECONDS, WHY_PROOF
@@ -54,7 +54,10 @@ def decide_one(action: "Action", way: Way, ballot: Ballot) -> "Action":
     """Decide one action; raises Conflict, Refused, Invalid or NotVisible."""
     with fence.decider():
         rights = voter_rights(ballot.by)
-        _require_open(locked(action), way, rights)
+        row = locked(action)
+        _require_open(row, way, rights)
+        if way.approves:
+            ballot = recounting.kept(row, ballot)
         rows = judged(type(action).objects.filter(pk=action.pk), by=ballot.by)
         error = _objection(rows[0], way, ballot, rights)
         if error:
@@ -185,7 +188,8 @@ def _not_approvable(row: Any, way: Way, ballot: Ballot) -> Conflict | Refused | 
         return Refused("own_proposal", "Whoever proposed an action may not decide it.")
     if way.alone and not barred and not voting.needs_several(row):
         return Conflict(row, "not_needed", f"{row.label} needs one approval only; approve it as usual.")
-    return _not_ready(row) or _other_plan(row, ballot.plans.get(row.id))
+    other = _not_ready(row) or _other_plan(row, ballot.plans.get(row.id))
+    return other or _new_copies(row, ballot)
 
 
 def _not_ready(row: Any) -> Conflict | None:
@@ -199,6 +203,25 @@ def _not_ready(row: Any) -> Conflict | None:
         return Conflict(row, "plan_missing", f"{row.label} can't be approved before its plan was made.")
     if row.plan_ended:
         return Conflict(row, "plan_expired", f"The plan of {row.label} is too old. A new one is needed.")
+    return None
+
+
+def _new_copies(row: Any, ballot: Ballot) -> Conflict | None:
+    """Of what stands for many: counted a while ago, or more by now than was proposed."""
+    if row.target_kind != TargetKind.CLUSTER:
+        return None
+    if row.plan_old:
+        return Conflict(
+            row,
+            "plan_old",
+            f"What {row.label} would touch was counted over an hour ago. It is counted again; look again in a moment.",
+        )
+    if row.plan_new and not ballot.with_new:
+        return Conflict(
+            row,
+            "new_copies",
+            f"{row.label}: {row.plan_new:,} messages are new since it was proposed. Open it and say whether they are meant.",
+        )
     return None
 
 

@@ -1,7 +1,7 @@
 """Rows to decide on, as they are once they are locked, with what a decision on them rests on beside them.
 
 Each row carries `judged_at` (the database's clock, one moment for all) and whether it is `past` its
-expiry then, `plan_pk`, `plan_now` (its digest), `plan_seal` and `plan_ended` of its newest plan,
+expiry then, `plan_pk`, `plan_now` (its digest), `plan_seal`, `plan_ended`, `plan_old` and `plan_new` of its newest plan,
 `unrouted`, `blocked`, `voted` by this person, and the `head` of its chain in the audit log.
 """
 
@@ -30,7 +30,7 @@ from django.db.models.base import ModelState
 from django.db.models.functions import Cast, Coalesce, Concat, Now
 
 from actioncenter.actions.enums import Choice, TargetKind
-from actioncenter.actions.models.plan import Vote
+from actioncenter.actions.models.plan import COUNTED_WITHIN, Vote
 from actioncenter.actions.models.target import ActionTarget, behind_a_failed_undo
 from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
@@ -46,7 +46,7 @@ READ: Final = (
 )  # fmt: skip
 """Columns that a decision on many rests on, or that its answer names."""
 BESIDE: Final = (
-    "moment", "past", "plan_pk", "plan_now", "plan_seal", "plan_ended", "unrouted", "blocked", "voted",
+    "moment", "past", "plan_pk", "plan_now", "plan_seal", "plan_ended", "plan_old", "plan_new", "unrouted", "blocked", "voted",
     "head",
 )  # fmt: skip
 JSON: Final = ("approval_rule", "proposers")
@@ -116,6 +116,10 @@ def _judgeable(rows: "QuerySet[Action]", person: Any) -> "QuerySet[Any]":
         plan_now=Coalesce(F("shown__digest"), Value("")),
         plan_seal=Coalesce(F("shown__first_seal"), Value("")),
         plan_ended=_is_past("shown__expires_at"),
+        plan_old=ExpressionWrapper(
+            Q(shown__made_at__lte=Now() - COUNTED_WITHIN), output_field=BooleanField()
+        ),
+        plan_new=Coalesce(F("shown__new_copies"), 0),
         unrouted=Exists(unrouted),
         # Whether there is any such target is asked once, and hardly ever so.
         blocked=ExpressionWrapper(

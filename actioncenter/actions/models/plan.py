@@ -1,12 +1,16 @@
 """Plans and votes: what a person saw and what he said."""
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Coalesce, Now
 
 from actioncenter.actions.models.proposal import digest, stored
+
+COUNTED_WITHIN: Final = timedelta(hours=1)
+"""How old the count of what stands for many may be when somebody approves it."""
 
 
 class Plan(models.Model):
@@ -18,6 +22,8 @@ class Plan(models.Model):
     body = models.JSONField(default=dict)
     first_seal = models.CharField(max_length=64, blank=True, default="", db_default="")
     """Its seal when it was made; an approval keeps this one, execution computes it again."""
+    new_copies = models.PositiveIntegerField(default=0, db_default=0)
+    """Messages that the first plan of its revision did not have; they need a yes of their own."""
     made_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
 

@@ -10,10 +10,10 @@ from django.db import IntegrityError, transaction
 from actioncenter.accounts import fence
 from actioncenter.actions import dispatch
 from actioncenter.actions.catalogue import CATALOGUE, clean_parameters
-from actioncenter.actions.enums import ActionType, Decision, Execution, JobKind
+from actioncenter.actions.enums import Decision, Execution, JobKind
 from actioncenter.actions.models import containing, entitling
 from actioncenter.actions.models.jobs import ConnectorJob
-from actioncenter.actions.models.proposal import Proposal, TargetDraft, fingerprint
+from actioncenter.actions.models.proposal import Proposal, fingerprint
 from actioncenter.actions.models.target import ActionTarget
 from actioncenter.actions.models.voting import proposer_ref
 from actioncenter.audit import log, numbers
@@ -118,7 +118,7 @@ def _insert(model: "type[Action]", proposal: Proposal, rule: Mapping[str, Any], 
         **_decision_fields(proposal, rule, by=by),
     )
     _number(action)
-    ActionTarget.objects.bulk_create(_target(action, draft) for draft in proposal.targets)
+    ActionTarget.objects.bulk_create(ActionTarget.of(action, draft) for draft in proposal.targets)
     return action
 
 
@@ -168,24 +168,6 @@ def _shown_place(proposal: Proposal) -> str:
         word = "devices" if proposal.targets[0].device_id else "mailboxes"
         return f"{len(places)} {word}"
     return places[0] if places else ""
-
-
-def _target(action: "Action", draft: TargetDraft) -> ActionTarget:
-    return ActionTarget(
-        action=action,
-        kind=draft.kind,
-        entity=draft.entity,
-        name=draft.name[:NAME_LIMIT],
-        on_name=draft.on_name[:320],
-        device_id=draft.device_id,
-        mailbox_id=draft.mailbox_id,
-        facts=dict(draft.facts),
-        lane=draft.lane(ActionType(action.type)),
-        instance_id=draft.instance_id,
-        instance_name=draft.instance_name,
-        remote=draft.remote,
-        restore=draft.restore,
-    )
 
 
 def _add_links(model: "type[Action]", action: "Action", proposal: Proposal) -> None:

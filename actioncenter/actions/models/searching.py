@@ -20,6 +20,7 @@ from actioncenter.audit import log
 from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.settings.models import ConnectorInstance
+from investigations.models.messages import key_field, key_index
 
 MOST_HITS: Final = 200_000
 """Of one search: as many as one action may touch (domain §9.2)."""
@@ -129,6 +130,7 @@ class MailHit(models.Model):
     mailbox = models.CharField(max_length=320)
     stable_id = models.CharField(max_length=255)
     message_id = models.CharField(max_length=1000, blank=True)
+    message_key = key_field()
     folder = models.CharField(max_length=500, blank=True)
     sender = models.CharField(max_length=320, blank=True)
     subject = models.CharField(max_length=2000, blank=True)
@@ -139,6 +141,7 @@ class MailHit(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint("search", "instance", "mailbox", "stable_id", name="mail_hit_once")
         ]
+        indexes: ClassVar = [key_index("mail_hit_message")]
 
     def __str__(self) -> str:
         return self.subject

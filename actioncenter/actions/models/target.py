@@ -12,9 +12,14 @@ from actioncenter.actions.enums import ActionType, AttemptState, TargetKind, Tar
 from actioncenter.actions.models.proposal import canonical, substance
 from actioncenter.settings.models import ConnectorInstance
 from investigations.models import Device, Mailbox
+from investigations.models.messages import key_field, key_index, message_key
 
 if TYPE_CHECKING:
-    pass
+    from actioncenter.actions.models.action import Action
+    from actioncenter.actions.models.proposal import TargetDraft
+
+NAME_LIMIT = 512
+OF_MESSAGES = frozenset({TargetKind.MESSAGE, TargetKind.ATTACHMENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ class ActionTarget(models.Model):
     device = models.ForeignKey(Device, null=True, on_delete=models.SET_NULL, related_name="+")
     mailbox = models.ForeignKey(Mailbox, null=True, on_delete=models.SET_NULL, related_name="+")
     facts = models.JSONField(default=dict)
+    message_key = key_field()
+    """Of the message that it is or lies in."""
     lane = models.CharField(max_length=255)
     instance = models.ForeignKey(ConnectorInstance, null=True, on_delete=models.SET_NULL, related_name="+")
     instance_name = models.CharField(max_length=120, blank=True)
@@ -130,10 +137,34 @@ class ActionTarget(models.Model):
             ),
             models.Index(fields=["lane"], name="target_in_force_lane", condition=models.Q(in_force=True)),
             models.Index(fields=["device"], name="target_device", condition=models.Q(device__isnull=False)),
+            models.Index(
+                fields=["on_name", "action"], name="target_place", condition=models.Q(device__isnull=True)
+            ),
+            key_index("target_message"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @classmethod
+    def of(cls, action: "Action", draft: "TargetDraft") -> "ActionTarget":
+        """Not saved."""
+        return cls(
+            action=action,
+            kind=draft.kind,
+            entity=draft.entity,
+            name=draft.name[:NAME_LIMIT],
+            on_name=draft.on_name[:320],
+            device_id=draft.device_id,
+            mailbox_id=draft.mailbox_id,
+            facts=dict(draft.facts),
+            message_key=message_key(draft.facts) if draft.kind in OF_MESSAGES else "",
+            lane=draft.lane(ActionType(action.type)),
+            instance_id=draft.instance_id,
+            instance_name=draft.instance_name,
+            remote=draft.remote,
+            restore=draft.restore,
+        )
 
     @property
     def canonical(self) -> str:

@@ -29,7 +29,7 @@ from investigations import words
 
 Shown = dict[str, Any]
 MOST_SENT: Final = 500
-KEPT: Final = ("by", "in", "hit", "out", "ticks", "do")
+KEPT: Final = ("by", "in", "hit", "cluster", "ticks", "do")
 """Fields that say which messages are meant, and what is to be done."""
 
 
@@ -50,16 +50,16 @@ def act_on_mail(request: Request, pk: int) -> HttpResponse:
 
 
 def _chosen(sent: QueryDict) -> dict[str, Any]:
-    """In a cluster the ticks are the messages that are meant, or those that aren't. Raises BadRequest."""
-    hits, out = _numbers(sent.getlist("hit")), _numbers(sent.getlist("out"))
-    common = {"grouping": grouping_of(sent), "left_out": out}
+    """The ticks are the messages or clusters that are meant, or where it says so all but those. Raises BadRequest."""
+    hits, clusters = _numbers(sent.getlist("hit")), _numbers(sent.getlist("cluster"))
+    common = {"grouping": grouping_of(sent)}
     inside = number_of(sent.get("in", ""))
     if sent.get("ticks") == "but":
-        return {**common, "within": inside, "spared": hits}
-    if inside and not hits and sent.get("ticks") == "only":
+        return {**common, "within": inside, "spared": hits, "left_out": clusters}
+    if sent.get("ticks") == "only" and not hits and not clusters:
         # Nothing picked is nothing, never everything.
         return {**common, "picked": (0,)}
-    return {**common, "within": 0 if hits else inside, "picked": hits}
+    return {**common, "within": 0 if hits or clusters else inside, "picked": hits, "taken": clusters}
 
 
 def _numbers(texts: Sequence[str]) -> tuple[int, ...]:
@@ -141,6 +141,7 @@ def _page(
         "figures": figures,
         "whole": not choice.picked,
         "within": [value for value in choice.narrowed().values() if value],
+        "taken": [list(part.narrowed().values()) for part in choice.parts() if choice.taken],
         "left_out": len(choice.left_out),
         "spared": len(choice.spared),
         "advised": exploring.ADVISED if figures.messages > exploring.ADVISED else 0,

@@ -22,6 +22,7 @@ from actioncenter.actions.queries import viewer_of
 from actioncenter.actions.rows import shown_target
 from actioncenter.actions.views.detail import page_url
 from actioncenter.actions.views.lists import listed
+from actioncenter.actions.views.looking import recounted_all
 from actioncenter.actions.views.lost import in_words, lost
 from actioncenter.actions.views.matching import matching
 from actioncenter.actions.views.refusing import denied, refused
@@ -33,7 +34,7 @@ from actioncenter.web.refusing import because
 
 CODES: Final[Mapping[str, str]] = {
     "decided": "conflict", "voted": "conflict", "busy": "conflict", "expired": "expired", "changed": "changed",
-    "plan_changed": "changed", "reauthenticate": "denied",
+    "plan_changed": "changed", "plan_old": "changed", "new_copies": "changed", "reauthenticate": "denied",
     "role": "denied", "own_proposal": "denied", "person": "denied", "unknown": "denied",
 }  # fmt: skip
 """How a refusal looks in the list of results; anything else is `failed`."""
@@ -145,6 +146,16 @@ def _decided(
     if sent["verb"] == Verb.REJECT:
         return Action.objects.reject_many(numbers, by=by, comment=sent["comment"], **more)
     plans = {number: of.plan for number, of in seen.items() if of.plan is not None}
+    return recounted_all(_approved(sent, by, numbers, plans, more), by)
+
+
+def _approved(
+    sent: Mapping[str, Any],
+    by: Actor,
+    numbers: Sequence[int],
+    plans: Mapping[int, str],
+    more: Mapping[str, Any],
+) -> Sequence[RowResult]:
     return Action.objects.approve_many(numbers, by=by, comment=sent["comment"], plans=plans, **more)
 
 

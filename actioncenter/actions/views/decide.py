@@ -21,6 +21,7 @@ from actioncenter.actions.queries.details import details
 from actioncenter.actions.views.detail import page_url, pane_context, tag_beside, visible_action
 from actioncenter.actions.views.everywhere import everywhere, go_on, results_of
 from actioncenter.actions.views.lists import listed
+from actioncenter.actions.views.looking import recounted
 from actioncenter.actions.views.lost import conflicted, lost
 from actioncenter.actions.views.refusing import denied, refused
 from actioncenter.actions.views.state import state_at
@@ -37,7 +38,10 @@ Sent = dict[str, Any]
 def _approve(action: Action, by: Actor, sent: Sent) -> str:
     wanted = to_type(action)
     mode = "typed" if wanted else sent["mode"]
-    action.approve(by=by, comment=sent["comment"], revision=sent["revision"], plan=sent["plan"], mode=mode)
+    action.approve(
+        by=by, comment=sent["comment"], revision=sent["revision"], plan=sent["plan"], mode=mode,
+        with_new=sent["with_new"],
+    )  # fmt: skip
     _require_typed(wanted, sent)
     if action.decision == Decision.PENDING:
         return f"{action.label}: your approval counts, more are needed."
@@ -161,6 +165,7 @@ def decide(request: HttpRequest, number: int, verb: str) -> HttpResponse:
     def answer(outcome: Outcome) -> HttpResponse:
         now = visible_action(viewer, number)
         if "conflict" in outcome:
+            recounted(now, outcome["conflict"], by)
             return conflicted(request, now, outcome)
         return _done(request, viewer, now, sent, outcome)
 

@@ -22,6 +22,7 @@ from actioncenter.actions.forms import MailSearchForm
 from actioncenter.actions.models import Invalid, MailHit, MailSearch
 from actioncenter.actions.permissions import PROPOSERS, NotVisible, Refused
 from actioncenter.actions.queries import Viewer, runners, viewer_of
+from actioncenter.actions.queries.mailboxes import numbers_of
 from actioncenter.actions.views.refusing import denied
 from actioncenter.settings.access import within
 from actioncenter.web import htmx
@@ -45,7 +46,8 @@ READ_ONLY: Final = "You may look at searches, but searching takes a role that wo
 def explorer(request: Request) -> HttpResponse:
     viewer = viewer_of(request)
     if request.method != "POST":
-        return _form_page(request, viewer, MailSearchForm())
+        wanted = {name: request.GET[name] for name in MailSearchForm.base_fields if name in request.GET}
+        return _form_page(request, viewer, MailSearchForm(initial=wanted))
     if not viewer.rights.roles & PROPOSERS and Area.EMAIL in viewer.scope.areas:
         return denied(request, Refused("role", READ_ONLY), back=reverse("actions:explorer"))
     form = MailSearchForm(request.POST)
@@ -121,6 +123,7 @@ def mail_search(request: Request, pk: int) -> HttpResponse:
             for name, label in BY.items()
         ],
         "within": choice.within,
+        "most_taken": exploring.MOST_TAKEN,
         **(_messages(request, choice, viewer) if choice.within else _clusters(choice, viewer)),
         "ptag": tag,
     }
@@ -210,11 +213,15 @@ def _messages(request: Request, choice: Choice, viewer: Viewer) -> Shown:
 
 
 def _rows(hits: Sequence[MailHit], viewer: Viewer) -> list[Shown]:
+    boxes = numbers_of((hit.mailbox for hit in hits), viewer.scope)
     return [
         {
             "pk": hit.pk,
             "url": reverse("actions:mail_message", args=[hit.search_id, hit.pk]),
             "mailbox": hit.mailbox,
+            "mailbox_url": reverse("investigations:mailbox", args=[boxes[hit.mailbox]])
+            if hit.mailbox in boxes
+            else "",
             "sender": hit.sender,
             "subject": hit.subject or "(no subject)",
             "folder": hit.folder,

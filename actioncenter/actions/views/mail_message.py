@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from actioncenter.accounts.answers import Outcome, once
@@ -16,6 +17,7 @@ from actioncenter.actions.models import MailHit
 from actioncenter.actions.models.searching import OfMail, contents
 from actioncenter.actions.permissions import Refused, Verb
 from actioncenter.actions.queries import Viewer, runners, viewer_of
+from actioncenter.actions.queries.mailboxes import numbers_of
 from actioncenter.actions.views.explorer import visible_search
 from actioncenter.actions.views.refusing import denied
 from actioncenter.web import htmx
@@ -52,8 +54,11 @@ def _page(request: Request, viewer: Viewer, hit: MailHit) -> HttpResponse:
     if wanted and htmx.is_current(request, tag):
         return htmx.not_modified(tag)
     inside = contents(job) if job is not None else None
+    box = numbers_of([hit.mailbox], viewer.scope).get(hit.mailbox)
     context: dict[str, Any] = {
         "hit": hit,
+        "mailbox_url": reverse("investigations:mailbox", args=[box]) if box else "",
+        "message_url": reverse("investigations:message", args=[hit.message_key]) if hit.message_key else "",
         "search": {"pk": hit.search_id, "text": exploring.in_words(hit.search.criteria)},
         "subject": hit.subject or "(no subject)",
         "at": when(hit.received, viewer.now),

@@ -16,7 +16,7 @@ from actioncenter.actions.enums import RUNNING, TargetState
 from actioncenter.actions.exporting import FORMATS, export_targets
 from actioncenter.actions.filters import TARGET_STATE_CODES, TargetFilter
 from actioncenter.actions.models import Action, ActionTarget
-from actioncenter.actions.pane import target_row, title_of
+from actioncenter.actions.pane import target_rows, title_of
 from actioncenter.actions.queries import Viewer, viewer_of
 from actioncenter.actions.queries.targets import PAGE_SIZE, Page, Targets, page
 from actioncenter.actions.rows import iso
@@ -111,7 +111,7 @@ def _context(action: Action, viewer: Viewer, address: TargetAddress, found: Page
         "clear_url": address.url(without=["q"]),
         "hidden_state": [("state", address.kept["state"])] if state is not None else [],
         "files": [{"label": label, "url": address.file_url(form)} for form, label in FILES.items()],
-        "rows": [_row(target, viewer, simulated=action.simulated) for target in found.rows],
+        "rows": _rows(found.rows, viewer, simulated=action.simulated),
         "page": {
             "shown_from": f"{found.first:,}",
             "shown_to": f"{found.first + len(found.rows) - 1:,}",
@@ -141,10 +141,13 @@ def _states(address: TargetAddress, counts: dict[TargetState, int]) -> Sequence[
     return [every | {"url": address.url(without=["state"])}, *states]
 
 
-def _row(target: ActionTarget, viewer: Viewer, *, simulated: bool) -> dict[str, Any]:
-    return {
-        **target_row(target, simulated=simulated),
-        "drifted": target.drifted_at is not None,
-        "changed": viewer.when(target.changed_at),
-        "changed_iso": iso(target.changed_at),
-    }
+def _rows(targets: Sequence[ActionTarget], viewer: Viewer, *, simulated: bool) -> list[dict[str, Any]]:
+    return [
+        {
+            **row,
+            "drifted": target.drifted_at is not None,
+            "changed": viewer.when(target.changed_at),
+            "changed_iso": iso(target.changed_at),
+        }
+        for target, row in zip(targets, target_rows(targets, viewer, simulated=simulated), strict=True)
+    ]

@@ -22,12 +22,12 @@ from actioncenter.connectors.imap.session import Away, Door, NoMailbox
 from actioncenter.connectors.imap.wire import Lost, Part, text
 
 KNOWN: Final = (
-    "message_id", "sender", "sender_domain", "subject", "subject_part", "mailbox", "url", "attachment_name",
+    "message_id", "sender", "sender_domain", "recipient", "subject", "subject_part", "mailbox", "url", "attachment_name",
     "attachment_sha256", "body_sha256",
 )  # fmt: skip
 WINDOW: Final = ("since", "until")
-HEADERS: Final = "BODY.PEEK[HEADER.FIELDS (FROM SUBJECT)]"
-_KEY: Final = "BODY[HEADER.FIELDS (FROM SUBJECT)]"
+HEADERS: Final = "BODY.PEEK[HEADER.FIELDS (FROM TO CC SUBJECT)]"
+_KEY: Final = "BODY[HEADER.FIELDS (FROM TO CC SUBJECT)]"
 AT_ONCE: Final = 20
 """Messages whose content is held at the same time."""
 _SPACE: Final = re.compile(r"\s+")
@@ -79,6 +79,10 @@ class Criteria:
             terms += ["OR"] * (len(values) - 1)
             for value in values:
                 terms += [key, text(f"@{value}" if name == "sender_domain" else value)]
+        named = self.values.get("recipient", ())
+        terms += ["OR"] * (len(named) - 1)
+        for value in named:
+            terms += ["OR TO", text(value), "CC", text(value)]
         if self.since:
             terms.append(f"SINCE {_day(self.since)}")
         if self.until:
@@ -88,12 +92,15 @@ class Criteria:
     def _charset(self, terms: list[Part]) -> list[Part]:
         return ["CHARSET UTF-8", *terms] if any(isinstance(term, bytes) for term in terms) else terms
 
-    def meets_head(self, copy: Copy, sender: str, subject: str) -> bool:
+    def meets_head(self, copy: Copy, sender: str, subject: str, recipients: frozenset[str]) -> bool:
         received = datetime.strptime(copy.date.strip(), "%d-%b-%Y %H:%M:%S %z").timestamp()
         if received < self.since or (self.until and received > self.until):
             return False
         domain = sender.rpartition("@")[2]
         said = {"message_id": copy.message_id, "sender": sender, "sender_domain": domain, "subject": subject}
+        named = self.values.get("recipient")
+        if named is not None and recipients.isdisjoint(map(_plain, named)):
+            return False
         parts = self.values.get("subject_part")
         return (parts is None or any(_plain(part) in _plain(subject) for part in parts)) and all(
             _plain(said[name]) in map(_plain, values) for name, values in self.values.items() if name in said
@@ -151,7 +158,7 @@ def _matching(box: Mailbox, address: str, criteria: Criteria) -> Iterator[Found]
     for copy, items in box.described(box.matching(criteria.terms()), HEADERS):
         head = message_from_bytes(items[_KEY] or b"")
         sender, subject = _sender(head), _SPACE.sub(" ", decoded(head["Subject"])).strip()
-        if criteria.meets_head(copy, sender, subject):
+        if criteria.meets_head(copy, sender, subject, _recipients(head)):
             candidates.append(Found(address, copy, sender, subject))
     if not criteria.needs_content:
         yield from candidates
@@ -167,6 +174,12 @@ def _matching(box: Mailbox, address: str, criteria: Criteria) -> Iterator[Found]
 def _sender(head: Message) -> str:
     found = getaddresses([decoded(head["From"])])
     return found[0][1].lower() if found else ""
+
+
+def _recipients(head: Message) -> frozenset[str]:
+    """Whom the letter names, in whichever mailbox it lies; blind copies name nobody."""
+    lines = [decoded(line) for name in ("To", "Cc") for line in head.get_all(name, ())]
+    return frozenset(_plain(address) for _, address in getaddresses(lines) if address)
 
 
 def decoded(header: Any) -> str:

@@ -26,6 +26,8 @@ _SEARCHABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "subject_part": "instr(lower(json_extract(state, '$.subject')), lower({})) > 0",
         "message_id": "json_extract(state, '$.message_id') = {}",
         "mailbox": "json_extract(state, '$.mailbox') = lower({})",
+        "recipient": "(json_extract(state, '$.mailbox') = lower({0}) OR EXISTS"
+        " (SELECT 1 FROM json_each(state, '$.recipients') WHERE lower(value) = lower({0})))",
         "folder": "json_extract(state, '$.folder') = {}",
         "cluster": "json_extract(state, '$.cluster') = {}",
         "url": "EXISTS (SELECT 1 FROM json_each(state, '$.urls') WHERE value = {})",

@@ -1,6 +1,7 @@
-"""What happened on a device: actions and evidence in one list, newest first, a page at a time."""
+"""What happened to one thing: actions and evidence in one list, newest first, a page at a time."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import F, QuerySet, Value
@@ -22,40 +23,59 @@ from investigations.models import Device, Evidence
 
 Shown = dict[str, Any]
 PAGE_SIZE: Final = 30
-LIST: Final = "device-timeline"
-"""Marks tokens, which other lists make too."""
 ACTIONS, EVIDENCE = 0, 1
 """Of the same moment actions come first."""
 
 
-def page(device: Device, viewer: Viewer, token: str = "") -> Shown:
-    """`timeline`, and where it goes on. Raises BadToken, also for a token of another list or device."""
-    position = _position(token, device)
-    found = [*_actions(device, viewer, position), *_evidence(device, viewer, position)]
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the list is of: `name` and `ref` mark its tokens, which other lists make too; `path` is its page.
+
+    Actions and evidence need not be within anybody's scope yet.
+    """
+
+    name: str
+    ref: int | str
+    path: str
+    actions: QuerySet[Action]
+    evidence: QuerySet[Evidence]
+
+
+def of_device(device: Device) -> Place:
+    there = ActionTarget.objects.filter(device=device).values("action")
+    path = reverse("investigations:device", args=[device.pk])
+    return Place(
+        "device", device.pk, path, Action.objects.filter(pk__in=there), Evidence.objects.filter(device=device)
+    )
+
+
+def page(place: Place, viewer: Viewer, token: str = "") -> Shown:
+    """`timeline`, and where it goes on. Raises BadToken, also for a token of another list or thing."""
+    position = _position(token, place)
+    found = [*_actions(place, viewer, position), *_evidence(place, viewer, position)]
     found.sort(key=lambda entry: (-entry["moment"].timestamp(), entry["branch"], -entry["id"]))
     shown, more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
-    path = reverse("investigations:device", args=[device.pk])
     return {
         "timeline": shown,
-        "later_url": path if position else "",
-        "earlier_url": f"{path}?page={_token(shown[-1], device)}" if more else "",
+        "later_url": place.path if position else "",
+        "earlier_url": f"{place.path}?page={_token(shown[-1], place)}" if more else "",
     }
 
 
-def _position(token: str, device: Device) -> Mapping[str, Any] | None:
+def _position(token: str, place: Place) -> Mapping[str, Any] | None:
     if not token:
         return None
     position = unseal(token)
-    if position.get("list") != LIST or position.get("device") != device.pk:
+    if (position.get("list"), position.get("of")) != (f"{place.name}-timeline", place.ref):
         raise BadToken
     return position
 
 
-def _token(entry: Shown, device: Device) -> str:
+def _token(entry: Shown, place: Place) -> str:
     return seal(
         {
-            "list": LIST,
-            "device": device.pk,
+            "list": f"{place.name}-timeline",
+            "of": place.ref,
             "at": entry["at_text"],
             "branch": entry["branch"],
             "id": entry["id"],
@@ -73,9 +93,8 @@ def _from(rows: QuerySet[Any], branch: int, position: Mapping[str, Any] | None) 
     return rows.order_by("-created_at", "-id")
 
 
-def _actions(device: Device, viewer: Viewer, position: Mapping[str, Any] | None) -> list[Shown]:
-    there = ActionTarget.objects.filter(device=device).values("action")
-    rows = _from(within(Action.objects.filter(pk__in=there), viewer.scope), ACTIONS, position)
+def _actions(place: Place, viewer: Viewer, position: Mapping[str, Any] | None) -> list[Shown]:
+    rows = _from(within(place.actions, viewer.scope), ACTIONS, position)
     raws = read(compiled(columns(rows, progress=True)[: PAGE_SIZE + 1]))
     shown = rows_of(raws, viewer, page_url, history=True)
     return [_action(raw, row, viewer) for raw, row in zip(raws, shown, strict=True)]
@@ -102,8 +121,8 @@ def _action(raw: Any, row: Mapping[str, Any], viewer: Viewer) -> Shown:
     }
 
 
-def _evidence(device: Device, viewer: Viewer, position: Mapping[str, Any] | None) -> list[Shown]:
-    rows = _from(within(Evidence.objects.filter(device=device), viewer.scope), EVIDENCE, position)
+def _evidence(place: Place, viewer: Viewer, position: Mapping[str, Any] | None) -> list[Shown]:
+    rows = _from(within(place.evidence, viewer.scope), EVIDENCE, position)
     found = rows.annotate(at_text=as_text("created_at"), branch=Value(EVIDENCE), at=F("created_at"))
     return [_found(item, viewer) for item in found[: PAGE_SIZE + 1]]
 
@@ -122,11 +141,14 @@ def _found(item: Any, viewer: Viewer) -> Shown:
         "url": reverse("investigations:detail", args=[item.investigation_id]),
         "text": f"{EVIDENCE_KINDS[kind]} found",
         "name": defanged(item.name) if kind == EvidenceType.URL else item.name,
-        "file_url": file_url(item.sha256),
+        "thing_url": thing_url(item),
         "verdict": VERDICTS[Verdict(item.verdict)],
         "detail": words.REMEDIATIONS[RemediationStatus(item.remediation)][1],
     }
 
 
-def file_url(sha256: str) -> str:
-    return reverse("investigations:file", args=[sha256]) if sha256 else ""
+def thing_url(item: Evidence) -> str:
+    """The page of what it is about, where there is one."""
+    if item.sha256:
+        return reverse("investigations:file", args=[item.sha256])
+    return reverse("investigations:message", args=[item.message_key]) if item.message_key else ""
