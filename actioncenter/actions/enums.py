@@ -169,6 +169,8 @@ class JobKind(IntEnum):
     SEARCH = 5
     MESSAGE = 6
     """One message, to be looked at."""
+    LOOK = 7
+    """At a device, before somebody confirms what they do by hand."""
 
 
 class JobState(IntEnum):

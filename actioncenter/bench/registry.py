@@ -15,6 +15,7 @@ from actioncenter.bench.mail import run as mail
 from actioncenter.bench.pages import run as pages
 from actioncenter.bench.policy import run as policy
 from actioncenter.bench.report import Report
+from actioncenter.bench.ssh import run as ssh
 
 BENCHMARKS: Final[Mapping[str, Callable[[Asked], Report]]] = {
     "audit": audit,
@@ -26,6 +27,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[Asked], Report]]] = {
     "mail": mail,
     "pages": pages,
     "policy": policy,
+    "ssh": ssh,
     "urls": clicks,
 }
 

@@ -66,6 +66,11 @@ TARGETS: Mapping[tuple[str, int], Mapping[str, Target]] = {
         "undo_exact": Target(1, at_least=True),
         "memory_mib": Target(64),
     },
+    ("ssh", 50): {
+        "all_vs_one": Target(20),
+        "in_force": Target(1, at_least=True),
+        "memory_mib": Target(100),
+    },
     ("urls", 1_000_000): {
         "view_vs_bare": Target(3),
         "lookups_per_s": Target(2000, at_least=True),

@@ -34,9 +34,13 @@ cd /
 
 hostname "$name"
 echo "$name" > /etc/hostname
+echo "127.0.1.1 $name" >> /etc/hosts
 mkdir -p /run/sshd /run/lock /root/.ssh /etc/ssh/sshd_config.d /srv/share
 chmod 700 /root/.ssh
 cat <&3 > /root/.ssh/authorized_keys
+# Where the product itself is installed on this machine, nothing of it is part of a test host.
+userdel actioncenter 2>/dev/null || true
+rm -rf /usr/local/lib/actioncenter /var/lib/actioncenter
 rm -f /etc/ssh/ssh_host_* /etc/ssh/sshd_config.d/* /etc/sudoers.d/actioncenter*
 ssh-keygen -q -t ed25519 -N '' -C "$name" -f /etc/ssh/ssh_host_ed25519_key
 for person in ana bo; do

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from actioncenter.accounts.answers import Outcome, Unchanged, once
 from actioncenter.accounts.request import Request, actor_of
-from actioncenter.actions import by_hand, reasons
+from actioncenter.actions import by_hand, looking, reasons
 from actioncenter.actions.by_hand import Intent
 from actioncenter.actions.catalogue import BY_CODE, CATALOGUE, ParameterError
 from actioncenter.actions.enums import ActionType, Decision
@@ -28,6 +28,7 @@ from investigations import words
 from investigations.enums import ACTIVE_STATES
 from investigations.models import Device, Evidence, Investigation
 from investigations.queries import Routes, routes_for
+from investigations.views import foreseen
 from investigations.views.device import head_of, visible_device
 
 Shown = dict[str, Any]
@@ -51,6 +52,8 @@ def act(request: Request, number: int, code: str) -> HttpResponse:
     if kind is None or kind not in OFFERED:
         raise Http404
     intent = _intent(kind, visible_device(viewer, number))
+    if request.method == "POST" and "look" in request.POST:
+        return _look(request, intent)
     if request.method == "POST":
         return _do(request, viewer, kind, intent)
     return _page(request, viewer, intent)
@@ -64,6 +67,20 @@ def _intent(kind: ActionType, device: Device) -> Intent:
     return Intent(
         kind, device, holds=next((row for row in holding if row.action.entry.inverse == kind), None)
     )
+
+
+def _look(request: Request, intent: Intent) -> HttpResponse:
+    """Somebody wants to know what would stop. What is typed in the other form is not part of it."""
+
+    def effect() -> Outcome:
+        return {"look": str(looking.ask(intent, by=actor_of(request)).public_id)}
+
+    try:
+        return once(request, effect, lambda outcome: redirect(f"{request.path}?look={outcome['look']}"))
+    except Refused as refusal:
+        return denied(request, refusal, back=request.path)
+    except Invalid as wrong:
+        return _page(request, viewer_of(request), intent, error=wrong.reason, status=422)
 
 
 def _do(request: Request, viewer: Viewer, kind: ActionType, intent: Intent) -> HttpResponse:
@@ -122,6 +139,9 @@ def _page(
     form: forms.Form | None = None,
     status: int = 200,
 ) -> HttpResponse:
+    look = foreseen.look_at(intent, request.GET.get("look", ""), viewer)
+    if htmx.fragment(request) and htmx.is_current(request, look["tag"]):
+        return htmx.not_modified(look["tag"])
     routes, there = routes_for([intent.device]), by_hand.open_on([intent.device])
     done = by_hand.holds_already(intent)
     reason = (
@@ -142,6 +162,8 @@ def _page(
         "undo_note": entry.undo_note,
         "investigations": _open_investigations(intent.device, viewer),
         "beside": _beside(intent, there),
+        "reach": foreseen.reach_of(intent, there),
+        "look": look,
         "why_not": reason,
         "comes": "" if reason else _comes(request, intent, routes),
         "form": form
@@ -149,7 +171,8 @@ def _page(
         "comment": request.POST.get("comment", "")[:COMMENT_LIMIT],
         "error": error,
     }
-    return htmx.live(render(request, "investigations/act.html", context, status=status))
+    template = "investigations/_look.html" if htmx.fragment(request) else "investigations/act.html"
+    return htmx.live(render(request, template, context, status=status), look["tag"])
 
 
 def _takes_back(intent: Intent, viewer: Viewer) -> Shown | None:

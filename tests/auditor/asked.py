@@ -119,6 +119,10 @@ def _by_hand(run: Run, estate: Estate) -> tuple[str, Form]:
     return f"/devices/{device.pk}/isolate", {"isolation": "full", "hours": "0", "comment": "It beacons."}
 
 
+def _looked_at_first(run: Run, estate: Estate) -> tuple[str, Form]:
+    return _by_hand(run, estate)[0], {"look": "yes"}
+
+
 def _taken_back_by_hand(run: Run, estate: Estate) -> tuple[str, Form]:
     return f"/devices/{lives.isolated(run).device_id}/release_device", {"comment": "It is clean."}
 
@@ -314,6 +318,7 @@ OTHERS: Final[Mapping[str, Asked]] = {
     "theme": asked("mira", at("/theme", {"theme": "dark"}), Kind.USER_CHANGED),
     "notices_by_mail": asked("mira", at("/notices/mail", {}), Kind.USER_CHANGED),
     "investigations:act": asked("mira", _by_hand, Kind.ACTION_PROPOSED),
+    "investigations:act look": asked("mira", _looked_at_first, Kind.JOB_REQUESTED),
     "investigations:act inverse": asked(
         "mira", _taken_back_by_hand, Kind.ACTION_PROPOSED, Kind.ACTION_UNDONE
     ),

@@ -8,8 +8,8 @@ from django.test import Client
 
 from actioncenter.accounts.answers import key_of_form
 from actioncenter.actions.catalogue import CATALOGUE
-from actioncenter.actions.enums import ActionType, Decision, Execution, TargetState
-from actioncenter.actions.models import Action
+from actioncenter.actions.enums import ActionType, Decision, Execution, JobKind, TargetState
+from actioncenter.actions.models import Action, ConnectorJob
 from actioncenter.actions.models.containing import peers_of
 from actioncenter.actions.models.following import follow_execution
 from actioncenter.settings.models import ConnectorInstance, DeviceGroup
@@ -65,6 +65,21 @@ def contained(client: Client, device: Device) -> Action:
     action.targets.update(state=TargetState.SUCCEEDED, in_force=True)
     Device.objects.filter(pk=device.pk).update(contained=True)
     return action
+
+
+@pytest.mark.django_db
+def test_before_it_is_confirmed_every_peer_is_counted_and_asked(
+    mira: Client, hosts: list[Device], printer: Device
+) -> None:
+    Device.objects.filter(pk=hosts[0].pk).update(critical=True)
+    reach = mira.get(f"/devices/{printer.pk}/contain").context["reach"]
+    assert reach == [("Carried out by", "3 managed hosts in 1 group, 1 of them critical")]
+
+    mira.post(f"/devices/{printer.pk}/contain", {"look": "yes"})
+
+    job = ConnectorJob.objects.get(kind=JobKind.LOOK)
+    assert [each["remote"] for each in job.request["targets"]] == ["host-0", "host-1", "host-2"]
+    assert {each["facts"]["name"] for each in job.request["targets"]} == {printer.name}
 
 
 @pytest.mark.django_db

@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=settings.LEASE_SECONDS)
 READ_AT_ONCE = 200
+SHOWN = 100
+"""Sentences of a look that are kept."""
 AGAIN = timedelta(seconds=30)
 """Between two tries of a read that some decision waits for."""
 
@@ -256,6 +258,14 @@ def _message(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[st
     return searching.read(job, connector)
 
 
+def _look(job: ConnectorJob, connector: base.Connector, by: Actor) -> dict[str, Any]:
+    request = outside.look_request(job.request, deadline=time.time() + LEASE.total_seconds())
+    plan = connector.preview(request)
+    told = {"changes": list(plan.changes)[:SHOWN], "warnings": list(plan.warnings)[:SHOWN]}
+    result: dict[str, Any] = outside.cleaned(told)
+    return result
+
+
 HANDLERS: Mapping[JobKind, Callable[[ConnectorJob, base.Connector, Actor], dict[str, Any]]] = {
     JobKind.PREVIEW: _preview,
     JobKind.CAPABILITIES: _capabilities,
@@ -263,4 +273,5 @@ HANDLERS: Mapping[JobKind, Callable[[ConnectorJob, base.Connector, Actor], dict[
     JobKind.VERIFY: _verify,
     JobKind.SEARCH: _search,
     JobKind.MESSAGE: _message,
+    JobKind.LOOK: _look,
 }

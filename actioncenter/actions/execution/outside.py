@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from actioncenter import vault
-from actioncenter.actions.catalogue import CATALOGUE
+from actioncenter.actions.catalogue import CATALOGUE, clean_parameters
 from actioncenter.actions.enums import ActionType, TargetKind, TargetState
 from actioncenter.actions.execution import blocking
 from actioncenter.actions.models import Action, ActionTarget, Attempt, TargetResult
@@ -66,6 +66,16 @@ def request_for(attempt: Attempt, targets: Sequence[ActionTarget], *, deadline: 
 def preview_request(action: Action, targets: Sequence[ActionTarget], *, deadline: float) -> Request:
     """A read, so its id needs to be nothing but unique."""
     return _request(str(uuid.uuid4()), action, targets, deadline=deadline)
+
+
+def look_request(told: Mapping[str, Any], *, deadline: float) -> Request:
+    """For what nobody has proposed yet."""
+    kind = ActionType(told["type"])
+    targets = [
+        Target(each["key"], TargetKind(each["kind"]), each["remote"], each["facts"])
+        for each in told["targets"]
+    ]
+    return Request(str(uuid.uuid4()), kind, targets, clean_parameters(kind, {}), deadline)
 
 
 def _request(ref: str, action: Action, targets: Sequence[ActionTarget], *, deadline: float) -> Request:

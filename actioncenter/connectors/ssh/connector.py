@@ -105,7 +105,7 @@ class SshHosts:
         return {each: capability(each, _reason(verbs, each)) for each in ActionType}
 
     def preview(self, request: Request) -> Plan:
-        seen, untold, _ = self._observed(request)
+        seen, untold, _ = self._observed(request, foresee=True)
         return plans.plan(request, seen, untold)
 
     def verify(self, request: Request) -> Observed:
@@ -152,12 +152,14 @@ class SshHosts:
     def search(self, criteria: Mapping[str, Any], cursor: Json | None) -> Page:
         raise Unsupported("Hosts can't be searched yet.")
 
-    def _observed(self, request: Request) -> tuple[dict[str, Json], dict[str, str], bool]:
+    def _observed(
+        self, request: Request, *, foresee: bool = False
+    ) -> tuple[dict[str, Json], dict[str, str], bool]:
         """States by key, why there is none, whether a result is there. Raises where no host can be asked."""
         _supported(request)
         hosts = by_host(request.targets)
         items = {remote: [item(request, each) for each in there] for remote, there in hosts.items()}
-        told = self._told("observe", request.id, items)
+        told = self._told("observe", request.id, items, {"foresee": True} if foresee else {})
         errors = [said for said in told.values() if isinstance(said, ConnectorError)]
         if len(errors) == len(told):
             raise errors[0]
@@ -173,13 +175,15 @@ class SshHosts:
         return _ordered(seen, request.targets), untold, begun
 
     def _told(
-        self, call: str, request: str, items: Mapping[str, Sequence[Json]]
+        self, call: str, request: str, items: Mapping[str, Sequence[Json]], more: Json | None = None
     ) -> dict[str, Json | ConnectorError]:
         """One question to each host that only reads. A lost answer is no more than a host out of reach."""
         with self.lines(request) as lines:
             told: dict[str, Json | ConnectorError] = dict(lines.open(list(items)))
             there = {
-                remote: self.body(call, request, items[remote]) for remote in items if remote not in told
+                remote: {**self.body(call, request, items[remote]), **(more or {})}
+                for remote in items
+                if remote not in told
             }
             for remote, said in lines.ask(there, QUICK).items():
                 lost = isinstance(said, ConnectorError) and not isinstance(said, Permanent)

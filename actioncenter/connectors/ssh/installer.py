@@ -19,6 +19,9 @@ TRUST = "/etc/ssh/actioncenter_ca.pub"
 SSHD = "/etc/ssh/sshd_config.d/50-actioncenter.conf"
 RIGHT = "/etc/sudoers.d/actioncenter"
 PIDS = ("/run/sshd.pid", "/var/run/sshd.pid")
+RELABEL = "/usr/sbin/restorecon"
+SELINUX = "/sys/fs/selinux/enforce"
+PYTHON = (3, 9)
 _SSHD = """# Action center: certificates of its authority sign in to this account, for one command, and nothing else does.
 Match User {user}
     TrustedUserCAKeys {trust}
@@ -38,22 +41,9 @@ Defaults!{helper} env_keep += "SSH_CONNECTION", !requiretty
 def main(wish: "dict[str, Any]") -> None:
     user = wish["user"]
     _need("/usr/bin/python3", "/usr/bin/sudo", "/usr/sbin/sshd")
-    try:
-        pwd.getpwnam(user)
-    except KeyError:
-        _run(
-            "useradd",
-            "--system",
-            "--no-create-home",
-            "--home-dir",
-            "/",
-            "--shell",
-            "/bin/sh",
-            "-p",
-            "*",
-            user,
-        )
-        _say("account", user)
+    if sys.version_info < PYTHON:
+        sys.exit("The helper needs Python 3.9 or later as /usr/bin/python3.")
+    _account(user)
     os.makedirs(FOLDER, mode=0o755, exist_ok=True)
     _put(HELPER, bytes.fromhex(wish["helper"]), 0o755)
     _put(TRUST, (wish["authority"] + "\n").encode(), 0o644)
@@ -66,7 +56,25 @@ def main(wish: "dict[str, Any]") -> None:
             os.unlink(SSHD)
             raise
         _reload()
+    _require_in_force(user)
+    _relabel(FOLDER, TRUST, RIGHT, SSHD)
     _say("enrolled", user)
+
+
+def _account(user: str) -> None:
+    try:
+        found = pwd.getpwnam(user)
+    except KeyError:
+        words = ("--system", "--no-create-home", "--home-dir", "/", "--shell", "/bin/sh", "-p", "*")
+        _run("useradd", *words, user)
+        _say("account", user)
+        return
+    # As on a machine that runs this product itself. Somebody else's account isn't changed.
+    if found.pw_uid == 0 or found.pw_shell.endswith(("/nologin", "/false")):
+        sys.exit(
+            f"There is an account {user} already that is root or has the shell {found.pw_shell}, so nobody can sign in as it"
+            " to run the helper. Set another account in the connector's settings, and enrol again."
+        )
 
 
 def _need(*programs: str) -> None:
@@ -97,6 +105,26 @@ def _put(path: str, content: bytes, mode: int, check: "list[str] | None" = None)
     return True
 
 
+def _require_in_force(user: str) -> None:
+    """What was written is read: an sshd before OpenSSH 8.2, or one without the line, leaves the folder out."""
+    told = _run("/usr/sbin/sshd", "-T", "-C", f"user={user},host=localhost,addr=127.0.0.1")
+    lines = told.lower().splitlines()
+    if "trustedusercakeys " + TRUST not in lines:
+        sys.exit(
+            f"sshd doesn't read {SSHD}: put `Include /etc/ssh/sshd_config.d/*.conf` at the head of /etc/ssh/sshd_config"
+            " (OpenSSH 8.2 or later), then enrol again."
+        )
+    for line in lines:
+        if line.startswith(("allowusers ", "allowgroups ", "denyusers ", "denygroups ")):
+            _say("look whether sshd lets it in", line)
+
+
+def _relabel(*paths: str) -> None:
+    """With SELinux, what lies there gets the label that the host's own policy has for it."""
+    if os.path.exists(SELINUX) and os.path.exists(RELABEL):
+        _run(RELABEL, "-RF", *paths)
+
+
 def _reload() -> None:
     """Sessions that are open go on."""
     if os.path.isdir("/run/systemd/system") and shutil.which("systemctl"):
@@ -113,10 +141,11 @@ def _reload() -> None:
     _say("reload sshd yourself", SSHD)
 
 
-def _run(*command: str) -> None:
+def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{command[0]}: {(done.stderr or done.stdout).strip()[:500]}")
+    return done.stdout
 
 
 def _say(what: str, of: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.connectors.base import Json, Plan, Request
+from actioncenter.connectors.ssh import stopping
 from actioncenter.connectors.ssh.verbs import VERBS
 
 
@@ -22,6 +23,9 @@ def plan(request: Request, states: Mapping[str, Json], untold: Mapping[str, str]
         if verb.holds(request, target, state):
             warnings.append(f"{_name(target.facts)} is already as wanted.")
         changes.append(verb.says(request, target, state))
+        stops = stopping.read(state.get("stops"))
+        changes += stops.sentences(_name(target.facts))
+        affected += stops.affected()
         if state.get("running"):
             affected.append({"kind": "process", "count": state["running"], "path": state.get("path", "")})
         if state.get("note"):

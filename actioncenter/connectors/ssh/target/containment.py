@@ -18,7 +18,7 @@ _SETS = {4: "addresses4", 6: "addresses6"}
 
 def observe(item: Json, call: Json) -> Json:
     """`open` are the addresses of it that get through to this host."""
-    wanted, live = _addresses(item), _live()
+    wanted, live = addresses(item), _live()
     left = [each for each in wanted if each not in live]
     return {
         "containment": "none" if not wanted or left == wanted else "part" if left else "in force",
@@ -27,7 +27,7 @@ def observe(item: Json, call: Json) -> Json:
 
 
 def contain(item: Json, call: Json) -> Json:
-    wanted = _addresses(item)
+    wanted = addresses(item)
     _may(wanted, call)
     state = observe(item, call)
     held = read(CONTAINED) or {}
@@ -50,7 +50,7 @@ def release(item: Json, call: Json) -> Json:
     held = read(CONTAINED) or {}
     first = item["before"].get("id")
     ends = (
-        [first] if first else [each for each in held if set(held[each]["addresses"]) & set(_addresses(item))]
+        [first] if first else [each for each in held if set(held[each]["addresses"]) & set(addresses(item))]
     )
     ends = [each for each in ends if each in held]
     if not ends:
@@ -74,7 +74,7 @@ def why_not() -> str:
     return ""
 
 
-def _addresses(item: Json) -> list[str]:
+def addresses(item: Json) -> list[str]:
     """As the kernel writes them. Raises Refusal where none is known: then nothing would be contained."""
     given = item["facts"].get("addresses") or item["before"].get("addresses") or []
     try:

@@ -42,7 +42,7 @@ def isolate(item: Json, call: Json) -> Json:
     if found:
         return found
     trusted = rules.networks(call["controllers"])
-    address, port = _caller()
+    address, port = caller()
     if not any(address in each for each in trusted):
         raise Refusal("lockout", "The controller's own address isn't among those that stay allowed.")
     allowed = rules.networks(call["allowed"]) if mode == "selective" else []
@@ -122,7 +122,7 @@ def boot() -> None:
     journal.acted(known["id"], "", "isolated again after a reboot")
 
 
-def _caller() -> tuple[Any, int]:
+def caller() -> tuple[Any, int]:
     """Who is connected, as this host sees it, and the port of its sshd."""
     try:
         client, _, _, port = os.environ["SSH_CONNECTION"].split()

@@ -13,6 +13,7 @@ from actioncenter.connectors.ssh.target import (
     booting,
     containment,
     drivers,
+    foreseeing,
     isolation,
     jobs,
     journal,
@@ -145,7 +146,10 @@ def _observe(call: Json) -> list[Json]:
 
 def _looked(item: Json, call: Json) -> Json:
     try:
-        return {"key": item["key"], "state": VERBS[item["verb"]][0](item, call)}
+        state = VERBS[item["verb"]][0](item, call)
+        # Only where somebody is to decide: it changes from one moment to the next.
+        stops = {"stops": foreseeing.stops(item, call)} if call.get("foresee") else {}
+        return {"key": item["key"], "state": {**state, **stops}}
     except Refusal as refusal:
         return {"key": item["key"], "error": f"{refusal.code}: {refusal}"}
     except OSError as error:

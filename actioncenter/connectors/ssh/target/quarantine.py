@@ -4,14 +4,10 @@ starts it anew would win otherwise."""
 from __future__ import annotations
 
 import contextlib
-import glob
-import hashlib
 import os
 
-from actioncenter.connectors.ssh.target import journal, paths, processes, vault
+from actioncenter.connectors.ssh.target import journal, packages, paths, processes, vault
 from actioncenter.connectors.ssh.target.places import Json, Refusal, sync
-
-_PACKAGES = "/var/lib/dpkg/info/*.md5sums"
 
 
 def observe(item: Json, call: Json) -> Json:
@@ -95,31 +91,8 @@ def _may(item: Json, handle: int, path: str) -> None:
         raise Refusal("hash_mismatch", "What lies there now is another file.")
     if set(processes.running(found, os.fstat(handle).st_size)) & processes.ours():
         raise Refusal("protected", "The connection to this host hangs on it.")
-    if _of_a_package(handle, path):
+    if packages.has_unchanged(handle, path):
         raise Refusal("package_file", "It is an unchanged file of an installed package.")
-
-
-def _of_a_package(handle: int, path: str) -> bool:
-    """Whether a package of the system put exactly this there. Debian's list; elsewhere nothing is known."""
-    short = path.lstrip("/")
-    short = short[len("usr/") :] if short.startswith("usr/") else short
-    # Packages may name it by either path where /bin is a link to /usr/bin.
-    wanted = [b"  " + os.fsencode(name) + b"\n" for name in (short, "usr/" + short)]
-    lists = []
-    for each in glob.glob(_PACKAGES):
-        with open(each, "rb") as file:
-            text = file.read()
-        places = [text.find(name) for name in wanted]
-        lists += [text[at - 32 : at].decode("ascii", "replace") for at in places if at >= 32]
-    if not lists:
-        return False
-    md5 = hashlib.md5(usedforsecurity=False)
-    os.lseek(handle, 0, os.SEEK_SET)
-    while True:
-        block = os.read(handle, 1 << 20)
-        if not block:
-            return md5.hexdigest() in lists
-        md5.update(block)
 
 
 def _remove(entry: Json) -> None:

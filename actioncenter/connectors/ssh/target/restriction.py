@@ -16,7 +16,7 @@ PLACES = ("/tmp", "/var/tmp", "/dev/shm", "/home")  # noqa: S108
 
 def observe(item: Json, call: Json) -> Json:
     """`open` are the places from which something may be started."""
-    found = {place: mounts.top(place) for place in _places()}
+    found = {place: mounts.top(place) for place in places()}
     left = sorted(place for place, mount in found.items() if mount is None or not mount.noexec)
     return {"restriction": "none" if left else MODE, "open": left}
 
@@ -83,7 +83,7 @@ def _plan() -> list[Json]:
     """How each place is closed, and what is mounted there now, by which the change is known again."""
     todo = []
     # What lies below another goes first: its copy in what covers that has the flag then, and so has itself.
-    for place in reversed(_places()):
+    for place in reversed(places()):
         mount = mounts.top(place)
         if mount is None:
             todo.append({"place": place, "how": "cover", "number": 0})
@@ -92,7 +92,7 @@ def _plan() -> list[Json]:
     return todo
 
 
-def _places() -> list[str]:
+def places() -> list[str]:
     """Where people may write on every system, and each mount that isn't root's alone."""
     found = {place for place in PLACES if os.path.isdir(place) and not os.path.islink(place)}
     for mount in mounts.all_of():

@@ -20,7 +20,7 @@ from actioncenter.bench.serving import OWN_SERVERS
 from actioncenter.estate.services import ServiceFailed, ServiceMissing
 
 # Known here by name only: their modules need the settings of the run.
-NAMES = ("audit", "chaos", "decide", "dispatch", "export", "live", "mail", "pages", "policy", "urls")
+NAMES = ("audit", "chaos", "decide", "dispatch", "export", "live", "mail", "pages", "policy", "ssh", "urls")
 
 
 class Command(BaseCommand):
