@@ -9,7 +9,7 @@ PIECES: Final[Mapping[str, Sequence[str]]] = {
     INDEX: ["guide:index", "guide:document"],
     "analyst#the-first-page": ["home"],
     "analyst#pending-what-waits-for-you": ["actions:pending", "actions:columns"],
-    "analyst#reading-an-action": ["actions:detail", "actions:targets"],
+    "analyst#reading-an-action": ["actions:detail", "actions:targets", "actions:look_again"],
     "analyst#approve-reject": ["actions:bulk"],
     "analyst#not-recorded-what-a-409-means": ["actions:decide"],
     "analyst#your-password-again": ["confirm_identity"],
@@ -17,6 +17,10 @@ PIECES: Final[Mapping[str, Sequence[str]]] = {
     "analyst#investigations": ["investigations:list", "investigations:detail"],
     "analyst#by-hand-the-page-of-a-device": ["investigations:devices", "investigations:device", "investigations:act"],
     "analyst#by-hand-the-page-of-a-file": ["investigations:file", "investigations:act_on_file"],
+    "analyst#by-hand-the-pages-of-a-mailbox-and-a-message": [
+        "investigations:mailbox", "investigations:message", "investigations:act_on_mailbox",
+        "investigations:act_on_message",
+    ],
     "analyst#by-hand-the-explorer-of-mail": [
         "actions:explorer", "actions:mail_search", "actions:mail_message", "actions:act_on_mail",
     ],
