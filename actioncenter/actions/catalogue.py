@@ -33,6 +33,10 @@ class Parameter:
     kind: type[str] | type[int] = str
     limit: int = 512
     required: bool = False
+    admin: tuple[str, ...] = ()
+    """Values that only an admin may choose."""
+    unsaid: bool = False
+    """Not stored while it is the default, so that what was asked for before there was such a parameter stays the same."""
 
     def clean(self, name: str, value: Any) -> Any:
         if self.choices:
@@ -124,7 +128,9 @@ CATALOGUE: Mapping[ActionType, Entry] = {
                                    short="Release containment", is_inverse=True),
     T.QUARANTINE_FILE: _entity(
         "quarantine_file", "Stop and quarantine", K.FILE, "quarantine", "file", short="Quarantine file",
-        inverse=T.RELEASE_FILE, lasting=True, undo_days=30, undo_note="The file returns, processes do not."),
+        inverse=T.RELEASE_FILE, lasting=True, undo_days=30, undo_note="The file returns, processes do not.",
+        parameters={"package_files": Parameter(default="leave", choices=("leave", "take"), admin=("take",),
+                                               unsaid=True)}),
     T.RELEASE_FILE: _entity("release_file", "Release from quarantine", K.FILE, "release", "file",
                             short="Release file", is_inverse=True),
     T.KILL_PROCESS: _entity("kill", "Kill process", K.PROCESS, "kill", "proc"),
@@ -199,6 +205,10 @@ def clean_parameters(kind: ActionType, raw: Mapping[str, Any]) -> dict[str, Any]
     for name, parameter in known.items():
         if name in raw:
             cleaned[name] = parameter.clean(name, raw[name])
+            if parameter.unsaid and cleaned[name] == parameter.default:
+                del cleaned[name]
+        elif parameter.unsaid:
+            continue
         elif parameter.required:
             raise ParameterError(name, "is required")
         else:
@@ -206,6 +216,12 @@ def clean_parameters(kind: ActionType, raw: Mapping[str, Any]) -> dict[str, Any]
     if cleaned.get("scan") == "custom" and not cleaned["path"].strip():
         raise ParameterError("path", "is required for a custom scan")
     return cleaned
+
+
+def for_admins(kind: ActionType, parameters: Mapping[str, Any]) -> bool:
+    """Whether one of its values is an admin's to choose."""
+    known = CATALOGUE[kind].parameters
+    return any(name in known and value in known[name].admin for name, value in parameters.items())
 
 
 def risk_of(kind: ActionType, *, critical: bool, devices: int) -> Risk:

@@ -4,12 +4,13 @@ Rights are domain §8.2; they are read afresh in the deciding transaction, so th
 right holds from the next decision on.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from actioncenter.accounts.models import User
-from actioncenter.actions.catalogue import CATALOGUE
+from actioncenter.actions.catalogue import CATALOGUE, for_admins
 from actioncenter.actions.enums import ActionType, Area
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.access import Scope, roles_and_scope, scope_for
@@ -98,6 +99,11 @@ class Rights:
         if self.roles & allowed:
             return None
         return Refused("role", f"This needs the role {words}.")
+
+    def require_values(self, kind: ActionType, parameters: Mapping[str, Any]) -> None:
+        """Raises Refused where one of them is an admin's to choose, and this person is none."""
+        if for_admins(kind, parameters) and Role.ADMIN not in self.roles:
+            raise Refused("role", "Only an admin may have files of installed packages taken.")
 
     def require(self, verb: Verb, subject: Subject) -> None:
         """Raises NotVisible or Refused."""

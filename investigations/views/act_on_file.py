@@ -1,6 +1,7 @@
 """Quarantine or release of one file by hand, on the devices that were picked or on all; each has its own outcome."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ from actioncenter.actions import by_hand, instances, reasons
 from actioncenter.actions.by_hand import Intent
 from actioncenter.actions.catalogue import BY_CODE, CATALOGUE
 from actioncenter.actions.enums import ActionType
+from actioncenter.actions.forms import parameter_form
 from actioncenter.actions.models import Conflict, Invalid
 from actioncenter.actions.models.deciding import BULK_LIMIT
 from actioncenter.actions.permissions import NotVisible, Refused, Verb
@@ -24,6 +26,7 @@ from actioncenter.actions.queries import Viewer, viewer_of
 from actioncenter.actions.views.detail import page_url
 from actioncenter.actions.views.refusing import denied
 from actioncenter.audit.actor import Actor
+from actioncenter.settings.enums import Role
 from actioncenter.web import htmx
 from actioncenter.web.load import LARGEST
 from actioncenter.web.refusing import because
@@ -80,7 +83,7 @@ def _do(
     if not devices or not comment.is_valid():
         error = "Pick at least one device." if not devices else str(comment.errors["comment"][0])
         return _page(request, viewer, kind, sha256, devices, total, error=error, status=422)
-    by, said = actor_of(request), comment.cleaned_data["comment"]
+    by, said, values = actor_of(request), comment.cleaned_data["comment"], _values(request, viewer, kind)
 
     def begin() -> Outcome:
         _require_proved(instances.intents(kind, sha256, devices, viewer.scope), by)
@@ -88,7 +91,9 @@ def _do(
 
     def go_on(outcome: Outcome) -> Outcome:
         now, left = outcome["left"][:AT_ONCE], outcome["left"][AT_ONCE:]
-        rows = _some(kind, sha256, now, viewer, by=by, comment=said, approval=UUID(outcome["approval"]))
+        rows = _some(
+            kind, sha256, now, viewer, values, by=by, comment=said, approval=UUID(outcome["approval"])
+        )
         return {**outcome, "rows": [*outcome["rows"], *rows], "left": left}
 
     def answer(outcome: Outcome) -> HttpResponse:
@@ -128,16 +133,29 @@ def _verdict_of(intent: Intent) -> int:
 
 
 def _some(
-    kind: ActionType, sha256: str, numbers: Sequence[int], viewer: Viewer, *, by: Actor, comment: str, approval: UUID
+    kind: ActionType, sha256: str, numbers: Sequence[int], viewer: Viewer, values: Mapping[str, Any], *,
+    by: Actor, comment: str, approval: UUID,
 ) -> list[Shown]:  # fmt: skip
     """One result for each, in their order; what is out of sight meanwhile has none."""
     seen = instances.seen_on(sha256, viewer.scope).filter(pk__in=numbers).select_related("group")
     by_number = {device.pk: device for device in seen}
     devices = [by_number[number] for number in numbers if number in by_number]
     return [
-        _one(intent, by=by, comment=comment, approval=approval)
+        _one(replace(intent, parameters=values), by=by, comment=comment, approval=approval)
         for intent in instances.intents(kind, sha256, devices, viewer.scope)
     ]
+
+
+def _values(request: Request, viewer: Viewer, kind: ActionType) -> dict[str, Any]:
+    """What an admin may choose here, and nobody else is asked."""
+    if not _chooses(viewer, kind):
+        return {}
+    form = parameter_form(CATALOGUE[kind], {}, request.POST)
+    return form.cleaned_data if form.is_valid() else {}
+
+
+def _chooses(viewer: Viewer, kind: ActionType) -> bool:
+    return Role.ADMIN in viewer.rights.roles and bool(CATALOGUE[kind].parameters)
 
 
 def _one(intent: Intent, *, by: Actor, comment: str, approval: UUID) -> Shown:
@@ -220,6 +238,7 @@ def _page(
         "why": sorted({reason for reason in reasons_why if reason})[:NAMED],
         "why_not": str(refusal) if refusal else "" if devices else "Pick at least one device.",
         "comes": _comes(possible, actor_of(request)) if not refusal else [],
+        "form": parameter_form(CATALOGUE[kind], {}) if _chooses(viewer, kind) else [],
         "picked": [device.pk for device in devices],
         "comment": request.POST.get("comment", "")[:4000],
         "error": error,

@@ -114,15 +114,6 @@ def _edit(run: Run, estate: Estate) -> tuple[str, Form]:
     return f"{ACTIONS}/{action.pk}/edit", {"isolation": "selective", "hours": "0", "revision": "1"}
 
 
-def _by_hand(run: Run, estate: Estate) -> tuple[str, Form]:
-    device = factories.device(in_group=factories.group())
-    return f"/devices/{device.pk}/isolate", {"isolation": "full", "hours": "0", "comment": "It beacons."}
-
-
-def _looked_at_first(run: Run, estate: Estate) -> tuple[str, Form]:
-    return _by_hand(run, estate)[0], {"look": "yes"}
-
-
 def _taken_back_by_hand(run: Run, estate: Estate) -> tuple[str, Form]:
     return f"/devices/{lives.isolated(run).device_id}/release_device", {"comment": "It is clean."}
 
@@ -317,8 +308,8 @@ OTHERS: Final[Mapping[str, Asked]] = {
     "sign_out": asked("mira", at("/sign-out"), Kind.SESSION_SIGNED_OUT),
     "theme": asked("mira", at("/theme", {"theme": "dark"}), Kind.USER_CHANGED),
     "notices_by_mail": asked("mira", at("/notices/mail", {}), Kind.USER_CHANGED),
-    "investigations:act": asked("mira", _by_hand, Kind.ACTION_PROPOSED),
-    "investigations:act look": asked("mira", _looked_at_first, Kind.JOB_REQUESTED),
+    "investigations:act": asked("mira", lives.by_hand, Kind.ACTION_PROPOSED),
+    "investigations:act look": asked("mira", lives.looked_at_first, Kind.JOB_REQUESTED),
     "investigations:act inverse": asked(
         "mira", _taken_back_by_hand, Kind.ACTION_PROPOSED, Kind.ACTION_UNDONE
     ),

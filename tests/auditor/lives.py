@@ -34,6 +34,16 @@ def by(name: str) -> Actor:
     return factories.actor(factories.person(name))
 
 
+def by_hand(run: Run, estate: Estate) -> tuple[str, dict[str, str]]:
+    """An address and what is sent there."""
+    device = factories.device(in_group=factories.group())
+    return f"/devices/{device.pk}/isolate", {"isolation": "full", "hours": "0", "comment": "It beacons."}
+
+
+def looked_at_first(run: Run, estate: Estate) -> tuple[str, dict[str, str]]:
+    return by_hand(run, estate)[0], {"look": "yes"}
+
+
 def approved(run: Run, estate: Estate) -> Action:
     return factories.waiting_action().approve(by=by("mira"), comment="Not ours.")
 

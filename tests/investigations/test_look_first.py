@@ -60,6 +60,7 @@ def test_while_one_looks_it_is_not_asked_twice(mira: Client, run: Run, laptop: D
 
 def test_it_is_polled_until_it_is_there(mira: Client, run: Run, laptop: Device) -> None:
     address = looked(mira, laptop)
+    assert f'hx-get="?{address.partition("?")[2]}"' in mira.get(address).content.decode()
     headers = {"HX-Request": "true", "HX-Target": "look"}
     answer = mira.get(address, headers=headers)
     tag = answer["HX-PTag"]

@@ -28,7 +28,9 @@ def edit(action: "Action", parameters: dict[str, Any], *, by: Actor, revision: i
         if not rows:
             raise NotVisible
         row = rows[0]
-        fresh_rights(by).require(Verb.EDIT, row)
+        rights = fresh_rights(by)
+        rights.require(Verb.EDIT, row)
+        rights.require_values(ActionType(row.type), cleaned)
         late = too_late(row, revision)
         if late:
             raise late

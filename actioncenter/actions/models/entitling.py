@@ -44,6 +44,7 @@ def entitled(proposal: Proposal, *, by: Actor) -> tuple[Proposal, dict[str, Any]
     _check_comment(proposal.comment)
     rights, subject = fresh_rights(by), _Subject(proposal.type, proposal.area, proposal.group_id)
     rights.require(Verb.PROPOSE, subject)
+    rights.require_values(proposal.type, proposal.parameters)
     if proposal.decision == Decision.PENDING or not _may_alone(rights, subject, by):
         return _waiting(proposal, "proposed_by", by), _rule(proposal, two_step=True)
     rule = _rule(proposal, two_step=False)

@@ -10,11 +10,14 @@ from typing import Any, Final, TypeVar
 
 import asyncssh
 
-from actioncenter.connectors.base import Permanent, Transient
+from actioncenter.actions.enums import TargetKind
+from actioncenter.connectors.base import Permanent, Support, Transient
 from actioncenter.connectors.ssh import network, packing
 from actioncenter.connectors.ssh.authority import Authority
+from actioncenter.connectors.ssh.connector import SshHosts
 from actioncenter.connectors.ssh.lines import CONNECT_SECONDS, LOGIN_SECONDS, Pinned
 from actioncenter.connectors.ssh.pins import ALGORITHMS, Pin
+from actioncenter.connectors.ssh.schema import Options
 
 Answer = TypeVar("Answer")
 
@@ -58,8 +61,7 @@ def shown_key(host: str, port: int, namespace: str = "") -> Pin:
 
 def enrol(pin: Pin, way: Way, user: str, authority: Authority) -> list[tuple[str, str]]:
     """Install what belongs there, over a connection to the pinned key; returns what was done, step by step."""
-    wish = {"user": user, "helper": packing.helper().hex(), "authority": authority.public()}
-    script = _INSTALLER.read_text(encoding="utf-8")
+    wish, script = _wish(user, authority), _INSTALLER.read_text(encoding="utf-8")
     told = f"{len(script)}\n{script}{json.dumps(wish)}"
 
     async def install() -> list[tuple[str, str]]:
@@ -82,6 +84,26 @@ def enrol(pin: Pin, way: Way, user: str, authority: Authority) -> list[tuple[str
         return [(str(what), str(of)) for what, of in map(json.loads, str(done.stdout).splitlines())]
 
     return _run(way.namespace, install)
+
+
+def script(user: str, authority: Authority) -> str:
+    """The same as one file that root runs on a host by any means; it holds no secret."""
+    told = json.dumps(json.dumps(_wish(user, authority)))
+    text = _INSTALLER.read_text(encoding="utf-8").replace(
+        "json.loads(sys.stdin.read())", f"json.loads({told})"
+    )
+    return f"#!/usr/bin/python3 -I\n{text}"
+
+
+def _wish(user: str, authority: Authority) -> dict[str, str]:
+    return {"user": user, "helper": packing.helper().hex(), "authority": authority.public()}
+
+
+def answers(pin: Pin, options: Options, authority: Authority) -> list[tuple[str, str]]:
+    """Somebody else has installed it: signed in to as for any action. Raises ConnectorError where that fails."""
+    found = SshHosts(options, authority).capabilities(TargetKind.DEVICE, str(pin))
+    able = sum(each.support is Support.SUPPORTED for each in found.values())
+    return [("answers", f"{able} kinds of actions")]
 
 
 def _run(namespace: str, work: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:

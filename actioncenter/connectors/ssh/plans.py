@@ -26,6 +26,7 @@ def plan(request: Request, states: Mapping[str, Json], untold: Mapping[str, str]
         stops = stopping.read(state.get("stops"))
         changes += stops.sentences(_name(target.facts))
         affected += stops.affected()
+        warnings += stops.warnings(_name(target.facts))
         if state.get("running"):
             affected.append({"kind": "process", "count": state["running"], "path": state.get("path", "")})
         if state.get("note"):

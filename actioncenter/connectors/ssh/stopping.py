@@ -19,6 +19,7 @@ class Stops:
     listens: Sequence[str]
     programs: int | None
     running: Sequence[str]
+    package: bool = False
 
     def sentences(self, name: str) -> Iterator[str]:
         if self.connections == 0:
@@ -29,6 +30,14 @@ class Stops:
             yield f"{name}: nobody reaches any more what listens there on {_few(self.listens, 'port')}"
         if self.programs:
             yield f"{name}: {_some(self.programs, 'program')} of now could not be started again: {_few(self.running)}"
+
+    def warnings(self, name: str) -> list[str]:
+        """What it would be refused for."""
+        if not self.package:
+            return []
+        return [
+            f"{name} is an unchanged file of an installed package. It is left alone, unless an admin has package files taken."
+        ]
 
     def affected(self) -> list[Json]:
         found = (("connection", self.connections), ("program", self.programs))
@@ -43,6 +52,7 @@ def read(told: Any) -> Stops:
         _texts(told.get("listens")),
         _number(told.get("programs")),
         _texts(told.get("from")),
+        told.get("package") is True,
     )
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import shutil
+import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +12,7 @@ from actioncenter.connectors.ssh.connector import SshHosts
 from actioncenter.connectors.ssh.target.packages import RPM
 from actioncenter.estate.lab import LabHost
 from tests.conftest import skip_for
-from tests.connectors.ssh.asking import done, quarantine
+from tests.connectors.ssh.asking import done, quarantine, undo
 from tests.connectors.ssh.fleet import Fleet
 
 pytestmark = pytest.mark.hosts
@@ -92,3 +94,27 @@ def test_a_database_that_cannot_be_asked_lets_nothing_go(
     fleet.put(host, RPM, kept, 0o755) if kept else real.unlink()
     assert result.error.startswith("packages: ")
     assert fleet.file(host, path).exists()
+
+
+def test_an_admin_has_it_taken_all_the_same(
+    fleet: Fleet, host: LabHost, connector: SshHosts, tool: str
+) -> None:
+    """Whoever decides is told before that it would be left alone."""
+    wish = quarantine(fleet.pins[0], TOOL, tool)
+    assert any("unchanged file of an installed package" in text for text in connector.preview(wish).warnings)
+    forced = replace(wish, id=str(uuid.uuid4()), parameters={"package_files": "take"})
+    assert not any("unchanged file" in text for text in connector.preview(forced).warnings)
+
+    result = done(connector, forced)
+
+    assert result.outcome is Outcome.SUCCEEDED
+    assert not fleet.file(host, TOOL).exists()
+    assert done(connector, undo(forced, result)).outcome is Outcome.SUCCEEDED
+    assert fleet.file(host, TOOL).read_bytes() == CONTENT
+
+
+def test_what_the_connection_hangs_on_nobody_takes(fleet: Fleet, host: LabHost, connector: SshHosts) -> None:
+    content = fleet.file(host, "/usr/bin/sudo.real").read_bytes()
+    wish = quarantine(fleet.pins[0], "/usr/bin/sudo.real", hashlib.sha256(content).hexdigest())
+    result = done(connector, replace(wish, parameters={"package_files": "take"}))
+    assert result.error.startswith("protected: ")

@@ -29,6 +29,7 @@ from actioncenter.audit.actor import Actor
 from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.connectors.ssh.pins import Pin
+from actioncenter.connectors.ssh.target.offboarding import FOLDER, RIGHT, SSHD, TRUST
 from actioncenter.estate.lab import CONTROLLER, PEER
 from actioncenter.ops import enrolment
 from actioncenter.settings.enums import AutomationLevel
@@ -177,6 +178,27 @@ def test_the_command_enrols_a_host_whose_key_somebody_knows(fleet: Fleet, real: 
     enrolled = Event.objects.get(kind=Kind.CONNECTOR_CHANGED, actor="command:enrol", after__has_key="pin")
     assert enrolled.after is not None
     assert (enrolled.after["enrolled"], enrolled.after["pin"]) == ("web-7", fleet.pins[1])
+
+
+def test_what_somebody_else_installed_is_enrolled_without_root(fleet: Fleet, real: ConnectorInstance) -> None:
+    """By Ansible or cloud-init: one file that root runs there, twice if need be."""
+    host, pin, out = fleet.hosts[1], Pin.read(fleet.pins[1]), StringIO()
+    host.run("/bin/sh", "-c", f"rm -r {FOLDER} {RIGHT} {SSHD} {TRUST}")
+    words = ["enrol", pin.host, "--installed", "--fingerprint", pin.fingerprint]
+    with pytest.raises(CommandError, match="doesn't let us in"):
+        call_command(*words)
+    assert not Binding.objects.exists()
+
+    call_command("enrol", "--script", stdout=out)
+    assert SEED not in out.getvalue()
+    said = [host.run("/usr/bin/python3", "-I", "-", stdin=out.getvalue().encode()) for _ in range(2)]
+    call_command(*words, "--name", "web-8", stdout=StringIO())
+
+    assert b'["wrote", "/usr/local/lib/actioncenter/helper"]' in said[0]
+    assert said[1].split(b"\n") == [b'["enrolled", "actioncenter"]', b""]
+    assert Binding.objects.get(device__name="web-8").remote == fleet.pins[1]
+    with pytest.raises(CommandError, match="Say which host"):
+        call_command("enrol")
 
 
 def test_enrolled_anew_a_host_is_the_same_device_under_its_new_key_alone(

@@ -8,7 +8,15 @@ import os
 import sys
 from typing import Any, Callable, Iterator, Mapping
 
-from actioncenter.connectors.ssh.target import containment, isolation, processes, restriction, rules
+from actioncenter.connectors.ssh.target import (
+    containment,
+    isolation,
+    packages,
+    paths,
+    processes,
+    restriction,
+    rules,
+)
 from actioncenter.connectors.ssh.target.places import Json, Refusal
 
 MOST_TOLD = 10
@@ -56,6 +64,18 @@ def _restricting(item: Json, call: Json) -> Json:
     return {"programs": len(found), "from": sorted(found)[:MOST_TOLD]}
 
 
+def _quarantining(item: Json, call: Json) -> Json:
+    """Whether it would be refused for that."""
+    if item["parameters"].get("package_files") == "take":
+        return {}
+    with paths.folder_of(str(item["facts"].get("path", ""))) as (folder, name):
+        handle = paths.open_file(folder, name)
+    try:
+        return {"package": packages.has_unchanged(handle, str(item["facts"]["path"]))}
+    finally:
+        os.close(handle)
+
+
 def _told(cut: list[Any]) -> Json:
     return {"connections": len(cut), "with": sorted({str(far) for far in cut})[:MOST_TOLD]}
 
@@ -83,4 +103,5 @@ _BY_VERB: Mapping[str, Callable[[Json, Json], Json]] = {
     "isolate": _isolating,
     "contain": _containing,
     "restrict": _restricting,
+    "quarantine_file": _quarantining,
 }

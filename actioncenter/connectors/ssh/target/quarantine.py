@@ -91,7 +91,7 @@ def _may(item: Json, handle: int, path: str) -> None:
         raise Refusal("hash_mismatch", "What lies there now is another file.")
     if set(processes.running(found, os.fstat(handle).st_size)) & processes.ours():
         raise Refusal("protected", "The connection to this host hangs on it.")
-    if packages.has_unchanged(handle, path):
+    if item["parameters"].get("package_files") != "take" and packages.has_unchanged(handle, path):
         raise Refusal("package_file", "It is an unchanged file of an installed package.")
 
 

@@ -19,7 +19,16 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("host", help="address or name")
+        parser.add_argument("host", nargs="?", default="", help="address or name")
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument(
+            "--script", action="store_true", help="print what root has to run on each host, and enrol none"
+        )
+        how.add_argument(
+            "--installed",
+            action="store_true",
+            help="that was run there: sign in as for an action, not as root",
+        )
         parser.add_argument("--port", type=int, default=22)
         parser.add_argument("--name", help="of the device; else as the host is called here")
         parser.add_argument(
@@ -40,11 +49,19 @@ class Command(BaseCommand):
         by = Actor.command("enrol")
         try:
             instance = enrolment.connector(told["connector"], told["controller"], by=by)
-            options = Options.read(instance.settings)
+            options, authority = Options.read(instance.settings), enrolment.authority()
+            if told["script"]:
+                self.stdout.write(enrolling.script(options.user, authority), ending="")
+                return
+            if not told["host"]:
+                raise CommandError("Say which host, or --script.")
             pin = enrolling.shown_key(told["host"], told["port"], options.namespace)
             self._vouch(pin, told["fingerprint"])
-            way = enrolling.Way(told["way"], told["key"], options.namespace)
-            steps = enrolling.enrol(pin, way, options.user, enrolment.authority())
+            if told["installed"]:
+                steps = enrolling.answers(pin, options, authority)
+            else:
+                way = enrolling.Way(told["way"], told["key"], options.namespace)
+                steps = enrolling.enrol(pin, way, options.user, authority)
             name = told["name"] or told["host"]
             device = enrolment.register(instance, pin, name, by=by, critical=told["critical"])
         except (ConnectorError, enrolment.NotEnrolled) as error:
