@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from functools import reduce
 from operator import or_
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db.models import Count, Max, Q, QuerySet
 
 from actioncenter.accounts import fence
 from actioncenter.accounts.answers import key_of_form
+from actioncenter.actions.announcing import announce
 from actioncenter.actions.by_hand import ASKING, KEY_USED, REASON, Foreseen, foreseen
 from actioncenter.actions.catalogue import CATALOGUE
 from actioncenter.actions.enums import ActionType, Area, Decision, Source, TargetKind
@@ -33,6 +34,7 @@ from actioncenter.actions.models.searching import OfMail
 from actioncenter.actions.permissions import Refused, Verb, fresh_rights
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.models import ConnectorInstance
+from investigations.enums import Verdict
 from investigations.models import Binding
 
 T = ActionType
@@ -215,12 +217,28 @@ def take(
         if reason:
             raise Limit(reason)
         made = []
-        for each in _proposals(choice, kind, figures, wished, comment, key_of_form(key, by=by), approval_id):
+        wanted = _proposals(choice, kind, figures, wished, comment, key_of_form(key, by=by), approval_id)
+        for each in _announced(choice, wanted, by=by):
             action, _ = Action.objects.propose(each, by=by)
             if action.type != kind:
                 raise Conflict(action, "key_used", KEY_USED)
             made.append(action)
     return made
+
+
+def _announced(choice: Choice, wanted: Sequence[Proposal], *, by: Actor) -> Sequence[Proposal]:
+    """What runs at once, with the investigation that tells of it."""
+    first = wanted[0]
+    sent = first.idempotency_key and Action.objects.filter(idempotency_key=first.idempotency_key).exists()
+    if sent or not choice.picked or first.decision == Decision.PENDING:
+        return wanted
+    expected = foreseen(first, by=by)
+    if expected.waits or expected.password:
+        return wanted
+    hits = choice.hits().order_by("pk")
+    investigation, evidence = announce(hits, first.type, by=by, ref=f"{first.approval_id or uuid4()}")
+    links = [(pk, Verdict.UNKNOWN, REASON) for pk in evidence]
+    return [replace(each, investigation_id=investigation, evidence=links) for each in wanted]
 
 
 def _proposals(

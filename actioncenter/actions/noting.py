@@ -4,7 +4,7 @@ from actioncenter.actions import reasons
 from actioncenter.actions.abilities import needs_a_look
 from actioncenter.actions.enums import ENDS, RUNNING, Decision, Execution
 from actioncenter.actions.lasting import drift_note, waiting_note
-from actioncenter.actions.models import Action
+from actioncenter.actions.models import Action, Plan
 from actioncenter.actions.queries import Viewer
 from actioncenter.actions.queries.connectors import concerned, told
 from actioncenter.actions.queries.details import Details
@@ -24,6 +24,13 @@ def notes_of(details: Details, viewer: Viewer) -> list[dict[str, str]]:
         ("", _why_closed(action, viewer) or _set_aside(action, viewer) or waiting_note(details, viewer)),
     ]
     return [{"tone": tone, "text": text} for tone, text in notes if text]
+
+
+def since_of(plan: Plan) -> str:
+    """How it differs from what was proposed: `+37 new, 4 gone`."""
+    found = plan.body.get("since") or {}
+    told = [f"+{found['new']:,} new"] if found.get("new") else []
+    return ", ".join([*told, *([f"{found['gone']:,} gone"] if found.get("gone") else [])])
 
 
 def _cancel_asked(action: Action) -> str:

@@ -21,8 +21,8 @@ from actioncenter.actions.enums import (
     TargetState,
 )
 from actioncenter.actions.lasting import shown_state, timer_of
-from actioncenter.actions.models import Action, ActionTarget, Plan
-from actioncenter.actions.noting import notes_of
+from actioncenter.actions.models import Action, ActionTarget
+from actioncenter.actions.noting import notes_of, since_of
 from actioncenter.actions.permissions import Verb
 from actioncenter.actions.queries import Viewer
 from actioncenter.actions.queries.details import Details
@@ -57,6 +57,11 @@ FACTS: Final[Mapping[str, tuple[str, bool]]] = {
 """Label and whether it is set in the monospaced face."""
 PAST: Final = (("Waiting ", "Waited "), ("Runs ", "Ran "))
 """How a reason begins while it holds, and afterwards."""
+HIT: Final = (
+    ("mailboxes", "mailboxes", ""),
+    ("vips", "critical mailboxes", "mal"),
+    ("internal_senders", "internal senders", ""),
+)
 SHOWN_VALUES: Final = 3
 ASKED: Final = {"seen": "take note", "again": "propose again"}
 """Verbs that read otherwise than they stand in addresses."""
@@ -108,7 +113,8 @@ def pane_of(
         **_shift(details, viewer, waits=bool(row["expires"]), may_approve=judged.can["approve"]),
         "live": bool(row["expires"] or row["left"])
         or action.execution in RUNNING
-        or spreads(action, details.targets),
+        or spreads(action, details.targets)
+        or (action.undone_by is not None and action.undone_by.execution in RUNNING),
         "ptag": tag,
     }
 
@@ -281,15 +287,8 @@ def _plan(details: Details, viewer: Viewer) -> dict[str, Any] | None:
         "warnings": [str(text) for text in plan.body.get("warnings", [])][:5],
         "stale": plan.expires_at <= viewer.now,
         "new": plan.new_copies,
-        "since": _since(plan),
+        "since": since_of(plan),
     }
-
-
-def _since(plan: Plan) -> str:
-    """How it differs from what was proposed: `+37 new, 4 gone`."""
-    found = plan.body.get("since") or {}
-    told = [f"+{found['new']:,} new"] if found.get("new") else []
-    return ", ".join([*told, *([f"{found['gone']:,} gone"] if found.get("gone") else [])])
 
 
 def target_rows(targets: Sequence[ActionTarget], viewer: Viewer, *, simulated: bool) -> list[dict[str, Any]]:
@@ -355,7 +354,13 @@ def _blast(details: Details) -> list[dict[str, str]]:
     ]
     if action.critical:
         figures.append({"figure": "Critical", "label": "asset", "tone": "mal"})
-    affected = len(details.plan.body.get("affected", [])) if details.plan else 0
+    mail = details.plan.body.get("mail") or {} if details.plan else {}
+    figures += [
+        {"figure": f"{mail[name]:,}", "label": label, "tone": tone}
+        for name, label, tone in HIT
+        if mail.get(name)
+    ]
+    affected = len(details.plan.body.get("affected", [])) if details.plan and not mail else 0
     if affected:
         figures.append({"figure": f"{affected:,}", "label": "also affected", "tone": ""})
     figures.append({"figure": words.RISKS[Risk(action.risk)], "label": "risk", "tone": ""})

@@ -84,7 +84,8 @@ def action_tag(viewer: Viewer, action: Action, address: str) -> str:
         ]
     )
     unsealed = len(sealing.waiting([f"action:{action.pk}"]))
-    return _digest(address, *_person(viewer), action.updated_at, action.undone_by_id, unsealed, *found)
+    undone = (action.undone_by_id, action.undone_by.execution if action.undone_by else None)
+    return _digest(address, *_person(viewer), action.updated_at, *undone, unsealed, *found)
 
 
 def _pulled(action: Action) -> list[Compiled | None]:

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from actioncenter.actions import exploring, housekeeping
 from actioncenter.actions.enums import (
     ActionType,
+    Area,
     Decision,
     Execution,
     JobState,
@@ -30,8 +31,11 @@ from actioncenter.audit.enums import Kind
 from actioncenter.audit.models import Event
 from actioncenter.connectors.simulator.estate import Estate
 from actioncenter.settings.models import ConnectorInstance
+from investigations.enums import InvestigationState
+from investigations.models import Alert
 from investigations.queries import bind_to_simulator
 from tests import factories
+from tests.actions.conftest import RUNNER
 
 pytestmark = pytest.mark.django_db
 Run = Callable[..., None]
@@ -163,6 +167,33 @@ def test_who_has_the_right_acts_at_once_on_what_was_picked(mail: Estate, run: Ru
     undo = action.undo(by=by("aiko"), comment="It was harmless.")
     run(undo)
     assert set(folders(mail).values()) == {"Inbox"}
+
+
+def test_what_is_done_directly_is_told_of_beside_it(mail: Estate, run: Run) -> None:
+    """An alert and an investigation of its own, so that others find what nobody else was asked about."""
+    search = searched(run)
+    picked = tuple(search.hits.order_by("pk").values_list("pk", flat=True)[:2])
+
+    action = take(Choice(search, picked))
+    run(action)
+
+    alert = Alert.objects.get()
+    assert (alert.title, alert.source) == ("Administrative action submitted by an Administrator", "explorer")
+    assert action.investigation is not None
+    assert (action.investigation_id, action.investigation.area) == (alert.investigation_id, Area.EMAIL)
+    assert action.evidence.count() == 2
+    housekeeping.plan_left_over(RUNNER)
+    housekeeping.advance_investigations(RUNNER)
+    action.investigation.refresh_from_db()
+    assert action.investigation.state == InvestigationState.REMEDIATED
+    assert Action.objects.count() == 1, "what it tells of asks for nothing more"
+
+
+def test_what_waits_for_others_tells_them_itself(mail: Estate, run: Run) -> None:
+    search = searched(run, "kim")
+    take(Choice(search, tuple(search.hits.values_list("pk", flat=True)[:1])), who="kim")
+    take(Choice(search, grouping="message"), who="aiko")
+    assert not Alert.objects.exists()
 
 
 def test_without_the_right_it_is_proposed_to_others_and_binds_them_to_what_was_picked(

@@ -133,6 +133,16 @@ def test_what_is_gone_is_said_and_needs_no_tick(client: Client, mail: Estate, ru
     assert decide(client, action) == 302
 
 
+def test_the_pane_says_whom_it_hits(client: Client, mail: Estate, run: Run) -> None:
+    box = factories.mailbox("person1@corp.example")
+    type(box).objects.filter(pk=box.pk).update(critical=True)
+    action = take(Choice(searched(run, "kim")), ActionType.QUARANTINE_EMAIL, "kim")
+    run(action)
+    figures = {each["label"]: each["figure"] for each in pane(client, action)["blast"]}
+    assert (figures["mailboxes"], figures["critical mailboxes"]) == ("4", "1")
+    assert "internal senders" not in figures
+
+
 def test_counting_again_is_asked_for_once_and_told_of(client: Client, grown: Action) -> None:
     client.force_login(factories.person("kim"))
     for _ in range(2):

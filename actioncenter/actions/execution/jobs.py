@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -32,7 +32,7 @@ from actioncenter.audit.enums import Kind
 from actioncenter.connectors import base, registry
 from actioncenter.settings.models import ConnectorInstance
 from actioncenter.web.clock import database_now
-from investigations.models import Binding
+from investigations.models import Binding, Mailbox
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +178,25 @@ def _body(plan: base.Plan, action: Action, targets: list[ActionTarget]) -> dict[
     of = [{"canonical": each.canonical, "substance": each.substance(kind)} for each in targets]
     made = {**outside.cleaned(told), "of": of, "instance_id": targets[0].instance_id}
     since = recounting.since_first(action, plan.digest[:64], made["targets"])
+    if plan.targets is not None:
+        made["mail"] = _hit(made["targets"])
     return {**made, "since": since} if since else made
+
+
+def _hit(messages: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Whom it concerns: counted once, because pages show it often and there may be 200,000."""
+    boxes = {str(each["remote"]).lower() for each in messages}
+    senders = {str(each["facts"].get("sender") or "").lower() for each in messages} - {""}
+    domains = {box.rpartition("@")[2] for box in boxes}
+    return {
+        "mailboxes": len(boxes),
+        "vips": sum(address.lower() in boxes for address in _critical_boxes()),
+        "internal_senders": sum(sender.rpartition("@")[2] in domains for sender in senders),
+    }
+
+
+def _critical_boxes() -> Iterator[str]:
+    return Mailbox.objects.filter(critical=True).values_list("address", flat=True).iterator()
 
 
 def _planned(target: base.Target, cluster: ActionTarget) -> dict[str, Any]:
