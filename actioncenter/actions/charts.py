@@ -3,7 +3,7 @@
 Widths are parts of a hundred, so that a chart fits any column while its letters keep their size.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log1p
 from typing import Final
@@ -13,6 +13,11 @@ LINE: Final = 36
 TEXT: Final = 14
 BAR: Final = 20
 FOOT: Final = 20
+TALL: Final = 120
+"""Of columns, with a margin above and below."""
+MARGIN: Final = 8
+GUTTER: Final = 12.0
+"""For the names of levels, in parts of a hundred."""
 THIN: Final = 0.6
 """What is there at all can be seen."""
 TICKS: Final = ((60, "1 min"), (3600, "1 h"), (86400, "1 day"))
@@ -52,6 +57,39 @@ class Chart:
     rows: Sequence[Row]
     ticks: Sequence[Tick] = ()
     ticks_y: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A piece of a column, in whole pixels from the top."""
+
+    kind: str
+    y: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    x: str
+    width: str
+    middle: str
+    parts: Sequence[Standing]
+    dot: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    name: str
+    y: int
+
+
+@dataclass(frozen=True, slots=True)
+class Upright:
+    """A chart of columns beside each other."""
+
+    columns: Sequence[Column]
+    levels: Sequence[Level]
+    height: int = TALL + 2 * MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +143,57 @@ def spans(rows: Sequence[Span]) -> Chart:
         made.append(Row(row.name, row.value, at * LINE + TEXT, y, [line], dot=_share(half), dot_y=y + 4))
     foot, ticks = len(rows) * LINE, list(_ticks(longest))
     return Chart(foot + (FOOT if ticks else 0), made, ticks, foot + TEXT)
+
+
+def columns(steps: Mapping[int, Sequence[tuple[str, int]]], number: int) -> Upright:
+    """One for each step of a time, its kinds one on the other."""
+    top = _rounded_up(max((sum(count for _, count in kinds) for kinds in steps.values()), default=0))
+    made = []
+    for step, kinds in sorted(steps.items()):
+        parts, foot = [], TALL
+        for kind, count in kinds:
+            height = max(1, round(TALL * count / top)) if count else 0
+            foot -= height
+            if height:
+                parts.append(Standing(kind, foot + MARGIN, height))
+        made.append(Column(*_place(step, number), parts))
+    levels = [
+        Level(f"{value:,}", _height(value / top)) for value in ((0, top) if top < 2 else (0, top // 2, top))
+    ]
+    return Upright(made, levels)
+
+
+def paces(steps: Mapping[int, tuple[int, int]], number: int) -> Upright:
+    """For each step of a time a line from half to nearly all, with a dot at half, on a logarithmic scale."""
+    longest = max([TICKS[0][0], *(most for _, most in steps.values())])
+    made = []
+    for step, (half, most) in sorted(steps.items()):
+        low, high = (_height(_along(seconds, longest) / 100) for seconds in (half, most))
+        x, width, middle = _place(step, number)
+        made.append(Column(x, width, middle, [Standing("span", high, max(1, low - high))], dot=low))
+    levels = [
+        Level(name, _height(_along(seconds, longest) / 100)) for seconds, name in TICKS if seconds <= longest
+    ]
+    return Upright(made, levels)
+
+
+def _place(step: int, number: int) -> tuple[str, str, str]:
+    """Left edge, width and middle."""
+    each = (100 - GUTTER) / max(number, 1)
+    left = GUTTER + step * each
+    return _share(left + each * 0.15), _share(each * 0.7), _share(left + each / 2)
+
+
+def _height(part: float) -> int:
+    return MARGIN + TALL - round(TALL * part)
+
+
+def _rounded_up(number: int) -> int:
+    """To 1, 2 or 5 with noughts, so that a scale can be read."""
+    size = 1
+    while size * 10 < number:
+        size *= 10
+    return next(size * of for of in (1, 2, 5, 10) if size * of >= number) if number > 1 else 1
 
 
 def _parts(numbers: Sequence[tuple[str, int]], whole: int) -> Iterator[Part]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from actioncenter.actions.catalogue import CATALOGUE
@@ -83,6 +83,8 @@ class Report:
     def split(self, by: By) -> list[Figures]:
         """By number; people by name, for nobody is ranked."""
         rows = [row for row in self.figures if row.by is by]
+        if by is By.STEP:
+            return sorted(rows, key=lambda row: row.key)
         if by is not By.PERSON:
             return sorted(rows, key=lambda row: (-row.counts.ended, self.name_of(row)))
         return sorted(rows, key=lambda row: (row.key != self.asked.me, self.name_of(row).casefold()))
@@ -92,9 +94,14 @@ class Report:
             return CATALOGUE[row.key].short if row.key in CATALOGUE else f"Type {row.key}"  # type: ignore[index]
         if row.by is By.GROUP:
             return row.name if row.key else "No device group"
+        if row.by is By.STEP:
+            return f"{self.begin_of(row.key):%d %b %Y}"
         if row.key == self.asked.me:
             return "You"
         return row.name or ("Accounts that are gone" if self.asked.each_person else "Everybody else")
+
+    def begin_of(self, step: int) -> datetime:
+        return (self.asked.since + step * self.asked.step).astimezone(self.asked.zone)
 
 
 def share(part: int, whole: int) -> str:
@@ -312,7 +319,9 @@ def lines(report: Report) -> Iterator[Sequence[object]]:
     for by in By:
         for row in report.split(by):
             own = by is By.PERSON and row.key == report.asked.me
-            yield _line(report, row, SPLITS[by], report.name_of(row), report.mine if own else None)
+            yield _line(
+                report, row, SPLITS.get(by, by.value), report.name_of(row), report.mine if own else None
+            )
 
 
 def _line(report: Report, row: Figures, by: str, name: str, hasty: Hasty | None) -> list[object]:

@@ -124,6 +124,35 @@ def test_a_whole_year_is_allowed_and_a_period_takes_the_place_of_days(mira: Clie
     assert "first=" not in answer.context["file_url"]
 
 
+def test_over_time_page_and_file_say_the_same(mira: Client) -> None:
+    """Days without anything are no rows, but keep their place in the picture."""
+    ended(ago=timedelta(days=10), decided=90, took=120)
+    ended(Decision.REJECTED, ago=timedelta(days=10), decided=30)
+    ended(Decision.NOT_REQUIRED, ago=timedelta(days=2), took=60)
+    shown = mira.get(PAGE).context["passing"]
+    first, second = shown.rows
+    days = [row for row in cells(mira.get(FILE)) if row["By"] == "time"]
+
+    assert shown.title == "Day by day"
+    assert [cell for _, cell in first[1]] == ["2", "0", "1", "1", "0", "30s", "1m"]
+    assert [cell for _, cell in second[1]] == ["1", "1", "0", "0", "0", "–", "–"]
+    assert [(row["Name"], row["Ended"]) for row in days] == [(first[0], "2"), (second[0], "1")]
+    assert [len(column.parts) for column in shown.counts.columns] == [2, 1]
+    assert len(shown.decide.columns) == 1
+
+
+@pytest.mark.parametrize(
+    ("period", "title", "most"),
+    [("week", "Day by day", 7), ("month", "Day by day", 30), ("quarter", "Every 3 days", 31), ("year", "Every 12 days", 31)],
+)  # fmt: skip
+def test_a_longer_time_has_longer_steps(period: str, title: str, most: int, mira: Client) -> None:
+    ended(ago=timedelta(days=1))
+    context = mira.get(PAGE, {"since": period}).context
+
+    assert context["passing"].title == title
+    assert all(float(column.x.rstrip("%")) < 100 for column in context["passing"].counts.columns)
+
+
 def test_page_and_file_say_the_same(mira: Client) -> None:
     ended(decided=90, took=120)
     ended(Decision.REJECTED, decided=30)
@@ -140,7 +169,9 @@ def test_page_and_file_say_the_same(mira: Client) -> None:
     assert cards["decide-times"].rows == [("Quarantine file", ("2", "30s", "1m"))]
     assert [value.value for value in cards["decide-times"].chart.rows] == ["30s · 1m"]
     text = page.content.decode()
-    assert text.count('role="img"') == len(cards) == text.count('<table class="sheet')
+    # Over time there are two pictures and one table.
+    assert text.count('role="img"') == len(cards) + 2
+    assert text.count('<table class="sheet') == len(cards) + 1
     assert "style=" not in text.partition("<main")[2]
 
 

@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from django.db.models import (
     BigIntegerField,
     Case,
     CharField,
+    DateTimeField,
     F,
     Func,
     Q,
@@ -39,6 +42,8 @@ OTHERS: Final = 0
 """The key of everybody else where somebody may not see the figures of single people."""
 DONE: Final = (Execution.SUCCEEDED, Execution.PARTLY_SUCCEEDED)
 BY_PEOPLE: Final = Q(decision__in=[Decision.APPROVED, Decision.REJECTED])
+MOST_STEPS: Final = 31
+UTC: Final = ZoneInfo("UTC")
 AUTOMATIC: Final = 0
 """In the column `how`, which else is the decision: nobody was asked, and nobody asked for it."""
 HOWS: Final = (
@@ -52,6 +57,8 @@ class By(StrEnum):
     TYPE = "type"
     GROUP = "group"
     PERSON = "person"
+    STEP = "time"
+    """Parts of the period, all of one length, by their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,16 @@ class Asked:
     me: int
     each_person: bool = False
     group: int | None = None
+    zone: ZoneInfo = UTC
+
+    @property
+    def step(self) -> timedelta:
+        """Whole days, so that about thirty make up the period."""
+        return timedelta(days=max(1, ceil((self.until - self.since) / MOST_STEPS / timedelta(days=1))))
+
+    @property
+    def steps(self) -> int:
+        return ceil((self.until - self.since) / self.step)
 
     def narrowed(self, since: datetime) -> QuerySet[Action]:
         """What ended, the newest first. What takes something back counts with what it took back."""
@@ -178,14 +195,16 @@ COLUMNS: Final[Mapping[str, Any]] = {
 
 def figures(asked: Asked, splits: Sequence[By]) -> list[Figures]:
     """Of everything first, then of each type, group and person that `splits` asks for; empty where nothing ended."""
-    rows = asked.narrowed(asked.since).annotate(**{f"out_{name}": made for name, made in COLUMNS.items()})
-    ended = compiled(rows.values_list(*(f"out_{name}" for name in COLUMNS))[:COUNTED])
+    since = Seconds(Value(asked.since, output_field=DateTimeField()), F("history_at"))
+    columns = {**COLUMNS, "since_s": since}
+    rows = asked.narrowed(asked.since).annotate(**{f"out_{name}": made for name, made in columns.items()})
+    ended = compiled(rows.values_list(*(f"out_{name}" for name in columns))[:COUNTED])
     if ended is None:
         return []
     sql, params = ended
     # What is joined is ours: compiled by Django, or constants and numbers.
     parts = [_part(None, "0", "''", "1 = 1"), *(_part(by, *_keys(by, asked)) for by in splits)]
-    statement = f"WITH counted ({', '.join(COLUMNS)}) AS MATERIALIZED ({sql}) {' UNION ALL '.join(parts)}"
+    statement = f"WITH counted ({', '.join(columns)}) AS MATERIALIZED ({sql}) {' UNION ALL '.join(parts)}"
     found = [_figures(row) for row in rows_of((statement, params))]
     return [each for each in found if each.counts.ended]
 
@@ -196,6 +215,8 @@ def _keys(by: By, asked: Asked) -> tuple[str, str, str]:
         return "type", "''", "1 = 1"
     if by is By.GROUP:
         return "COALESCE(grp, 0)", "MAX(CASE WHEN grp IS NULL THEN '' ELSE group_name END)", "1 = 1"
+    if by is By.STEP:
+        return f"since_s / {int(asked.step.total_seconds()):d}", "''", "1 = 1"
     if asked.each_person:
         return "COALESCE(person, 0)", "MAX(person_name)", "decide_s IS NOT NULL"
     return f"CASE person WHEN {asked.me:d} THEN {asked.me:d} ELSE {OTHERS} END", "''", "decide_s IS NOT NULL"

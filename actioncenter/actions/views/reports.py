@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from actioncenter.accounts.request import Request, actor_of
 from actioncenter.actions.exporting import export_figures
 from actioncenter.actions.filters import DEFAULT_PERIOD, ReportFilter
+from actioncenter.actions.passing import passing
 from actioncenter.actions.queries import Viewer, viewer_of
 from actioncenter.actions.queries.hasty import hasty
 from actioncenter.actions.queries.reports import COUNTED, Asked, By, figures
@@ -48,7 +49,7 @@ class ReportState(Address):
             self.kept["by"] = self.by.value
 
     def _by(self, text: str) -> By:
-        if text and text not in set(By):
+        if text and text not in set(SPLITS):
             self.complaints.append("By: A report is split by type, group or person; it is shown by type.")
             return By.TYPE
         return By(text or By.TYPE)
@@ -63,6 +64,7 @@ class ReportState(Address):
             until=until,
             me=viewer.user.pk,
             each_person=bool(viewer.rights.roles & SEE_EACH),
+            zone=self.narrowing.zone_shown,
             group=int(self.narrowing.chosen["group"]) if "group" in self.narrowing.chosen else None,
         )
 
@@ -85,7 +87,7 @@ def reports(request: HttpRequest) -> HttpResponse:
     state = ReportState(request.GET, viewer)
     for complaint in state.complaints:
         messages.warning(request, complaint)
-    report = _report(state, [state.by])
+    report = _report(state, [state.by, By.STEP])
     context = {
         **_bar(state),
         "empty": {**EMPTY, "url": _usual(state), "label": "The past 30 days of all groups"},
@@ -95,7 +97,7 @@ def reports(request: HttpRequest) -> HttpResponse:
     }
     if report.figures:
         whole = report.whole
-        context |= {"tiles": tiles(report), "cards": cards(report, state.by)}
+        context |= {"tiles": tiles(report), "passing": passing(report), "cards": cards(report, state.by)}
         if whole.capped and whole.oldest:
             context |= {"counted": COUNTED, "back_to": f"{viewer.local(whole.oldest):%d %b %Y %H:%M}"}
     return render(request, "actions/reports.html", context, status=400 if state.complaints else 200)
