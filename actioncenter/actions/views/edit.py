@@ -34,9 +34,12 @@ def edit(request: Request, number: int) -> HttpResponse:
     action = visible_action(viewer, number)
     if not action.entry.parameters:
         raise Http404
-    if request.method == "POST":
-        return _save(request, viewer, action)
-    return _page(request, viewer, action)
+    if request.method != "POST":
+        return _page(request, viewer, action)
+    # Before the values are looked at: whoever may not change them isn't told what is wrong with them.
+    if refusal := viewer.rights.refusal(Verb.EDIT, action):
+        return refused(request, 403, "Not allowed", f"{refusal} Nothing was recorded.")
+    return _save(request, viewer, action)
 
 
 def _save(request: Request, viewer: Viewer, action: Action) -> HttpResponse:
