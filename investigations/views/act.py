@@ -1,5 +1,6 @@
 """One action by hand on a device: what it would do, a comment, and the button."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from django import forms
@@ -10,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from actioncenter.accounts.answers import Outcome, Unchanged, once
 from actioncenter.accounts.request import Request, actor_of
 from actioncenter.actions import by_hand, looking, reasons
-from actioncenter.actions.by_hand import Intent
+from actioncenter.actions.by_hand import Foreseen, Intent
 from actioncenter.actions.catalogue import BY_CODE, CATALOGUE, ParameterError
 from actioncenter.actions.enums import ActionType, Decision
 from actioncenter.actions.forms import parameter_form
@@ -27,7 +28,7 @@ from actioncenter.web.refusing import because
 from investigations import words
 from investigations.enums import ACTIVE_STATES
 from investigations.models import Device, Evidence, Investigation
-from investigations.queries import Routes, routes_for
+from investigations.queries import routes_for
 from investigations.views import foreseen
 from investigations.views.device import head_of, visible_device
 
@@ -165,7 +166,7 @@ def _page(
         "reach": foreseen.reach_of(intent, there),
         "look": look,
         "why_not": reason,
-        "comes": "" if reason else _comes(request, intent, routes),
+        "comes": "" if reason else comes(lambda: by_hand.foresee(intent, routes, by=actor_of(request))),
         "form": form
         or parameter_form(entry, {name: each.default for name, each in entry.parameters.items()}),
         "comment": request.POST.get("comment", "")[:COMMENT_LIMIT],
@@ -205,10 +206,10 @@ def _beside(intent: Intent, there: Any) -> list[Shown]:
     return entries
 
 
-def _comes(request: Request, intent: Intent, routes: Routes) -> str:
-    """What becomes of it once it is confirmed."""
+def comes(foresee: Callable[[], Foreseen]) -> str:
+    """What becomes of it once it is confirmed, as whoever foresees it says; `foresee` may raise Refused."""
     try:
-        foreseen = by_hand.foresee(intent, routes, by=actor_of(request))
+        foreseen = foresee()
     except Refused as refusal:
         return str(refusal)
     if foreseen.password:

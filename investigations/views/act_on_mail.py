@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from actioncenter.accounts.answers import Outcome, Unchanged, once
 from actioncenter.accounts.request import Request, actor_of
-from actioncenter.actions import exploring, mail_by_hand, reasons
+from actioncenter.actions import exploring, mail_by_hand
 from actioncenter.actions.catalogue import BY_CODE
 from actioncenter.actions.enums import ActionType
 from actioncenter.actions.mail_by_hand import Errand
@@ -25,7 +25,7 @@ from actioncenter.actions.views.refusing import denied
 from actioncenter.web import htmx
 from actioncenter.web.refusing import because
 from investigations import words
-from investigations.views.act import CommentForm, told
+from investigations.views.act import CommentForm, comes, told
 from investigations.views.mailbox import delegate_of, errands_of, head_of, in_force_on, visible_mailbox
 from investigations.views.message import head_of as head_of_message
 from investigations.views.message import visible_copies
@@ -160,24 +160,9 @@ def _page(
         "undo_days": entry.undo_days,
         "undo_note": entry.undo_note,
         "why_not": reason,
-        "comes": "" if reason else _comes(request, left),
+        "comes": "" if reason else comes(lambda: mail_by_hand.foresee(left, by=actor_of(request))),
         "comment": request.POST.get("comment", "")[:COMMENT_LIMIT],
         "error": error,
         "url": request.path,
     }
     return htmx.live(render(request, "investigations/act_on_mail.html", context, status=status))
-
-
-def _comes(request: Request, errand: Errand) -> str:
-    """What becomes of it once it is confirmed."""
-    try:
-        foreseen = mail_by_hand.foresee(errand, by=actor_of(request))
-    except Refused as refusal:
-        return str(refusal)
-    if foreseen.password:
-        return "It needs your password, given within the last 10 minutes; you are asked for it first."
-    if not foreseen.waits:
-        return "It runs at once."
-    why = "" if foreseen.waits == "proposed_by" else f" {reasons.render(foreseen.waits)}"
-    people = f" {foreseen.people} people have to approve it." if foreseen.people > 1 else ""
-    return f"It is proposed, and somebody else decides.{why}{people}"
