@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 THREADS = 16
 POLL_SECONDS = 1.0
 HINTS = 1000
+SHARE = 4
+"""So many pieces of what is under way go before a new one, so that more isn't begun than can be ended."""
 LARGEST = 2**63
 DATAGRAM = 4096
 
@@ -106,7 +108,7 @@ class Runner:
         self.pulse = Pulse()
         self.crew = Crew(threads)
         self.clock = Timekeeper(claiming.LEASE)
-        self._new_first = False
+        self._since_new = 0
         self._hints: deque[int] = deque(maxlen=HINTS)
         self._was_hinted = False
 
@@ -157,10 +159,7 @@ class Runner:
             return False
         try:
             self.clock.look()
-            busy, new_first = self.crew.busy(), self._new_first
-            task = self._hinted() or next_task(
-                self.name, by=self.by, busy=busy, new_first=new_first, clock=self.clock
-            )
+            task = self._next()
         except (OperationalError, InterfaceError) as error:
             logger.warning("could not look for work: %s", error)
             task = None
@@ -169,10 +168,21 @@ class Runner:
             task = None
         if task is None:
             return False
-        self._new_first = not task.is_new
+        self._since_new = 0 if task.is_new else self._since_new + 1
         self.crew.add(task)
         pool.submit(_in_thread, task).add_done_callback(lambda _: self._done(task))
         return True
+
+    def _next(self) -> Task | None:
+        """What is under way first, so that a wake-up for many doesn't begin them all before one has ended."""
+        busy, new_first = self.crew.busy(), self._since_new >= SHARE
+        if self._hints and not new_first and anchoring.may_dispatch(by=self.by):
+            attempt = take_due(self.name, pacing.closed_ids(busy), self.clock)
+            if attempt is not None:
+                return _task_of(attempt, by=self.by)
+        return self._hinted() or next_task(
+            self.name, by=self.by, busy=busy, new_first=new_first, clock=self.clock
+        )
 
     def _hinted(self) -> Task | None:
         """What a wake-up named, which spares a search; every other time, so that it holds up nothing older."""

@@ -176,7 +176,7 @@ def _lanes_behind_offboard(devices: Sequence[int], targets: Sequence[ActionTarge
 def take_over(
     runner: str, *, lease: timedelta, shut: Collection[int] = (), is_steady: Callable[[], bool] = lambda: True
 ) -> Attempt | None:
-    """The next attempt whose poll is due or whose lease is over, now ours.
+    """The next attempt whose lease is over or whose poll is due, in this order, now ours.
 
     A lease longer than any we give means that the clock was put back; the token fences whoever has it.
     Of connectors that may not be called now only what was never sent: that goes back to the queue.
@@ -185,7 +185,8 @@ def take_over(
     over = Q(lease_until__lte=Now()) | Q(lease_until__gt=Now() + 2 * lease)
     due = Q(ended_at__isnull=True) & (Q(next_poll_at__lte=Now()) | over)
     asked = Q(sent_at__isnull=True) | to_be_called(shut)
-    for attempt in Attempt.objects.filter(due, asked).order_by("pk")[:20]:
+    first = F("lease_until").asc(nulls_last=True)
+    for attempt in Attempt.objects.filter(due, asked).order_by(first, "pk")[:20]:
         token = attempt.token + 1
         # Due still: whoever has it may have extended its lease since we looked.
         mine = Attempt.objects.filter(due, pk=attempt.pk, token=attempt.token)
