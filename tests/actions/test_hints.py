@@ -2,19 +2,22 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from actioncenter.actions import dispatch
-from actioncenter.actions.enums import Execution
-from actioncenter.actions.execution import candidates, loop
-from actioncenter.actions.models import Action, Attempt
+from actioncenter.actions.enums import ActionType, Execution
+from actioncenter.actions.execution import candidates, claiming, loop
+from actioncenter.actions.models import Action, Attempt, attempting
 from actioncenter.connectors.simulator.estate import Estate
 from tests import factories
 from tests.actions.conftest import RUNNER
+from tests.actions.connecting import connector, decided, fresh, now_due
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +77,29 @@ def test_what_is_named_twice_is_done_once(runner: loop.Runner, estate: Estate) -
         start(runner)
     assert order_of_attempts() == [action.pk]
     assert list(estate.effects().values()) == [1]
+
+
+def test_what_is_under_way_ends_before_more_is_begun(runner: loop.Runner, tmp_path: Path) -> None:
+    """A wake-up for many would otherwise begin them all, each waiting for the polls of the others."""
+    scans = decided(connector(tmp_path), 12, ActionType.ANTIVIRUS_SCAN)
+    runner.hint([scan.pk for scan in scans])
+    most = 0
+    while start(runner):
+        now_due()
+        most = max(most, Attempt.objects.filter(ended_at=None).count())
+    assert {scan.execution for scan in fresh(scans)} == {Execution.SUCCEEDED}
+    assert most <= loop.SHARE
+
+
+def test_what_the_dead_held_goes_before_polls_that_are_due(tmp_path: Path) -> None:
+    _scan, held = decided(connector(tmp_path), 2, ActionType.ANTIVIRUS_SCAN)
+    loop.next_task("r", by=RUNNER)()  # type: ignore[misc]
+    assert claiming.claim_one(held.pk, "dead", by=RUNNER)
+    now_due()
+    Attempt.objects.filter(runner="dead").update(lease_until=Now())
+    taken = attempting.take_over("r", lease=claiming.LEASE)
+    assert taken is not None
+    assert taken.action_id == held.pk
 
 
 def test_proposals_named_before_hold_up_nothing(
