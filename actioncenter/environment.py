@@ -81,7 +81,7 @@ def _sqlite(name: str, path: str) -> dict[str, Any]:
     if not path:
         raise BadSetting(f"{name} names no file: write sqlite:////absolute/path or sqlite:///relative/path.")
     return {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "actioncenter.sqlite",
         "NAME": str(Path(path).absolute()),
         # IMMEDIATE: a transaction that reads first and writes later fails at once under load otherwise,
         # whatever the timeout. FULL: the last decisions before a power cut must not be lost.

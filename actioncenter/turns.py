@@ -1,7 +1,7 @@
 """Whose turn it is where one may write at a time.
 
-SQLite gives its only write lock to whoever happens to ask, and lets those who have waited sleep longest: beside
-a few who write all the time somebody who writes once waits for seconds. PostgreSQL has queues and needs none of this.
+On SQLite everybody has the same chance at the only write lock (`actioncenter.sqlite`). Whoever changes policy must not
+wait for all who want to decide, so they give way. PostgreSQL has queues and needs none of this.
 """
 
 import fcntl
@@ -12,7 +12,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from django.db import OperationalError, connection, transaction
+from django.db import Error, connection
+
+from actioncenter.sqlite.base import Connection
 
 ASKS_EVERY: Final = 0.002
 PATIENCE: Final = 20.0
@@ -20,14 +22,39 @@ PATIENCE: Final = 20.0
 
 
 @contextmanager
-def soon() -> Iterator[None]:
-    """A transaction, begun within milliseconds of its turn. Raises OperationalError when that never comes."""
-    with ExitStack() as begun:
-        if _one_at_a_time():
-            _begin(begun)
-        else:
-            begun.enter_context(transaction.atomic())
+def impatient(seconds: float) -> Iterator[None]:
+    """Wait so long at most for whoever holds what is wanted; after it as before. Raises OperationalError."""
+    before = _patience()
+    be_patient(seconds)
+    try:
         yield
+    finally:
+        # A connection that was lost meanwhile is replaced by one with its own patience.
+        with suppress(Error):
+            be_patient(before)
+
+
+def be_patient(seconds: float) -> None:
+    """From now on, for this connection."""
+    if connection.vendor == "sqlite":
+        _raw().patience = seconds
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{seconds * 1000:.0f}ms"])
+
+
+def _patience() -> float:
+    if connection.vendor == "sqlite":
+        return _raw().patience
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT setting FROM pg_settings WHERE name = 'lock_timeout'")
+        return int(cursor.fetchone()[0]) / 1000
+
+
+def _raw() -> Connection:
+    connection.ensure_connection()
+    raw: Connection = connection.connection
+    return raw
 
 
 @contextmanager
@@ -66,22 +93,3 @@ def _take(held: ExitStack, path: Path, how: int) -> None:
 
 def _one_at_a_time() -> bool:
     return connection.vendor == "sqlite" and not connection.in_atomic_block
-
-
-def _begin(begun: ExitStack) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA busy_timeout")
-        [patience] = cursor.fetchone()
-        over = time.monotonic() + patience / 1000
-        cursor.execute("PRAGMA busy_timeout = 0")
-        try:
-            while True:
-                try:
-                    begun.enter_context(transaction.atomic())
-                    return
-                except OperationalError:
-                    if time.monotonic() > over:
-                        raise
-                    time.sleep(ASKS_EVERY)
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {int(patience)}")

@@ -33,7 +33,7 @@ def decider() -> Iterator[None]:
 @contextmanager
 def exclusive() -> Iterator[None]:
     """A transaction that begins when the running deciders are through and holds up later ones."""
-    with turns.ahead(), turns.soon():
+    with turns.ahead(), transaction.atomic():
         _lock("pg_advisory_xact_lock")
         yield
 

@@ -14,11 +14,10 @@ from itertools import islice
 from typing import Final
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Now
 
-from actioncenter import turns
 from actioncenter.audit import seals, signing
 from actioncenter.audit.models import Event, Seal
 
@@ -203,7 +202,7 @@ def waiting(streams: Collection[str]) -> dict[int, str]:
 
 def _seal_once(*, wait: bool = True) -> tuple[int, bool]:
     """How many events were sealed, and whether there are more. None while another seals and `wait` is false."""
-    with turns.soon():
+    with transaction.atomic():
         if not _alone(wait=wait):
             return 0, False
         horizon, last = Horizon.now(), newest()

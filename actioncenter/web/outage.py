@@ -2,11 +2,10 @@
 
 import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Final
 
-from django.db import DatabaseError, Error, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, Error, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views import defaults
@@ -15,8 +14,8 @@ from actioncenter import schema
 
 RETRY_AFTER: Final = 5
 """Seconds."""
-SHORT_WAIT: Final = 2000
-"""Milliseconds."""
+SHORT_WAIT: Final = 2.0
+"""Seconds that whoever must not wait waits for whoever holds the database."""
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -47,22 +46,3 @@ def _is_being_updated(error: BaseException | None) -> bool:
     with suppress(Error):
         return isinstance(error, DatabaseError) and bool(schema.unknown())
     return False
-
-
-@contextmanager
-def short_wait() -> Iterator[None]:
-    """Wait `SHORT_WAIT` at most for whoever holds the database. Raises OperationalError."""
-    ask, change = (
-        ("PRAGMA busy_timeout", "PRAGMA busy_timeout = {}")
-        if connection.vendor == "sqlite"
-        else ("SHOW lock_timeout", "SET lock_timeout = '{}'")
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(ask)
-        [before] = cursor.fetchone()
-        cursor.execute(change.format(SHORT_WAIT))
-    try:
-        yield
-    finally:
-        with suppress(Error), connection.cursor() as cursor:
-            cursor.execute(change.format(before))

@@ -4,9 +4,9 @@ from argparse import ArgumentParser
 from typing import Any, Final
 
 from django.core.management.base import CommandError
-from django.db import connection
 from django.db.models import Model, QuerySet
 
+from actioncenter import turns
 from actioncenter.actions.catalogue import BY_CODE
 from actioncenter.actions.enums import ActionType
 from actioncenter.settings.enums import StopScope
@@ -48,11 +48,7 @@ def means_everything(options: dict[str, Any]) -> bool:
 
 def be_impatient() -> None:
     """Give up on a database that is locked rather than wait for whoever holds it."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{PATIENCE}s"])
-        else:
-            cursor.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}")
+    turns.be_patient(PATIENCE)
 
 
 def _named(rows: "QuerySet[Any]", name: str) -> int:

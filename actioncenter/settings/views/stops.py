@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from actioncenter import turns
 from actioncenter.accounts import proof
 from actioncenter.accounts.answers import Outcome, once
 from actioncenter.accounts.request import Request, actor_of
@@ -59,7 +60,7 @@ def stop(request: Request) -> HttpResponse:
         raise Http404
     minutes = told["minutes"]
     try:
-        with outage.short_wait():
+        with turns.impatient(outage.SHORT_WAIT):
             pulled = Stop.pull(
                 told["kind"],
                 told["scope"],
