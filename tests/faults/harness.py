@@ -3,10 +3,11 @@
 import sqlite3
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.test import Client
 
 from actioncenter.actions.enums import TARGET_ENDS, Execution, TargetState
@@ -14,6 +15,7 @@ from actioncenter.actions.models import Action, ActionTarget, Attempt
 from actioncenter.audit.models import Event
 from actioncenter.connectors.base import Delivery
 from actioncenter.connectors.simulator.estate import Estate
+from actioncenter.web.clock import database_now
 from tests import factories
 from tests.actions.stopping import PATIENCE, decided, decided_cluster, simulated, until
 
@@ -48,12 +50,31 @@ def is_quiet() -> bool:
     return not (known.exists() or Attempt.objects.filter(busy, ended_at=None).exists())
 
 
-def until_quiet() -> None:
+@dataclass
+class Watch:
+    """How long what a dead or frozen runner held lay there while somebody lived who could take it over."""
+
+    since: datetime = field(default_factory=database_now)
+    overdue: float = 0.0
+    """Seconds beyond the end of a lease, the most that was seen."""
+
+    def look(self) -> None:
+        oldest = Attempt.objects.filter(ended_at=None).aggregate(oldest=Min("lease_until"))["oldest"]
+        if oldest is not None:
+            self.overdue = max(self.overdue, (database_now() - max(oldest, self.since)).total_seconds())
+
+    def sees_quiet(self) -> bool:
+        self.look()
+        return is_quiet()
+
+
+def until_quiet(watch: Watch | None = None) -> None:
     """As long as it takes, while it gets on."""
     ended = Action.objects.filter(history_at__isnull=False).count
+    seen = watch or Watch()
 
     def quiet_or_further(before: int) -> bool:
-        return is_quiet() or ended() > before
+        return seen.sees_quiet() or ended() > before
 
     while not is_quiet():
         before = ended()
@@ -70,6 +91,8 @@ class Verdict:
     mistold: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
     unknown: int = 0
+    overdue: float = 0.0
+    """As `Watch` says. At most a lease: the other of the two was the dead one's."""
 
     @property
     def wrong(self) -> list[str]:
@@ -82,9 +105,9 @@ class Verdict:
         return ", ".join(f"{number} {name}" for name, number in {**figures, "unknown": self.unknown}.items())
 
 
-def judged(estate: Estate, *, delivery: Delivery) -> Verdict:
+def judged(estate: Estate, *, delivery: Delivery, watch: Watch | None = None) -> Verdict:
     """Of a run that has become quiet. Outcome unknown is an answer of blind targets only."""
-    found, done = Verdict(), effects(estate)
+    found, done = Verdict(overdue=watch.overdue if watch else 0.0), effects(estate)
     found.doubled = [f"target {key} was acted on {times} times" for key, times in done.items() if times > 1]
     for target in ActionTarget.objects.order_by("pk"):
         _judge(found, target, done[str(target.pk)], blind=delivery is Delivery.BLIND)

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from actioncenter.actions.execution.failpoints import Point
 from actioncenter.actions.models import Attempt
+from actioncenter.web.clock import database_now
 from tests.faults.harness import (
     CHUNK,
     Delivery,
     Verdict,
+    Watch,
     decided,
     decided_cluster,
     estate_of,
@@ -37,30 +39,32 @@ def deaths(
                 dying = nursery.start(failpoint=f"kill:{point}", plant=plant)
                 assert dying.ended() == -signal.SIGKILL
         last = nursery.start(threads=4, plant=plant)
-        until(is_quiet, "it never became quiet")
+        watch = Watch()
+        until(watch.sees_quiet, "it never became quiet")
         assert last.stop() == 0
-    return judged(estate, delivery=delivery)
+    return judged(estate, delivery=delivery, watch=watch)
 
 
 def freezes(
     url: str, folder: Path, delivery: Delivery, points: list[Point], *, rounds: int = 1, plant: str = ""
 ) -> Verdict:
     """Each round, one runner freezes at each point; another takes everything over; then they wake up."""
-    estate = estate_of(folder, delivery)
+    estate, watch = estate_of(folder, delivery), Watch()
     with Nursery(url, lease=LEASE) as nursery:
         for _ in range(rounds):
-            _one_round(nursery, points, plant)
-    return judged(estate, delivery=delivery)
+            _one_round(nursery, points, plant, watch)
+    return judged(estate, delivery=delivery, watch=watch)
 
 
-def _one_round(nursery: Nursery, points: list[Point], plant: str) -> None:
+def _one_round(nursery: Nursery, points: list[Point], plant: str, watch: Watch) -> None:
     decided(len(points))
     frozen = [nursery.start(failpoint=f"freeze:{point}", plant=plant) for point in points]
     for runner in frozen:
         runner.frozen()
     names = {f":{runner.pid}" for runner in frozen}
     other = nursery.start(threads=4)
-    until(lambda: not held_by(names) and is_quiet(), "nobody took over what the frozen ones held")
+    watch.since = database_now()
+    until(lambda: watch.sees_quiet() and not held_by(names), "nobody took over what the frozen ones held")
     for runner in frozen:
         runner.thaw()
     # Whatever they were at is ended first, so anything that they would send is sent by now.

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from django.db.models.functions import Now
+
 from actioncenter.actions import tasks
 from actioncenter.actions.enums import Execution, TargetState
 from actioncenter.actions.execution import failpoints, journal, outside
@@ -69,6 +71,19 @@ def _carry_out(*, ids: Any = (), **_later: object) -> None:
         attempting.finish(attempt, [result], {target.pk}, by=Actor.system("worker"))
 
 
+def takes_its_time() -> None:
+    """Leave what a dead runner held until three leases are over."""
+    real = attempting.take_over
+
+    def take_over(runner: str, *, lease: timedelta, **more: Any) -> Attempt | None:
+        over = Attempt.objects.filter(ended_at=None, lease_until__lte=Now())
+        if over.filter(lease_until__gt=Now() - 2 * lease).exists():
+            return None
+        return real(runner, lease=lease, **more)
+
+    attempting.take_over = take_over
+
+
 class Anything:
     """A journal that lets everything pass."""
 
@@ -89,4 +104,5 @@ PLANTS: dict[str, Callable[[], None]] = {
     "no fence": no_fence,
     "no deadline": no_deadline,
     "broker is truth": broker_is_truth,
+    "takes its time": takes_its_time,
 }

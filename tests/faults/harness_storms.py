@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from actioncenter.actions.execution.failpoints import Point
+from actioncenter.web.clock import database_now
 from tests.faults.harness import (
     Delivery,
     Verdict,
+    Watch,
     decided,
     decided_cluster,
     estate_of,
@@ -36,6 +38,7 @@ class Storm:
     """Pid -> when it wakes up."""
     died: int = 0
     slept: int = 0
+    watch: Watch = field(default_factory=Watch)
 
     def blow(self) -> None:
         """Until it has done its worst, or there is nothing left to do."""
@@ -47,7 +50,8 @@ class Storm:
         for runner in self.alive:
             runner.thaw()
         self.alive.append(self.nursery.start(threads=4))
-        until_quiet()
+        self.watch.since = database_now()
+        until_quiet(self.watch)
         for runner in self.alive:
             runner.stop()
 
@@ -102,4 +106,4 @@ def storm(
     with Nursery(url, lease=LEASE) as nursery:
         blown = Storm(nursery, runners, random.Random(seed), deaths, freezes)
         blown.blow()
-    return judged(estate, delivery=delivery), blown
+    return judged(estate, delivery=delivery, watch=blown.watch), blown

@@ -6,7 +6,7 @@ import pytest
 
 from actioncenter.actions.execution.failpoints import Point
 from tests.faults.harness import Delivery
-from tests.faults.harness_cells import deaths, freezes, woken_in_between
+from tests.faults.harness_cells import LEASE, deaths, freezes, woken_in_between
 
 pytestmark = pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
 
@@ -27,3 +27,10 @@ def test_sending_after_the_own_deadline_is_seen(shared_database: str, tmp_path: 
 
 def test_recording_under_a_lost_lease_is_seen(shared_database: str, tmp_path: Path) -> None:
     assert woken_in_between(shared_database, tmp_path, plant="no fence").doubled
+
+
+def test_a_takeover_that_is_late_is_seen(shared_database: str, tmp_path: Path) -> None:
+    plant = "takes its time"
+    verdict = deaths(shared_database, tmp_path, Delivery.KEYED, [Point.CLAIMED], times=1, plant=plant)
+
+    assert verdict.overdue > LEASE

@@ -6,7 +6,7 @@ import pytest
 
 from actioncenter.actions.execution.failpoints import Point
 from tests.faults.harness import Delivery
-from tests.faults.harness_cells import TELLING, deaths, freezes, woken_in_between
+from tests.faults.harness_cells import LEASE, TELLING, deaths, freezes, woken_in_between
 
 ON_SQLITE = pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
 ALL = list(Point)
@@ -50,6 +50,7 @@ def test_twenty_deaths_at_a_point(
     verdict = deaths(shared_database, tmp_path, delivery, [point], times=20)
 
     assert verdict.wrong == []
+    assert verdict.overdue <= LEASE
     assert verdict.unknown == (20 if delivery is Delivery.BLIND and point in TELLING else 0)
 
 
@@ -59,4 +60,5 @@ def test_twenty_five_freezes(shared_database: str, tmp_path: Path, delivery: Del
     verdict = freezes(shared_database, tmp_path, delivery, ALL, rounds=5)
 
     assert verdict.wrong == []
+    assert verdict.overdue <= LEASE
     assert verdict.unknown == (5 * len(TELLING) if delivery is Delivery.BLIND else 0)

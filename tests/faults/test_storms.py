@@ -7,7 +7,7 @@ import pytest
 from actioncenter.actions.enums import Execution
 from actioncenter.actions.models import Action
 from tests.faults.harness import Delivery
-from tests.faults.harness_storms import storm
+from tests.faults.harness_storms import LEASE, storm
 
 
 @pytest.mark.parametrize("runners", [1, 2])
@@ -39,3 +39,4 @@ def test_a_long_storm(shared_database: str, tmp_path: Path, delivery: Delivery) 
 
     assert (blown.died >= 20, blown.slept) == (True, 25)
     assert verdict.wrong == []
+    assert verdict.overdue <= LEASE

@@ -38,11 +38,18 @@ def set_up(*names: str) -> pytest.MarkDecorator:
 
 
 def killed(
-    url: str, broker: str, folder: Path, delivery: Delivery, *, kinds: Sequence[str], batch: int
+    url: str,
+    broker: str,
+    folder: Path,
+    delivery: Delivery,
+    *,
+    kinds: Sequence[str],
+    batch: int,
+    plant: str = "",
 ) -> tuple[Verdict, Toll]:
     estate = estate_of(folder, delivery, slow=0.2)
     rng = random.Random()
-    with workers(url, broker) if broker else embedded(url, folder) as tree:
+    with workers(url, broker, plant=plant) if broker else embedded(url, folder) as tree:
         toll = killed_over_and_over(tree, rng.sample(kinds, len(kinds)), batch=batch, rng=rng)
     return judged(estate, delivery=delivery), toll
 
@@ -75,3 +82,13 @@ def test_a_broker_taken_for_the_truth_is_seen(shared_database: str, broker: str,
         until(lambda: max(effects(estate).values(), default=0) > 1, "nobody saw it")
 
     assert judged(estate, delivery=Delivery.KEYED).doubled
+
+
+@pytest.mark.long
+@set_up("redis")
+def test_a_takeover_that_is_late_is_seen(shared_database: str, broker: str, tmp_path: Path) -> None:
+    _verdict, toll = killed(
+        shared_database, broker, tmp_path, Delivery.KEYED, kinds=KINDS, batch=20, plant="takes its time"
+    )
+
+    assert toll.overdue
