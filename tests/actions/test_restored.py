@@ -174,12 +174,13 @@ def test_what_was_sent_after_the_backup_is_not_sent_again(
     work()
     assert Installation.current().held_at
     accept()
+    if state == "waiting":
+        approved(Action.objects.get(pk=action.pk))
     work()
     assert effects(estate) == done
     action.refresh_from_db()
-    if delivery == "blind" and state != "waiting":
+    if delivery == "blind":
         assert action.execution == Execution.OUTCOME_UNKNOWN, "a person looks"
-    if delivery == "blind" or state == "waiting":
         return
     assert (action.execution, action.attempts.filter(ended_at=None).count()) == (Execution.SUCCEEDED, 0)
 
@@ -201,6 +202,34 @@ def test_what_was_never_sent_is_done_after_the_acceptance(
     work()
     queued.refresh_from_db()
     assert (queued.execution, sum(effects(estate).values())) == (Execution.SUCCEEDED, estate_before)
+
+
+@pytest.mark.parametrize("state", ["waiting", "queued"])
+@pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)
+def test_what_nobody_can_be_asked_about_is_sent_once_a_person_has_looked(
+    shared_database: str, tmp_path: Path, state: str
+) -> None:
+    estate = simulated(tmp_path, delivery="blind")
+    action = factories.waiting_action()
+    put(state, action, estate)
+    restore = back_up(shared_database, tmp_path)
+    decided(1)
+    work()
+    restore()
+    work()
+    accept()
+    if state == "waiting":
+        approved(Action.objects.get(pk=action.pk))
+    before = sum(effects(estate).values())
+    work()
+    action.refresh_from_db()
+    assert (action.execution, sum(effects(estate).values())) == (Execution.OUTCOME_UNKNOWN, before)
+    mira = factories.person("mira").actor()
+    action.resolve_unknown(by=mira, happened=False, comment="The file is still there.")
+    assert action.retry(by=mira).execution == Execution.QUEUED
+    work()
+    action.refresh_from_db()
+    assert (action.execution, sum(effects(estate).values())) == (Execution.SUCCEEDED, before + 1)
 
 
 @pytest.mark.parametrize("shared_database", ["sqlite"], indirect=True)

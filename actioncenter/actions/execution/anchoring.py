@@ -131,10 +131,11 @@ def is_doubtful(attempt: Attempt, home: Installation) -> bool:
     return attempt.sent_at is None or attempt.started_at < accepted
 
 
-def decided_since(attempt: Attempt, home: Installation) -> bool:
-    """Whether a person has decided it knowing of the restore, and nothing was sent since."""
-    decided = attempt.action.decided_at
-    return attempt.sent_at is None and bool(decided and home.accepted_at and decided > home.accepted_at)
+def has_been_looked_at(attempt: Attempt, home: Installation) -> bool:
+    """Whether a person has said since the acceptance that it was not done, and has it tried again."""
+    others = attempt.action.attempts.exclude(pk=attempt.pk)
+    said = others.filter(state=AttemptState.UNKNOWN, ended_at__gt=home.accepted_at)
+    return attempt.sent_at is None and said.exists()
 
 
 def ask_about(

@@ -205,7 +205,7 @@ def _ask_after_restore(
     """It may have been sent before the database was restored: nothing is sent that could be asked about."""
     home = Installation.current()
     if outside.delivery(connector, attempt, targets[0]) is base.Delivery.BLIND:
-        if anchoring.decided_since(attempt, home):
+        if anchoring.has_been_looked_at(attempt, home):
             return _send(attempt, connector, request, port, home)
         attempt.error = anchoring.FORGOTTEN
         return None
