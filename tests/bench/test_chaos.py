@@ -117,8 +117,17 @@ def test_memory_grows_as_much_as_the_worst_process() -> None:
     assert growth({"web": (0.0, 50.0)}) == 0.0
 
 
-def test_targets_hold_for_any_length_but_that_of_memory() -> None:
-    ratios = {"errors_outside_restarts": 0, "lost": 0, "doubled": 0, "memory_growth": 0.5}
+def test_targets_hold_for_any_length_but_those_of_memory_and_load() -> None:
+    ratios = {
+        "errors_outside_restarts": 0,
+        "lost": 0,
+        "doubled": 0,
+        "memory_growth": 0.05,
+        "load_reached": 1.0,
+    }
     assert Report("chaos", 2, "postgres", ratios).held is True
-    assert Report("chaos", 30, "postgres", ratios).held is False
+    assert Report("chaos", 30, "postgres", ratios).held is True
+    for worse in ({"memory_growth": 0.5}, {"load_reached": 0.4}):
+        assert Report("chaos", 2, "postgres", {**ratios, **worse}).held is True
+        assert Report("chaos", 30, "postgres", {**ratios, **worse}).held is False
     assert Report("chaos", 2, "postgres", {**ratios, "lost": 1}).held is False
