@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0
 GRACE = 10.0
+LONGEST_STANDSTILL = 30.0
+"""Seconds after which a stopped process is ended: it may hold the lock that every writer waits for."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -36,10 +39,12 @@ class Child:
     started_at: float = 0.0
     delay: float = FIRST_DELAY
     start_at: float = field(default_factory=time.monotonic)
+    moved_at: float = field(default_factory=time.monotonic)
 
     def tend(self, say: Callable[[str], None]) -> None:
         """Start the program when its time has come; plan its restart when it has ended."""
         now = time.monotonic()
+        self._end_if_stopped(now, say)
         if self.process is not None and self.process.poll() is not None:
             # A server's workers outlive their parent and would keep the port and the old code.
             self.signal_group(signal.SIGKILL)
@@ -51,13 +56,21 @@ class Child:
             )
             self.process, self.start_at = None, now + self.delay
         if self.process is None and now >= self.start_at:
-            self.started_at = now
+            self.started_at = self.moved_at = now
             self.process = subprocess.Popen(  # noqa: S603 - our own command
                 self.command,
                 env=_environment(),
                 process_group=0,
                 preexec_fn=_die_with(os.getpid()),
             )
+
+    def _end_if_stopped(self, now: float, say: Callable[[str], None]) -> None:
+        if self.process is None or not _is_stopped(self.process.pid):
+            self.moved_at = now
+        elif now - self.moved_at > LONGEST_STANDSTILL:
+            say(f"{self.name} has been stopped for {LONGEST_STANDSTILL:.0f} s; ending it.")
+            self.signal_group(signal.SIGKILL)
+            self.process.wait()
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -66,6 +79,13 @@ class Child:
         if self.process is not None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, number)
+
+
+def _is_stopped(pid: int) -> bool:
+    """By SIGSTOP or the like; not one that a debugger holds, and never where the system doesn't tell."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return False
 
 
 def supervise(children: Sequence[Child], each_round: Callable[[], None], say: Callable[[str], None]) -> None:

@@ -19,7 +19,9 @@ time.sleep(600)
 """
 SUPERVISOR = """
 import sys
+from actioncenter.ops import supervisor
 from actioncenter.ops.supervisor import Child, supervise
+supervisor.LONGEST_STANDSTILL = 0.5
 supervise([Child("The child", [sys.executable, "-c", {child!r}])], lambda: None, lambda text: print(text, flush=True))
 """
 
@@ -58,6 +60,17 @@ def test_crashed_child_is_started_again_and_its_helpers_are_gone(supervised: sub
     first = child_pid(supervised)
 
     os.kill(first, signal.SIGKILL)
+
+    assert child_pid(supervised) != first
+    supervised.send_signal(signal.SIGINT)
+    supervised.communicate(timeout=30)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says that a process is stopped")
+def test_a_child_that_stands_still_is_started_again(supervised: subprocess.Popen[str]) -> None:
+    first = child_pid(supervised)
+
+    os.kill(first, signal.SIGSTOP)
 
     assert child_pid(supervised) != first
     supervised.send_signal(signal.SIGINT)
