@@ -1,6 +1,7 @@
 """One decision for many: each row gets its own answer."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -196,3 +197,40 @@ def test_what_is_wrong_is_named_and_nothing_happens(mira: Client, fields: dict[s
         assert "data-notice" in answer.content.decode()
     action.refresh_from_db()
     assert action.decision == Decision.PENDING
+
+
+def test_what_was_decided_together_is_followed_until_it_is_over(
+    mira: Client, run: Callable[..., None]
+) -> None:
+    """The address holds it, so it survives a reload; nothing else of the list counts."""
+    actions = factories.waiting_actions(3)
+    factories.waiting_action().approve(by=factories.person("sam").actor())
+    answer = send(mira, "approve", [f"{action.pk}:1" for action in actions])
+    follow = answer.context["results"]["follow"]
+    assert follow in answer.content.decode()
+
+    assert '<progress max="3" value="0"' in mira.get(follow).content.decode()
+    run(actions[0])
+    done = mira.get(follow)
+    assert done.context["together"] == {"total": 3, "over": 3, "succeeded": 3, "unclear": 0, "short": 0}
+    assert '<progress max="3" value="3"' in done.content.decode()
+    Action.objects.filter(pk=actions[1].pk).update(group=factories.closed_group())
+    assert mira.get(follow).context["together"]["total"] == 2, "one that I may not see isn't counted"
+
+
+def test_what_did_not_succeed_of_it_is_told(mira: Client) -> None:
+    actions = factories.waiting_actions(4)
+    follow = send(mira, "approve", [f"{action.pk}:1" for action in actions]).context["results"]["follow"]
+    for action, end in zip(actions, ("SUCCEEDED", "FAILED", "CANCELLED", "OUTCOME_UNKNOWN"), strict=True):
+        over = None if end == "OUTCOME_UNKNOWN" else timezone.now()
+        Action.objects.filter(pk=action.pk).update(execution=Execution[end], history_at=over)
+    page = mira.get(follow)
+    assert page.context["together"] == {"total": 4, "over": 3, "succeeded": 1, "unclear": 1, "short": 2}
+    assert "<b>2</b> of them did not succeed, <b>1</b> needs a look" in page.content.decode()
+
+
+@pytest.mark.parametrize("verb", ["approve", "reject"])
+def test_there_is_nothing_to_follow_for_one_or_for_what_was_rejected(mira: Client, verb: str) -> None:
+    actions = factories.waiting_actions(1 if verb == "approve" else 2)
+    answer = send(mira, verb, [f"{action.pk}:1" for action in actions], comment="No")
+    assert answer.context["results"]["follow"] == ""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -30,6 +30,7 @@ from actioncenter.actions.views.state import state_at
 from actioncenter.audit.actor import Actor
 from actioncenter.settings.access import Scope, within
 from actioncenter.web import htmx
+from actioncenter.web.narrowing import at
 from actioncenter.web.refusing import because
 
 CODES: Final[Mapping[str, str]] = {
@@ -41,6 +42,8 @@ CODES: Final[Mapping[str, str]] = {
 TOLD: Final = frozenset({"decided", "expired", "changed", "plan_changed"})
 """Conflicts that have more to tell than the message."""
 MOST_IRREVERSIBLE: Final = 10
+FOLLOWED: Final = frozenset({Verb.APPROVE, Verb.UNDO})
+"""Verbs that set something going."""
 DONE: Final = {"approve": "approved", "reject": "rejected", "undo": "being undone"}
 
 
@@ -65,9 +68,10 @@ def bulk(request: HttpRequest) -> HttpResponse:
     def answer(outcome: Outcome) -> HttpResponse:
         if refusals := {str(row["number"]): row["code"] for row in outcome["rows"] if row["code"] != "done"}:
             because(request, "rows", verb=sent["verb"], rows=refusals)
-        return _answer(
-            request, sent["next"], results(outcome["rows"], sent["verb"], rest=outcome.get("rest", 0))
+        found = results(
+            outcome["rows"], sent["verb"], approval=outcome["approval"], rest=outcome.get("rest", 0)
         )
+        return _answer(request, sent["next"], found)
 
     try:
         return once(request, begin, answer, lambda outcome: go_on(_as_seen(sent, outcome), by, outcome))
@@ -159,11 +163,18 @@ def _approved(
     return Action.objects.approve_many(numbers, by=by, comment=sent["comment"], plans=plans, **more)
 
 
-def results(rows: Sequence[Mapping[str, Any]], verb: str, *, rest: int = 0) -> dict[str, Any]:
+def results(
+    rows: Sequence[Mapping[str, Any]], verb: str, *, approval: str = "", rest: int = 0
+) -> dict[str, Any]:
     """`rest` is how many would have been one too many for one time."""
     done = sum(row["code"] == "done" for row in rows)
     title = f"{done} of {len(rows)} {DONE[verb]}"
-    return {"title": title, "rows": rows, "done": done, "total": len(rows), "rest": rest}
+    follow = (
+        at(reverse("actions:history"), QueryDict(), approval=approval)
+        if done > 1 and verb in FOLLOWED
+        else ""
+    )
+    return {"title": title, "rows": rows, "done": done, "total": len(rows), "rest": rest, "follow": follow}
 
 
 def result_row(result: RowResult, sent: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def results_of(request: HttpRequest, outcome: Outcome) -> dict[str, Any] | None:
         return None
     if refusals := {str(row["number"]): row["code"] for row in outcome["rows"] if row["code"] != "done"}:
         because(request, "rows", verb=Verb.UNDO, rows=refusals)
-    return bulk.results(outcome["rows"], Verb.UNDO, rest=outcome["rest"])
+    return bulk.results(outcome["rows"], Verb.UNDO, approval=outcome["approval"], rest=outcome["rest"])
 
 
 def _as_bulk(sent: Sent) -> Sent:

@@ -23,6 +23,7 @@ from actioncenter.actions.queries import (
     viewer_of,
 )
 from actioncenter.actions.queries.connectors import Obstacle, told
+from actioncenter.actions.queries.together import together
 from actioncenter.actions.rows import Row, rows_of
 from actioncenter.actions.views.detail import pane_context, pane_response, tag_beside, visible_action
 from actioncenter.actions.views.groups import grouped
@@ -124,6 +125,7 @@ def rows_context(request: HttpRequest, state: ListState, tag: str) -> dict[str, 
     return {
         "tab": state.tab.value,
         "groups": groups,
+        "together": _together(state),
         "numbers": [row["number"] for group in groups for row in group["rows"]],
         "counts": {"pending": live.pending, "history": _shown(counts.history), "running": live.running},
         "sort": {"key": found.sort.key, "direction": "desc" if found.sort.down else "asc"},
@@ -141,6 +143,15 @@ def rows_context(request: HttpRequest, state: ListState, tag: str) -> dict[str, 
         "empty": _empty(state),
         "updated": f"{viewer.local(viewer.now):%H:%M:%S}",
     }
+
+
+def _together(state: ListState) -> Mapping[str, int] | None:
+    """How far everything of one approval is, where the list is narrowed to it."""
+    approval = state.narrowing.criteria.get("approval")
+    found = together(approval, state.viewer.scope) if approval else None
+    if found is None or found.total < 2:
+        return None
+    return {**found._asdict(), "short": found.over - found.succeeded}
 
 
 def _waits(rows: Sequence[RawRow], viewer: Viewer) -> Mapping[int, Sequence[Obstacle]]:
