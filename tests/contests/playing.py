@@ -99,7 +99,7 @@ def bulk(player: Player) -> Iterator[Told]:
         fields = {"verb": "approve", "comment": "contest", "next": "/action-center/pending",
                   "idempotency_key": f"{player.name}-{at}", "selected": [f"{number}:1" for number in chosen]}  # fmt: skip
         told = player.send("/action-center/bulk", fields, NOTICE, round=at)
-        rows = dict(re.findall(r"A-(\d+) (.*?)(?= A-\d+ |$)", told["text"]))
+        rows = dict(re.findall(r"A-(\d+) (.*?)(?= A-\d+ | Follow how far|$)", told["text"]))
         for number in chosen:
             text = rows.get(str(number), told["text"])
             lost = told["status"] if told["status"] != 200 else 409
