@@ -14,9 +14,8 @@ from typing import Final
 
 from django.db import Error, connection
 
-from actioncenter.sqlite.base import Connection
+from actioncenter.sqlite.base import ASKS_EVERY, Connection
 
-ASKS_EVERY: Final = 0.002
 PATIENCE: Final = 20.0
 """Seconds. Whoever waits longer goes on: the turnstile is a courtesy, the database's lock is what holds."""
 

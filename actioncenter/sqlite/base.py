@@ -46,7 +46,8 @@ class Cursor(base.SQLiteCursorWrapper):
 
     def _may_ask_again(self, error: sqlite3.OperationalError) -> bool:
         # Within a transaction the lock is ours; whatever is busy then won't be helped by waiting.
-        is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+        # What Python itself complains of has no code.
+        is_busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
         return is_busy and not self.connection.in_transaction
 
     def _gate(self) -> threading.Lock:

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.db.models import Min, Q
+from django.db.models import Min, Q, QuerySet
 from django.test import Client
 
 from actioncenter.actions.enums import TARGET_ENDS, Execution, TargetState
@@ -48,6 +48,11 @@ def is_quiet() -> bool:
     busy = Q(next_poll_at__isnull=False) | Q(lease_until__isnull=False)
     known = Action.objects.running().exclude(execution=Execution.OUTCOME_UNKNOWN)
     return not (known.exists() or Attempt.objects.filter(busy, ended_at=None).exists())
+
+
+def held_now() -> "QuerySet[Attempt]":
+    """What some runner is at, dead or alive."""
+    return Attempt.objects.filter(ended_at=None, lease_until__isnull=False)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from tests.faults.harness import (
     decided,
     decided_cluster,
     estate_of,
+    held_now,
     is_quiet,
     judged,
     until,
@@ -73,8 +74,7 @@ def _one_round(nursery: Nursery, points: list[Point], plant: str, watch: Watch) 
 
 def held_by(names: set[str]) -> list[Attempt]:
     """Open attempts of runners whose names end so."""
-    held = Attempt.objects.filter(ended_at=None, lease_until__isnull=False)
-    return [attempt for attempt in held if attempt.runner[attempt.runner.rindex(":") :] in names]
+    return [attempt for attempt in held_now() if attempt.runner[attempt.runner.rindex(":") :] in names]
 
 
 def woken_in_between(url: str, folder: Path, *, plant: str = "") -> Verdict:

@@ -17,14 +17,13 @@ from pathlib import Path
 
 from celery import Celery
 from django.conf import settings
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from actioncenter.actions import dispatch
-from actioncenter.actions.models import Attempt, RunnerBeat
+from actioncenter.actions.models import RunnerBeat
 from actioncenter.estate.services import free_port
 from tests.actions.stopping import PATIENCE, environment
-from tests.faults.harness import decided, until, until_quiet
+from tests.faults.harness import decided, held_now, until, until_quiet
 
 LEASE = 4.0
 STARTED_WITHIN = 300.0
@@ -178,7 +177,7 @@ def killed_over_and_over(tree: Tree, kinds: Sequence[str], *, batch: int, rng: r
         tree.kill(kind, rng)
         killed_at = timezone.now()
         toll.kills.append(kind)
-        held = dict(_held().values_list("pk", "token"))
+        held = dict(held_now().values_list("pk", "token"))
         toll.held += len(held)
         _await_life(tree, kind, killed_at)
         _see_it_taken_over(toll, held)
@@ -213,11 +212,6 @@ def _see_it_taken_over(toll: Toll, held: dict[int, int]) -> None:
         toll.overdue.append(f"{len(held)} attempts, {took:.1f} s after {toll.kills[-1]}")
 
 
-def _held() -> "QuerySet[Attempt]":
-    """What some runner is at just now, dead or alive."""
-    return Attempt.objects.filter(ended_at=None, lease_until__isnull=False)
-
-
 def _as_before(held: dict[int, int]) -> bool:
     """Some of it is with the same runner still. One that lives is through with its part soon."""
-    return any(held[pk] == token for pk, token in _held().filter(pk__in=held).values_list("pk", "token"))
+    return any(held[pk] == token for pk, token in held_now().filter(pk__in=held).values_list("pk", "token"))

@@ -56,21 +56,25 @@ def test_stop_leaves_no_process(supervised: subprocess.Popen[str], number: int) 
     assert supervised.returncode == 0
 
 
-def test_crashed_child_is_started_again_and_its_helpers_are_gone(supervised: subprocess.Popen[str]) -> None:
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGKILL, id="crashed"),
+        pytest.param(
+            signal.SIGSTOP,
+            id="stands still",
+            marks=pytest.mark.skipif(
+                sys.platform != "linux", reason="only Linux says that a process is stopped"
+            ),
+        ),
+    ],
+)
+def test_a_child_that_is_of_no_use_is_started_again_and_its_helpers_are_gone(
+    supervised: subprocess.Popen[str], number: int
+) -> None:
     first = child_pid(supervised)
 
-    os.kill(first, signal.SIGKILL)
-
-    assert child_pid(supervised) != first
-    supervised.send_signal(signal.SIGINT)
-    supervised.communicate(timeout=30)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says that a process is stopped")
-def test_a_child_that_stands_still_is_started_again(supervised: subprocess.Popen[str]) -> None:
-    first = child_pid(supervised)
-
-    os.kill(first, signal.SIGSTOP)
+    os.kill(first, number)
 
     assert child_pid(supervised) != first
     supervised.send_signal(signal.SIGINT)

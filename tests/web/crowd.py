@@ -6,9 +6,10 @@ Told the file and the backend.
 import sys
 import threading
 from contextlib import suppress
-from typing import Any
 
 from django.conf import settings
+
+from actioncenter import environment
 
 THREADS = 16
 ROWS = "SELECT count(*) FROM (SELECT * FROM written ORDER BY number DESC LIMIT 200)"
@@ -16,7 +17,8 @@ ROWS = "SELECT count(*) FROM (SELECT * FROM written ORDER BY number DESC LIMIT 2
 
 def main() -> None:
     path, backend = sys.argv[1:]
-    settings.configure(DATABASES={"default": described(path, backend)})
+    described = environment.database("NO_SUCH_VARIABLE", f"sqlite:///{path}")
+    settings.configure(DATABASES={"default": {**described, "ENGINE": backend}})
     # Only once there are settings.
     from django.db import OperationalError, connection, transaction  # noqa: PLC0415
 
@@ -29,15 +31,6 @@ def main() -> None:
 
     for _ in range(THREADS):
         threading.Thread(target=write_for_ever).start()
-
-
-def described(path: str, backend: str) -> dict[str, Any]:
-    options = {
-        "timeout": 20,
-        "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
-    }
-    return {"ENGINE": backend, "NAME": path, "OPTIONS": options}
 
 
 if __name__ == "__main__":

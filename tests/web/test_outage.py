@@ -81,6 +81,17 @@ def test_who_may_not_stop_writes_no_file_either(shared_database: str, stop_file:
     assert not stop_file.exists()
 
 
+def test_the_wait_is_short_inside_and_as_before_afterwards(shared_database: str) -> None:
+    before = turns._patience()
+    with turns.impatient(outage.SHORT_WAIT):
+        assert turns._patience() == outage.SHORT_WAIT
+    assert turns._patience() == before
+    short = turns.impatient(outage.SHORT_WAIT)
+    with pytest.raises(OperationalError), locked(shared_database), short, fence.decider():
+        pass
+    assert turns._patience() == before
+
+
 def test_a_decision_during_a_lock_is_asked_to_come_again(shared_database: str) -> None:
     action = factories.waiting_action()
     mira = signed_in("mira")

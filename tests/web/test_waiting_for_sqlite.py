@@ -14,13 +14,10 @@ from django.db import OperationalError, connection, transaction
 from pytest_django import DjangoDbBlocker
 
 from actioncenter import turns
-from actioncenter.accounts import fence
 from actioncenter.sqlite import base
-from tests.actions.real_processes import migrated_file, shared_database
 from tests.actions.stopping import until
-from tests.services.database import as_default, migrated_template, on_postgres
+from tests.services.database import as_default
 
-__all__ = ["migrated_file", "migrated_template", "on_postgres", "shared_database"]
 FAIR = 100
 """Two processes in turn would be one; a busy machine may let one have several."""
 OURS, DJANGOS = "actioncenter.sqlite", "django.db.backends.sqlite3"
@@ -145,18 +142,3 @@ def test_a_child_does_not_wait_for_a_thread_of_its_parent(path: Path) -> None:
 def impatient_for(path: Path, seconds: float) -> None:
     with as_default(f"sqlite:///{path}"), turns.impatient(seconds), transaction.atomic():
         pass
-
-
-def patience() -> float:
-    return turns._patience()
-
-
-@pytest.mark.usefixtures("shared_database")
-def test_the_wait_is_short_inside_and_as_before_afterwards() -> None:
-    before = patience()
-    with turns.impatient(2.0):
-        assert patience() == 2.0
-        with pytest.raises(ZeroDivisionError), turns.impatient(0.5), fence.decider():
-            _ = 1 / 0
-        assert patience() == 2.0
-    assert patience() == before

@@ -163,9 +163,7 @@ def _approved(
     return Action.objects.approve_many(numbers, by=by, comment=sent["comment"], plans=plans, **more)
 
 
-def results(
-    rows: Sequence[Mapping[str, Any]], verb: str, *, approval: str = "", rest: int = 0
-) -> dict[str, Any]:
+def results(rows: Sequence[Mapping[str, Any]], verb: str, *, approval: str, rest: int = 0) -> dict[str, Any]:
     """`rest` is how many would have been one too many for one time."""
     done = sum(row["code"] == "done" for row in rows)
     title = f"{done} of {len(rows)} {DONE[verb]}"
